@@ -1,0 +1,20 @@
+import type { Logger } from 'pino';
+import type { Db } from '../db/transaction.js';
+import type { Products } from '../products/product.js';
+import type { RateLimiter } from './rate-limits/limiter.js';
+import type { Cipher } from './signing-secrets/cipher.js';
+
+/** What the domain works with. Made once when the server is composed; tests hand in a clock of their own. */
+export interface Deps {
+  readonly db: Db;
+  readonly products: Products;
+  readonly clock: Clock;
+  readonly cipher: Cipher;
+  readonly limiter: RateLimiter;
+  readonly log: Logger;
+}
+
+/** The one source of the present time. */
+export type Clock = () => Date;
+
+export const systemClock: Clock = () => new Date();

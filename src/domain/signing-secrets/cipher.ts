@@ -1,0 +1,31 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+
+/** Encrypts what must be read again, such as signing secrets. `context` binds a ciphertext to its row: it opens under no other. */
+export interface Cipher {
+  seal(plaintext: string, context: string): Uint8Array<ArrayBuffer>;
+  open(ciphertext: Uint8Array, context: string): string;
+}
+
+const version = 1;
+const ivBytes = 12;
+const tagBytes = 16;
+
+/** AES-256-GCM. A ciphertext is a version byte, the nonce, the tag and the encrypted bytes. @param key 32 bytes. */
+export function createCipher(key: Uint8Array): Cipher {
+  return {
+    seal(plaintext, context) {
+      const iv = randomBytes(ivBytes);
+      const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(context));
+      const encrypted = Buffer.concat([cipher.update(plaintext, 'utf8'), cipher.final()]);
+      return new Uint8Array(Buffer.concat([Buffer.of(version), iv, cipher.getAuthTag(), encrypted]));
+    },
+    open(ciphertext, context) {
+      const bytes = Buffer.from(ciphertext);
+      if (bytes[0] !== version) throw new Error(`A ciphertext of an unknown version: ${bytes[0]}`);
+      const iv = bytes.subarray(1, 1 + ivBytes);
+      const tag = bytes.subarray(1 + ivBytes, 1 + ivBytes + tagBytes);
+      const decipher = createDecipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(context)).setAuthTag(tag);
+      return decipher.update(bytes.subarray(1 + ivBytes + tagBytes), undefined, 'utf8') + decipher.final('utf8');
+    },
+  };
+}
