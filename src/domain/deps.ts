@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Db } from '../db/transaction.js';
 import type { Products } from '../products/product.js';
+import type { UseRecorder } from './api-keys/use-recorder.js';
 import type { RateLimiter } from './rate-limits/limiter.js';
 import type { Cipher } from './signing-secrets/cipher.js';
 
@@ -11,6 +12,7 @@ export interface Deps {
   readonly clock: Clock;
   readonly cipher: Cipher;
   readonly limiter: RateLimiter;
+  readonly uses: UseRecorder;
   readonly log: Logger;
 }
 

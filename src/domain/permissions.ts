@@ -84,9 +84,6 @@ export function mayHold(principal: Principal, permission: Permission): boolean {
     case 'apiKey':
       return principal.permissions.has(permission);
     case 'user':
-      return (
-        userPermissions.has(permission) ||
-        rolePermissions.OWNER.has(permission)
-      );
+      return userPermissions.has(permission) || rolePermissions.OWNER.has(permission);
   }
 }

@@ -22,5 +22,8 @@ export interface RateLimitDecision {
 
 /** Decides requests against rolling windows. A refused request counts in none of them. */
 export interface RateLimiter {
+  /** Decides one request, and counts it where it is let through. */
   take(key: string, limits: readonly RateLimit[], now: Date): Promise<RateLimitDecision>;
+  /** Where the windows stand, without counting anything. */
+  peek(key: string, limits: readonly RateLimit[], now: Date): Promise<RateLimitDecision>;
 }

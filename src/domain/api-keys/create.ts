@@ -1,0 +1,136 @@
+import { newId } from '../../db/ids.js';
+import { type Tx, transaction } from '../../db/transaction.js';
+import type { ApiKey } from '../../generated/prisma/client.js';
+import type { Environment } from '../../generated/prisma/enums.js';
+import type { Product } from '../../products/product.js';
+import { generateSecret } from '../../products/secret-format.js';
+import { findAccess, lockWorkspace } from '../access.js';
+import { recordAudit } from '../audit.js';
+import { grantFreeCredits } from '../credits/grant.js';
+import type { Deps } from '../deps.js';
+import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../errors.js';
+import { parseFutureTime, parseName, parseOrigins } from '../input.js';
+import { type Actor, principalRecord } from '../principal.js';
+import { hashSecret, previewSecret } from '../secret-hash.js';
+import { createSigningSecret } from '../signing-secrets/create.js';
+import { findPersonalWorkspaceId } from '../workspaces/personal.js';
+import { mayIssueKeys, requireRoomForKey } from './management.js';
+import { parseKeyPermissions } from './permissions.js';
+
+export interface CreateApiKey {
+  /** Without one: the person's PERSONAL workspace. */
+  readonly workspaceId?: string | null | undefined;
+  readonly name: string;
+  /** Without one: the server's first product. */
+  readonly product?: string | null | undefined;
+  readonly environment: Environment;
+  /** Without them: all that the product lets keys hold. */
+  readonly permissions?: readonly string[] | null | undefined;
+  readonly allowedOrigins?: readonly string[] | null | undefined;
+  readonly expiresAt?: Date | null | undefined;
+}
+
+export interface CreatedApiKey {
+  readonly apiKey: ApiKey;
+  /** The plaintext, for this once. */
+  readonly secret: string;
+  readonly signingSecret: string | null;
+  /** The product's free credits if this is the workspace's first key of it, else 0. */
+  readonly freeCreditsRemaining: number;
+}
+
+/**
+ * Creates a key in a workspace, with its secret and, where the product has them, its signing secret.
+ * @throws ValidationError, NotFoundError, ForbiddenError, LimitReachedError, ConflictError for a suspended workspace
+ */
+export async function createApiKey(deps: Deps, actor: Actor, input: CreateApiKey): Promise<CreatedApiKey> {
+  const now = deps.clock();
+  const product = input.product ? deps.products.find(input.product) : deps.products.primary;
+  if (product === null) throw new ValidationError('input.product', `There is no product of this name. ${known(deps)}`);
+  const name = parseName('input.name', input.name);
+  const format = product.credential.secrets[input.environment];
+  if (format === undefined) {
+    throw new ValidationError('input.environment', `Keys of ${product.slug} exist for LIVE only.`);
+  }
+  const permissions = parseKeyPermissions(product, 'input.permissions', input.permissions);
+  const allowedOrigins = parseAllowedOrigins(product, input.allowedOrigins);
+  const expiresAt = input.expiresAt ? parseFutureTime('input.expiresAt', input.expiresAt, now) : null;
+  const workspaceId = input.workspaceId ?? (await getOwnWorkspaceId(deps, actor));
+
+  return transaction(deps.db, async (tx) => {
+    await requireIssuer(tx, actor, product, workspaceId);
+    await requireRoomForKey(tx, product, workspaceId, now);
+    const { kind } = principalRecord(actor.principal);
+    const apiKey = await tx.apiKey.create({
+      data: {
+        id: newId('apiKey'),
+        workspaceId,
+        product: product.slug,
+        environment: input.environment,
+        name,
+        keyId: product.credential.transport === 'headerPair' ? generateSecret(product.credential.keyId) : null,
+        permissions,
+        allowedOrigins,
+        createdByKind: kind,
+        createdByUserId: actor.principal.kind === 'user' ? actor.principal.userId : null,
+        createdAt: now,
+        expiresAt,
+      },
+    });
+    const secret = generateSecret(format);
+    await tx.keySecret.create({
+      data: {
+        id: newId('keySecret'),
+        workspaceId,
+        apiKeyId: apiKey.id,
+        hash: hashSecret(secret),
+        preview: previewSecret(secret),
+        createdAt: now,
+      },
+    });
+    const signingSecret = product.signingSecrets ? await createSigningSecret(tx, deps, apiKey) : null;
+    const freeCreditsRemaining = await grantFreeCredits(tx, product, apiKey, now);
+    await recordAudit(tx, actor, {
+      workspaceId,
+      action: 'apiKey.created',
+      subjectId: apiKey.id,
+      after: { name, product: product.slug, environment: input.environment, permissions, allowedOrigins },
+    });
+    return { apiKey, secret, signingSecret, freeCreditsRemaining };
+  });
+}
+
+/** Origins to which a key is restricted; empty for none. @throws ValidationError where the product does not restrict by origin. */
+export function parseAllowedOrigins(product: Product, asked: readonly string[] | null | undefined): string[] {
+  if (!asked || asked.length === 0) return [];
+  if (!product.allowedOrigins) {
+    throw new ValidationError('input.allowedOrigins', `Keys of ${product.slug} cannot be restricted to origins.`);
+  }
+  return parseOrigins('input.allowedOrigins', asked);
+}
+
+async function requireIssuer(tx: Tx, actor: Actor, product: Product, workspaceId: string): Promise<void> {
+  await lockWorkspace(tx, workspaceId);
+  const access = await findAccess(tx, actor.principal, workspaceId);
+  if (access === null) throw new NotFoundError('input.workspaceId', 'Workspace not found.');
+  if (!mayIssueKeys(product, actor.principal, access)) {
+    throw new ForbiddenError(
+      product.issuers.by === 'permission' ? product.issuers.permission : 'apiKey:create',
+      product.issuers.by === 'operator'
+        ? `Keys of ${product.slug} are issued by the operator.`
+        : `You may not create keys of ${product.slug} in this workspace.`,
+    );
+  }
+  if (access.suspendedAt !== null) throw new ConflictError('The workspace is suspended.');
+}
+
+async function getOwnWorkspaceId(deps: Deps, { principal }: Actor): Promise<string> {
+  const workspaceId = principal.kind === 'user' ? await findPersonalWorkspaceId(deps, principal.userId) : null;
+  if (workspaceId === null)
+    throw new ValidationError('input.workspaceId', 'Name the workspace that is to own the key.');
+  return workspaceId;
+}
+
+function known({ products }: Deps): string {
+  return `One of: ${products.all.map((product) => product.slug).join(', ')}.`;
+}

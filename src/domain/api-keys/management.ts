@@ -1,0 +1,75 @@
+import type { Tx } from '../../db/transaction.js';
+import type { ApiKey } from '../../generated/prisma/client.js';
+import type { Product } from '../../products/product.js';
+import { type Access, findAccess, lockWorkspace, visibleApiKeys } from '../access.js';
+import type { Deps } from '../deps.js';
+import { ForbiddenError, LimitReachedError, NotFoundError } from '../errors.js';
+import type { Permission } from '../permissions.js';
+import type { Actor, Principal } from '../principal.js';
+import { hasStatus } from './status.js';
+
+/**
+ * Whether the product lets somebody issue keys. Whoever may issue them may also change and end them.
+ * An API key never issues keys.
+ */
+export function mayIssueKeys(product: Product, principal: Principal, access: Access): boolean {
+  if (principal.kind === 'service') return true;
+  if (principal.kind !== 'user' || access.role === null) return false;
+  const { issuers } = product;
+  switch (issuers.by) {
+    case 'operator':
+      return false;
+    case 'permission':
+      return access.permissions.has(issuers.permission);
+    case 'role':
+      return issuers[access.workspaceKind].includes(access.role);
+  }
+}
+
+/** Whether somebody may change or end a key: whoever may issue keys of the product, and, where keys go by role, a member who was given the permission. */
+function mayManageKey(product: Product, actor: Actor, access: Access, key: ApiKey, permission: Permission): boolean {
+  const { principal } = actor;
+  if (principal.kind === 'apiKey') return principal.apiKeyId === key.id && principal.permissions.has(permission);
+  if (mayIssueKeys(product, principal, access)) return true;
+  return product.issuers.by === 'role' && access.givenPermissions.has(permission);
+}
+
+/**
+ * The key as it stands under its workspace's lock, where the principal may do this to it.
+ * @throws NotFoundError for a key that it does not see, ForbiddenError
+ */
+export async function getManagedKey(
+  tx: Tx,
+  { products }: Pick<Deps, 'products'>,
+  actor: Actor,
+  apiKeyId: string,
+  permission: Permission,
+): Promise<{ key: ApiKey; product: Product }> {
+  const notFound = new NotFoundError('input.apiKeyId', 'API key not found.');
+  const visible = { AND: [{ id: apiKeyId }, visibleApiKeys(actor.principal)] };
+  const seen = await tx.apiKey.findFirst({ where: visible, select: { workspaceId: true } });
+  if (seen === null) throw notFound;
+  await lockWorkspace(tx, seen.workspaceId);
+  const access = await findAccess(tx, actor.principal, seen.workspaceId);
+  const key = await tx.apiKey.findFirst({ where: visible });
+  if (access === null || key === null) throw notFound;
+  const product = products.find(key.product);
+  if (product === null) throw notFound;
+  if (!mayManageKey(product, actor, access, key, permission)) throw new ForbiddenError(permission);
+  return { key, product };
+}
+
+/** Refuses one more active key where the product's limit is reached. Call it under the workspace's lock. @throws LimitReachedError */
+export async function requireRoomForKey(tx: Tx, product: Product, workspaceId: string, now: Date): Promise<void> {
+  const { activeKeysMax } = product;
+  if (activeKeysMax === null) return;
+  const active = await tx.apiKey.count({
+    where: { workspaceId, product: product.slug, ...hasStatus('ACTIVE', now) },
+  });
+  if (active >= activeKeysMax) {
+    throw new LimitReachedError(
+      activeKeysMax,
+      `A workspace can have ${activeKeysMax} active keys of ${product.slug}. Revoke or disable one first.`,
+    );
+  }
+}

@@ -1,0 +1,53 @@
+import { transaction } from '../../db/transaction.js';
+import type { ApiKey } from '../../generated/prisma/client.js';
+import { recordAudit } from '../audit.js';
+import type { Deps } from '../deps.js';
+import { parseReason } from '../input.js';
+import type { Actor } from '../principal.js';
+import { getManagedKey } from './management.js';
+
+export interface RevokeApiKey {
+  readonly apiKeyId: string;
+  readonly reason?: string | null | undefined;
+}
+
+/** Ends a key. Ending it twice is not an error: the first time stands. @throws ValidationError, NotFoundError, ForbiddenError */
+export async function revokeApiKey(deps: Deps, actor: Actor, input: RevokeApiKey): Promise<{ apiKey: ApiKey }> {
+  const reason = parseReason('input.reason', input.reason);
+  return transaction(deps.db, async (tx) => {
+    const { key } = await getManagedKey(tx, deps, actor, input.apiKeyId, 'apiKey:revoke');
+    const { count } = await tx.apiKey.updateMany({
+      where: { id: key.id, revokedAt: null },
+      data: { revokedAt: deps.clock(), revocationReason: reason },
+    });
+    if (count > 0) {
+      await recordAudit(tx, actor, {
+        workspaceId: key.workspaceId,
+        action: 'apiKey.revoked',
+        subjectId: key.id,
+        after: { reason },
+      });
+    }
+    return { apiKey: await tx.apiKey.findUniqueOrThrow({ where: { id: key.id } }) };
+  });
+}
+
+/** Ends a key and takes it out of every list. Its ledger entries stay. @throws NotFoundError, ForbiddenError */
+export async function deleteApiKey(
+  deps: Deps,
+  actor: Actor,
+  input: { readonly apiKeyId: string },
+): Promise<{ deletedApiKeyId: string }> {
+  return transaction(deps.db, async (tx) => {
+    const { key } = await getManagedKey(tx, deps, actor, input.apiKeyId, 'apiKey:delete');
+    const now = deps.clock();
+    await tx.apiKey.update({ where: { id: key.id }, data: { deletedAt: now, revokedAt: key.revokedAt ?? now } });
+    await recordAudit(tx, actor, {
+      workspaceId: key.workspaceId,
+      action: 'apiKey.deleted',
+      subjectId: key.id,
+      before: { name: key.name },
+    });
+    return { deletedApiKeyId: key.id };
+  });
+}

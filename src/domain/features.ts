@@ -1,0 +1,51 @@
+import { transaction } from '../db/transaction.js';
+import type { Workspace } from '../generated/prisma/client.js';
+import { getAccess } from './access.js';
+import { recordAudit } from './audit.js';
+import type { Deps } from './deps.js';
+import { ForbiddenError, ValidationError } from './errors.js';
+import type { Actor } from './principal.js';
+
+export interface SwitchFeature {
+  readonly workspaceId: string;
+  readonly product: string;
+  readonly feature: string;
+}
+
+/** Switches a feature of a product on or off for a workspace. Doing it twice is not an error. @throws ValidationError, NotFoundError, ForbiddenError */
+export async function switchFeature(
+  deps: Deps,
+  actor: Actor,
+  input: SwitchFeature,
+  enabled: boolean,
+): Promise<{ workspace: Workspace }> {
+  const product = deps.products.find(input.product);
+  if (product === null)
+    throw new ValidationError('input.product', `There is no product of this name: ${input.product}.`);
+  const declared = Object.hasOwn(product.features, input.feature) ? product.features[input.feature] : undefined;
+  if (declared === undefined) {
+    throw new ValidationError(
+      'input.feature',
+      `The product ${product.slug} has no feature of this name: ${input.feature}.`,
+    );
+  }
+  const id = { workspaceId: input.workspaceId, product: product.slug, feature: input.feature };
+  return transaction(deps.db, async (tx) => {
+    const { workspaceId } = await getAccess(tx, actor.principal, input.workspaceId, 'feature:update');
+    if (declared.enabledBy === 'OPERATOR' && actor.principal.kind !== 'service') {
+      throw new ForbiddenError('feature:update', 'Only the operator switches this feature.');
+    }
+    const { count } = enabled
+      ? await tx.workspaceFeature.createMany({ data: [{ ...id, enabledAt: deps.clock() }], skipDuplicates: true })
+      : await tx.workspaceFeature.deleteMany({ where: id });
+    if (count > 0) {
+      await recordAudit(tx, actor, {
+        workspaceId,
+        action: enabled ? 'feature.enabled' : 'feature.disabled',
+        subjectId: workspaceId,
+        after: { product: id.product, feature: id.feature },
+      });
+    }
+    return { workspace: await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } }) };
+  });
+}

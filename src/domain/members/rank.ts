@@ -1,0 +1,13 @@
+import type { Role } from '../../generated/prisma/enums.js';
+import type { Access } from '../access.js';
+import { ForbiddenError } from '../errors.js';
+import type { Permission } from '../permissions.js';
+
+const ranks: Readonly<Record<Role, number>> = { MEMBER: 0, ADMIN: 1, OWNER: 2 };
+
+/** Nobody gives, changes or takes away a role above their own. A service stands above all. @throws ForbiddenError */
+export function requireRank(access: Access, role: Role, permission: Permission): void {
+  if (access.role !== null && ranks[role] > ranks[access.role]) {
+    throw new ForbiddenError(permission, `Only a member of the role ${role} can do this to the role ${role}.`);
+  }
+}

@@ -1,0 +1,66 @@
+import { randomInt } from 'node:crypto';
+import { newId } from '../db/ids.js';
+import { type Db, transaction } from '../db/transaction.js';
+import type { ServiceToken } from '../generated/prisma/client.js';
+import { recordAudit } from './audit.js';
+import type { Clock, Deps } from './deps.js';
+import { NotFoundError, ValidationError } from './errors.js';
+import { parseName } from './input.js';
+import type { Actor, ServicePrincipal } from './principal.js';
+import { hashSecret, previewSecret } from './secret-hash.js';
+
+const tokenPattern = /^tks_[A-Za-z0-9]{32,200}$/;
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+const generatedLength = 43;
+
+/** Whether a token has the form of a service token: `tks_` and at least 32 letters and digits. */
+export function looksLikeServiceToken(token: string): boolean {
+  return tokenPattern.test(token);
+}
+
+/** The service that holds a token, or null for one that is unknown or revoked. */
+export async function findServicePrincipal({ db }: Pick<Deps, 'db'>, token: string): Promise<ServicePrincipal | null> {
+  if (!looksLikeServiceToken(token)) return null;
+  const found = await db.serviceToken.findUnique({ where: { hash: hashSecret(token) } });
+  return found === null || found.revokedAt !== null ? null : { kind: 'service', serviceTokenId: found.id };
+}
+
+/** Whether any service token can be used; a server without one makes one when it starts. */
+export async function hasServiceToken(db: Db): Promise<boolean> {
+  return (await db.serviceToken.findFirst({ where: { revokedAt: null }, select: { id: true } })) !== null;
+}
+
+/** Makes a token. The plaintext is returned once and not stored. */
+export async function createServiceToken(db: Db, name: string): Promise<{ serviceToken: ServiceToken; token: string }> {
+  const token = `tks_${Array.from({ length: generatedLength }, () => alphabet[randomInt(alphabet.length)]).join('')}`;
+  return { serviceToken: await registerServiceToken(db, name, token), token };
+}
+
+/** Makes a given token known. Registering it again changes nothing; a revoked one stays revoked. @throws ValidationError */
+export async function registerServiceToken(db: Db, name: string, token: string): Promise<ServiceToken> {
+  if (!looksLikeServiceToken(token)) {
+    throw new ValidationError('token', 'A service token is tks_ and at least 32 letters and digits.');
+  }
+  const hash = hashSecret(token);
+  await db.serviceToken.createMany({
+    data: [{ id: newId('serviceToken'), name: parseName('name', name), hash, preview: previewSecret(token) }],
+    skipDuplicates: true,
+  });
+  return db.serviceToken.findUniqueOrThrow({ where: { hash } });
+}
+
+/** Ends a token. Ending it twice is not an error: the first time stands. @throws NotFoundError */
+export function revokeServiceToken(db: Db, clock: Clock, actor: Actor, serviceTokenId: string): Promise<ServiceToken> {
+  return transaction(db, async (tx) => {
+    const { count } = await tx.serviceToken.updateMany({
+      where: { id: serviceTokenId, revokedAt: null },
+      data: { revokedAt: clock() },
+    });
+    const serviceToken = await tx.serviceToken.findUnique({ where: { id: serviceTokenId } });
+    if (serviceToken === null) throw new NotFoundError('serviceTokenId', 'Service token not found.');
+    if (count > 0) {
+      await recordAudit(tx, actor, { workspaceId: null, action: 'serviceToken.revoked', subjectId: serviceTokenId });
+    }
+    return serviceToken;
+  });
+}

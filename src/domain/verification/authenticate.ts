@@ -1,0 +1,49 @@
+import type { Db, Tx } from '../../db/transaction.js';
+import type { Product, Wording } from '../../products/product.js';
+import type { Deps } from '../deps.js';
+import type { ApiKeyPrincipal } from '../principal.js';
+import { decideRefusal, type Facts } from './checks.js';
+import type { Credential } from './credential.js';
+import { findKeyRecord } from './key-record.js';
+import { decidePresented } from './presented.js';
+
+export type Authentication =
+  | { readonly kind: 'authenticated'; readonly principal: ApiKeyPrincipal; readonly product: Product }
+  | { readonly kind: 'refused'; readonly product: Product; readonly wording: Wording };
+
+/** Lets an API key in that calls this server itself. Its rate limits are the caller's to take. */
+export async function authenticateApiKey(deps: Deps, credential: Credential): Promise<Authentication> {
+  const facts = await gatherFacts(deps, credential);
+  const { key, product } = facts;
+  const code = decideRefusal(facts);
+  if (code !== null || key === null) {
+    return { kind: 'refused', product, wording: product.wording[code ?? 'INVALID_CREDENTIAL'] };
+  }
+  deps.uses.note(key, facts.now);
+  const principal: ApiKeyPrincipal = {
+    kind: 'apiKey',
+    apiKeyId: key.id,
+    workspaceId: key.workspaceId,
+    product: product.slug,
+    permissions: new Set(product.keyPermissions),
+  };
+  return { kind: 'authenticated', principal, product };
+}
+
+/** What the checks look at, for a credential alone. */
+export async function gatherFacts(
+  { db, products, clock }: Pick<Deps, 'products' | 'clock'> & { readonly db: Db | Tx },
+  credential: Credential,
+): Promise<Facts> {
+  const presented = decidePresented(products, credential);
+  const key = presented.kind === 'candidate' ? await findKeyRecord(db, presented) : null;
+  return {
+    presented,
+    key,
+    product: (key && products.find(key.product)) ?? presented.product,
+    expectedProduct: null,
+    requires: [],
+    origin: null,
+    now: clock(),
+  };
+}

@@ -1,0 +1,181 @@
+import { type Db, type Tx, transaction } from '../../db/transaction.js';
+import type { Charge } from '../../generated/prisma/client.js';
+import type { Product, RefusalCode, VerificationCode, Wording } from '../../products/product.js';
+import { type ChargeOutcome, type ChargeRequest, chargeKey } from '../credits/charge.js';
+import { parseQuantity } from '../credits/price.js';
+import type { Deps } from '../deps.js';
+import { ValidationError } from '../errors.js';
+import { parseIdempotencyKey, parseOrigin } from '../input.js';
+import { type HttpHeader, rateLimitHeaders } from '../rate-limits/headers.js';
+import type { RateLimitDecision, RateLimitState } from '../rate-limits/limiter.js';
+import { gatherFacts } from './authenticate.js';
+import { decideRefusal, type Facts } from './checks.js';
+import type { Credential } from './credential.js';
+import type { KeyRecord } from './key-record.js';
+
+export interface VerifyApiKey {
+  readonly credential: Credential;
+  /** The product that the key has to be of; without one, any product of this server. */
+  readonly product?: string | null | undefined;
+  readonly requires?: readonly string[] | null | undefined;
+  readonly origin?: string | null | undefined;
+  readonly charge?:
+    | {
+        readonly action: string;
+        readonly quantity: number;
+        readonly hold: boolean;
+        readonly idempotencyKey?: string | null | undefined;
+      }
+    | null
+    | undefined;
+}
+
+/** How a verification ends: for every credential there is exactly one code. */
+export interface Verification {
+  readonly code: VerificationCode;
+  /** What to tell the customer, in the product's words; null when valid. */
+  readonly rejection: Wording | null;
+  /** null where the credential names no key that the caller may know of. */
+  readonly apiKeyId: string | null;
+  readonly workspaceId: string | null;
+  /** Whether the request costs credits: a LIVE key, or a TEST key of a product whose test keys pay. */
+  readonly billable: boolean;
+  readonly watermark: boolean;
+  readonly charge: { readonly charge: Charge; readonly replayed: boolean } | null;
+  readonly rateLimits: readonly RateLimitState[];
+  readonly headers: readonly HttpHeader[];
+}
+
+const requiresMax = 20;
+
+/**
+ * Answers one request of a product's customer: is the credential good, may the key do this, does it keep its limits, and has its
+ * workspace paid? A refusal is an answer, not an error.
+ * @throws ValidationError for an input that no credential could make right: an unknown permission, product or action, a bad quantity
+ */
+export async function verifyApiKey(deps: Deps, input: VerifyApiKey): Promise<Verification> {
+  const question = parseQuestion(deps, input);
+  const { charge } = question;
+  // A transaction may run again after a conflict; the limits are taken once all the same.
+  let taken: RateLimitDecision | null = null;
+  const takeLimits: TakeLimits = async (key, product, now) => {
+    taken ??= await deps.limiter.take(key.id, product.rateLimits, now);
+    return taken;
+  };
+  if (charge === null) return verifyIn(deps.db, deps, input, question, takeLimits, null);
+  return transaction(deps.db, (tx) =>
+    verifyIn(tx, deps, input, question, takeLimits, (key, product, now) => chargeKey(tx, product, key, charge, now)),
+  );
+}
+
+type TakeLimits = (key: KeyRecord, product: Product, now: Date) => Promise<RateLimitDecision>;
+type TakeCredits = (key: KeyRecord, product: Product, now: Date) => Promise<ChargeOutcome>;
+
+/** The order of a verification: the credential and its key, then the key's limits, then its workspace's credits. */
+async function verifyIn(
+  db: Db | Tx,
+  deps: Deps,
+  { credential }: VerifyApiKey,
+  question: Question,
+  takeLimits: TakeLimits,
+  takeCredits: TakeCredits | null,
+): Promise<Verification> {
+  const facts: Facts = { ...(await gatherFacts({ ...deps, db }, credential)), ...question };
+  const { key, product, now } = facts;
+  const refusal = decideRefusal(facts);
+  if (key === null) return refuse(deps, facts, refusal ?? 'INVALID_CREDENTIAL', null);
+  if (refusal !== null) return refuse(deps, facts, refusal, await deps.limiter.peek(key.id, product.rateLimits, now));
+  const limits = await takeLimits(key, product, now);
+  if (!limits.allowed) return refuse(deps, facts, 'RATE_LIMITED', limits);
+  const outcome = takeCredits && (await takeCredits(key, product, now));
+  if (outcome !== null && 'insufficient' in outcome) return refuse(deps, facts, 'INSUFFICIENT_CREDITS', limits);
+  deps.uses.note(key, now);
+  return allow(facts, key, limits, outcome);
+}
+
+interface Question {
+  readonly expectedProduct: string | null;
+  readonly requires: readonly string[];
+  readonly origin: string | null;
+  readonly charge: ChargeRequest | null;
+}
+
+function parseQuestion({ products }: Deps, { product, requires, origin, charge }: VerifyApiKey): Question {
+  if (product != null && products.find(product) === null) {
+    throw new ValidationError('input.product', 'There is no product of this name.');
+  }
+  if ((requires?.length ?? 0) > requiresMax) {
+    throw new ValidationError('input.requires', `At most ${requiresMax} permissions can be required at once.`);
+  }
+  requires?.forEach((permission, index) => {
+    if (!products.all.some((each) => Object.hasOwn(each.permissions, permission))) {
+      throw new ValidationError(`input.requires.${index}`, 'No product of this server has a permission of this name.');
+    }
+  });
+  return {
+    expectedProduct: product ?? null,
+    requires: requires ?? [],
+    origin: origin == null || origin === '' ? null : parseRequestOrigin(origin),
+    charge: charge == null ? null : parseCharge(charge),
+  };
+}
+
+/** Browsers send `null` for an opaque origin: it is an origin, and one that nobody can have allowed. */
+function parseRequestOrigin(origin: string): string {
+  return origin === 'null' ? origin : parseOrigin('input.origin', origin);
+}
+
+function parseCharge({ action, quantity, hold, idempotencyKey }: NonNullable<VerifyApiKey['charge']>): ChargeRequest {
+  return {
+    action,
+    quantity: parseQuantity('input.charge.quantity', quantity),
+    hold,
+    idempotencyKey: parseIdempotencyKey('input.charge.idempotencyKey', idempotencyKey),
+  };
+}
+
+function allow(
+  { product }: Facts,
+  key: KeyRecord,
+  { states }: RateLimitDecision,
+  charge: Verification['charge'],
+): Verification {
+  const isTest = key.environment === 'TEST';
+  return {
+    code: 'VALID',
+    rejection: null,
+    apiKeyId: key.id,
+    workspaceId: key.workspaceId,
+    billable: !(isTest && product.testKeys.free),
+    watermark: isTest && product.testKeys.watermark,
+    charge,
+    rateLimits: states,
+    headers: rateLimitHeaders({ allowed: true, states, retryAfterSeconds: 0 }),
+  };
+}
+
+/** A refusal in the product's words. The log knows more than the caller: which key it was, where there is one. */
+function refuse(
+  { log }: Deps,
+  { key, product }: Facts,
+  code: RefusalCode,
+  limits: RateLimitDecision | null,
+): Verification {
+  log.debug(
+    { code, product: product.slug, apiKeyId: key?.id ?? null, revokedAt: key?.revokedAt ?? null },
+    'verification refused',
+  );
+  const known = code === 'INVALID_CREDENTIAL' ? null : key;
+  const shown = known === null ? null : limits;
+  return {
+    code,
+    rejection: product.wording[code],
+    apiKeyId: known?.id ?? null,
+    workspaceId: known?.workspaceId ?? null,
+    billable: false,
+    watermark: false,
+    charge: null,
+    rateLimits: shown?.states ?? [],
+    headers: shown === null ? [] : rateLimitHeaders(shown),
+  };
+}
