@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { apiKeyPermissions } from '../domain/permissions.js';
+import { canShareSecret } from './secret-format.js';
 
 /** The closed list of how a verification ends. */
 export const verificationCodes = [
@@ -18,30 +19,48 @@ export const verificationCodes = [
 export type VerificationCode = (typeof verificationCodes)[number];
 export type RefusalCode = Exclude<VerificationCode, 'VALID'>;
 
-const slug = z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/, 'must be 1 to 40 of a-z, 0-9, _ and -, beginning with a letter');
+const slug = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,39}$/, 'must be 1 to 40 of a-z, 0-9, _ and -, beginning with a letter');
 const permissionName = z
   .string()
   .max(100)
   .regex(/^[a-z][a-zA-Z0-9_]*:[a-z][a-zA-Z0-9_]*$/, 'must have the form resource:action');
 const text = z.string().min(1).max(500);
 const role = z.enum(['OWNER', 'ADMIN', 'MEMBER']);
-const headerName = z.string().regex(/^[a-z][a-z0-9-]{1,60}$/, 'must be a header name in lower case');
+/** Headers that already mean something to this server, or to every server. */
+const takenHeaders: readonly string[] = ['authorization', 'cookie', 'host', 'origin', 'content-type', 'content-length'];
+const headerName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{1,60}$/, 'must be a header name in lower case')
+  .refine(
+    (name) => !takenHeaders.includes(name),
+    `must be a header of the product's own, none of ${takenHeaders.join(', ')}`,
+  );
 
 /** How one secret is written: a prefix, random characters, and where wanted a CRC32 of all before it. */
 const secretFormat = z.strictObject({
-  prefix: z.string().max(40).regex(/^[A-Za-z0-9_-]*$/),
+  prefix: z
+    .string()
+    .max(40)
+    .regex(/^[A-Za-z0-9_-]*$/, 'must consist of letters, digits, _ and -, or be empty'),
   alphabet: z.enum(['hex', 'base62']),
   /** How many random characters follow the prefix. At least 96 bits. */
   length: z.int().min(24).max(128),
   /** Six base62 characters: the CRC32 of prefix and random characters. */
-  checksum: z.enum(['crc32-base62']).optional(),
+  checksum: z.enum(['crc32-base62']).exactOptional(),
 });
 
-const credential = z.discriminatedUnion('transport', [
+// What else comes to this server as a bearer token: its service tokens, and the sessions of better-auth
+// (`generateId(32)`). No product may write its secrets likewise.
+const serviceTokenPrefix = 'tks_';
+const sessionToken: SecretFormat = { prefix: '', alphabet: 'base62', length: 32 };
+
+const credentialSchema = z.discriminatedUnion('transport', [
   z.strictObject({
     /** `Authorization: Bearer <secret>` */
     transport: z.literal('bearer'),
-    secrets: z.strictObject({ LIVE: secretFormat, TEST: secretFormat.optional() }),
+    secrets: z.strictObject({ LIVE: secretFormat, TEST: secretFormat.exactOptional() }),
   }),
   z.strictObject({
     /** Two headers: the public id of the key, and its secret. */
@@ -49,7 +68,7 @@ const credential = z.discriminatedUnion('transport', [
     keyIdHeader: headerName,
     secretHeader: headerName,
     keyId: secretFormat,
-    secrets: z.strictObject({ LIVE: secretFormat, TEST: secretFormat.optional() }),
+    secrets: z.strictObject({ LIVE: secretFormat, TEST: secretFormat.exactOptional() }),
   }),
 ]);
 
@@ -69,37 +88,46 @@ const wording = z.strictObject({
   message: text,
 });
 
+/** The product's words for each refusal, and those that it has unless it says otherwise. */
 const wordings = z.strictObject({
-  MISSING_CREDENTIAL: wording,
-  INVALID_CREDENTIAL: wording,
-  DISABLED: wording,
-  EXPIRED: wording,
-  ORIGIN_NOT_ALLOWED: wording,
-  FORBIDDEN: wording,
-  WORKSPACE_SUSPENDED: wording,
-  FEATURE_DISABLED: wording,
-  RATE_LIMITED: wording,
-  INSUFFICIENT_CREDITS: wording,
+  MISSING_CREDENTIAL: wording.default({ status: 401, code: 'missing_credential', message: 'Send an API key.' }),
+  INVALID_CREDENTIAL: wording.default({
+    status: 401,
+    code: 'invalid_credential',
+    message: 'The API key is not valid.',
+  }),
+  DISABLED: wording.default({ status: 401, code: 'key_disabled', message: 'The API key is disabled.' }),
+  EXPIRED: wording.default({ status: 401, code: 'key_expired', message: 'The API key has expired.' }),
+  ORIGIN_NOT_ALLOWED: wording.default({
+    status: 403,
+    code: 'origin_not_allowed',
+    message: 'The API key may not be used from this origin.',
+  }),
+  FORBIDDEN: wording.default({
+    status: 403,
+    code: 'forbidden',
+    message: 'The API key does not hold the permission that this needs.',
+  }),
+  WORKSPACE_SUSPENDED: wording.default({
+    status: 403,
+    code: 'workspace_suspended',
+    message: 'The workspace is suspended.',
+  }),
+  FEATURE_DISABLED: wording.default({
+    status: 403,
+    code: 'feature_disabled',
+    message: 'This feature is off for the workspace.',
+  }),
+  RATE_LIMITED: wording.default({
+    status: 429,
+    code: 'rate_limited',
+    message: 'Too many requests. Wait and try again.',
+  }),
+  INSUFFICIENT_CREDITS: wording.default({ status: 402, code: 'insufficient_credits', message: 'Not enough credits.' }),
   /** Not codes of a verification, but of this server's own answers to the product's customers. */
-  NOT_FOUND: wording,
-  INTERNAL: wording,
+  NOT_FOUND: wording.default({ status: 404, code: 'not_found', message: 'Not found.' }),
+  INTERNAL: wording.default({ status: 500, code: 'internal_error', message: 'Something went wrong on our side.' }),
 });
-
-/** The words that a product has unless it says otherwise. */
-const defaultWording: z.infer<typeof wordings> = {
-  MISSING_CREDENTIAL: { status: 401, code: 'missing_credential', message: 'Send an API key.' },
-  INVALID_CREDENTIAL: { status: 401, code: 'invalid_credential', message: 'The API key is not valid.' },
-  DISABLED: { status: 401, code: 'key_disabled', message: 'The API key is disabled.' },
-  EXPIRED: { status: 401, code: 'key_expired', message: 'The API key has expired.' },
-  ORIGIN_NOT_ALLOWED: { status: 403, code: 'origin_not_allowed', message: 'The API key may not be used from this origin.' },
-  FORBIDDEN: { status: 403, code: 'forbidden', message: 'The API key does not hold the permission that this needs.' },
-  WORKSPACE_SUSPENDED: { status: 403, code: 'workspace_suspended', message: 'The workspace is suspended.' },
-  FEATURE_DISABLED: { status: 403, code: 'feature_disabled', message: 'This feature is off for the workspace.' },
-  RATE_LIMITED: { status: 429, code: 'rate_limited', message: 'Too many requests. Wait and try again.' },
-  INSUFFICIENT_CREDITS: { status: 402, code: 'insufficient_credits', message: 'Not enough credits.' },
-  NOT_FOUND: { status: 404, code: 'not_found', message: 'Not found.' },
-  INTERNAL: { status: 500, code: 'internal_error', message: 'Something went wrong on our side.' },
-};
 
 /** What is sold: everything in which one product differs from another. Validated when the server starts. */
 export const productSchema = z
@@ -107,7 +135,7 @@ export const productSchema = z
     slug,
     title: z.string().min(1).max(100),
     description: text,
-    credential,
+    credential: credentialSchema,
     issuers,
     /** What its keys may do at the product. A key holds all that are grantable unless it is created with fewer. */
     permissions: z
@@ -118,12 +146,15 @@ export const productSchema = z
           /** false: no key ever holds it, such as that of an internal route. */
           grantable: z.boolean().default(true),
           /** Needs this feature to be on for the workspace. */
-          feature: slug.optional(),
+          feature: slug.exactOptional(),
         }),
       )
       .default({}),
     features: z
-      .record(slug, z.strictObject({ description: text, enabledBy: z.enum(['CUSTOMER', 'OPERATOR']).default('OPERATOR') }))
+      .record(
+        slug,
+        z.strictObject({ description: text, enabledBy: z.enum(['CUSTOMER', 'OPERATOR']).default('OPERATOR') }),
+      )
       .default({}),
     /** Whole or fractional credits per unit; a charge rounds up to whole credits. */
     prices: z
@@ -155,20 +186,78 @@ export const productSchema = z
     keyPermissions: z.array(z.enum(apiKeyPermissions)).default(['workspace:read', 'apiKey:read', 'credits:read']),
     /** How long a hold lasts that is neither captured nor released. */
     holdSeconds: z.int().min(1).max(2_592_000).default(3_600),
-    wording: wordings.partial().default({}),
+    wording: wordings.prefault({}),
   })
   .superRefine((product, ctx) => {
     for (const [name, { feature }] of Object.entries(product.permissions)) {
-      if (feature !== undefined && !(feature in product.features)) {
-        ctx.addIssue({ code: 'custom', path: ['permissions', name, 'feature'], message: `names a feature that the product does not declare: ${feature}` });
+      if (feature !== undefined && !Object.hasOwn(product.features, feature)) {
+        ctx.addIssue({
+          code: 'custom',
+          path: ['permissions', name, 'feature'],
+          message: `names a feature that the product does not declare: ${feature}`,
+        });
       }
     }
     const windows = product.rateLimits.map((limit) => limit.windowSeconds);
     if (new Set(windows).size < windows.length) {
-      ctx.addIssue({ code: 'custom', path: ['rateLimits'], message: 'each window may stand once' });
+      ctx.addIssue({ code: 'custom', path: ['rateLimits'], message: 'must not state two limits for one window' });
+    }
+    if (!product.signingSecrets && product.keyPermissions.includes('signingSecret:rotate')) {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['keyPermissions'],
+        message: 'must not include signingSecret:rotate unless signingSecrets is true',
+      });
+    }
+    for (const { path, message } of findCredentialMistakes(product.credential)) {
+      ctx.addIssue({ code: 'custom', path: ['credential', ...path], message });
     }
   })
-  .transform((product) => ({ ...product, wording: { ...defaultWording, ...product.wording } }));
+  .transform((product) => ({
+    ...product,
+    permissions: withoutPrototype(product.permissions),
+    features: withoutPrototype(product.features),
+    prices: withoutPrototype(product.prices),
+  }));
+
+/** What is wrong with a credential as a whole, though each of its fields is right. */
+function findCredentialMistakes(credential: z.output<typeof credentialSchema>): { path: string[]; message: string }[] {
+  if (credential.transport === 'headerPair') {
+    return credential.keyIdHeader === credential.secretHeader
+      ? [{ path: ['secretHeader'], message: 'must differ from keyIdHeader' }]
+      : [];
+  }
+  const { LIVE, TEST } = credential.secrets;
+  const mistakes: { path: string[]; message: string }[] = [];
+  for (const [environment, format] of Object.entries(credential.secrets)) {
+    const path = ['secrets', environment, 'prefix'];
+    if (format.prefix.startsWith(serviceTokenPrefix)) {
+      mistakes.push({
+        path,
+        message: `must not begin with ${serviceTokenPrefix}, as the service tokens of this server do`,
+      });
+    }
+    if (canShareSecret(format, sessionToken)) {
+      mistakes.push({
+        path,
+        message: 'must contain _ or -, or length must change: 32 letters and digits are a session of this server',
+      });
+    }
+  }
+  if (TEST !== undefined && canShareSecret(LIVE, TEST)) {
+    mistakes.push({
+      path: ['secrets', 'TEST', 'prefix'],
+      message: 'must differ from that of LIVE, or no one can tell the keys apart',
+    });
+  }
+  return mistakes;
+}
+
+/** A record that knows its own names only, so that an action called `constructor` is as unknown as any other. */
+function withoutPrototype<T extends object>(record: T): T {
+  const bare: object = Object.create(null);
+  return Object.assign(bare, record);
+}
 
 /** A product as a file states it. */
 export type ProductFile = z.input<typeof productSchema>;

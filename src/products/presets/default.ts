@@ -1,0 +1,42 @@
+import type { ProductFile } from '../product.js';
+
+/** The built-in product: what the vendors' documents do best, in one. It follows no document, so every value is this project's choice. */
+export const defaultProduct = {
+  slug: 'default',
+  title: 'Default',
+  description: 'An API with live and test keys, rate limits, credits and signed webhooks.',
+  credential: {
+    transport: 'bearer',
+    secrets: {
+      // 30 base62 characters are 178 bits. The checksum refuses a mistyped key without a look-up, and lets secret scanners match without guessing.
+      LIVE: { prefix: 'tk_live_', alphabet: 'base62', length: 30, checksum: 'crc32-base62' },
+      TEST: { prefix: 'tk_test_', alphabet: 'base62', length: 30, checksum: 'crc32-base62' },
+    },
+  },
+  issuers: { by: 'role', PERSONAL: ['OWNER'], ORGANIZATION: ['ADMIN', 'OWNER'] },
+  permissions: {
+    'data:read': { description: 'Read data.' },
+    'data:write': { description: 'Create, change and remove data.' },
+    'export:create': { description: 'Export data in bulk.', feature: 'exports' },
+    'preview:use': { description: 'Call what is not yet released.', feature: 'preview' },
+    'internal:call': { description: 'Call an internal route. No key may.', grantable: false },
+  },
+  features: {
+    exports: { description: 'Exports in bulk.', enabledBy: 'CUSTOMER' },
+    preview: { description: 'What is not yet released.', enabledBy: 'OPERATOR' },
+  },
+  prices: {
+    request: { credits: 1, unit: 'request', description: 'One request.' },
+    compute: { credits: 0.5, unit: 'second', description: 'Computing time.' },
+  },
+  freeCredits: 100,
+  testKeys: { free: true, watermark: true },
+  rateLimits: [
+    { limit: 60, windowSeconds: 60 },
+    { limit: 1_000, windowSeconds: 3_600 },
+  ],
+  activeKeysMax: 25,
+  signingSecrets: true,
+  allowedOrigins: true,
+  keyPermissions: ['workspace:read', 'apiKey:read', 'credits:read', 'signingSecret:rotate'],
+} satisfies ProductFile;
