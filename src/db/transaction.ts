@@ -1,0 +1,116 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDriverAdapterError } from '@prisma/driver-adapter-utils';
+import { UnavailableError } from '../domain/errors.js';
+import { Prisma, type PrismaClient } from '../generated/prisma/client.js';
+
+export type Db = PrismaClient;
+export type Tx = Prisma.TransactionClient;
+
+export interface TransactionOptions {
+  /** READ COMMITTED unless told; the guard stands in the statement, so a stricter level is rarely needed. */
+  isolationLevel?: Prisma.TransactionIsolationLevel;
+}
+
+const triesMax = 5;
+const firstWaitMs = 10;
+/** No new try begins after this, so that a caller waits for the limits of one transaction and not for five of them. */
+const patienceMs = 12_000;
+
+/**
+ * Runs `work` in one interactive transaction, and again where the database undid it for the sake of another one
+ * (serialization failure, deadlock, write conflict) or could not begin it in time. `work` may therefore run several
+ * times: it does nothing that a rollback would not undo. A lost connection is never tried again here, because the
+ * COMMIT may have arrived; the caller's idempotency key decides that.
+ * @throws UnavailableError where the database cannot be reached, or stays too busy.
+ */
+export async function transaction<T>(
+  db: Db,
+  work: (tx: Tx) => Promise<T>,
+  { isolationLevel }: TransactionOptions = {},
+): Promise<T> {
+  const giveUpAt = Date.now() + patienceMs;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await db.$transaction(work, isolationLevel ? { isolationLevel } : {});
+    } catch (error) {
+      const undone = isWriteConflict(error) || isStartTimeout(error);
+      if (undone && tries < triesMax && Date.now() < giveUpAt) {
+        // Jitter, so that two that collided do not meet again.
+        await sleep(firstWaitMs * 2 ** tries * (0.5 + Math.random()));
+      } else if (undone || isUnavailable(error)) {
+        throw unavailable(error);
+      } else {
+        throw error;
+      }
+    }
+  }
+}
+
+function unavailable(cause: unknown): UnavailableError {
+  if (cause instanceof UnavailableError) return cause;
+  const error = new UnavailableError();
+  error.cause = cause;
+  return error;
+}
+
+/** Prisma's codes for a database that is away, refuses more connections, or does not answer in time. */
+const unavailableCodes = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2037']);
+
+/** The driver adapter's own words for the same. */
+const unavailableKinds = new Set(['DatabaseNotReachable', 'ConnectionClosed', 'SocketTimeout', 'TooManyConnections']);
+
+/**
+ * SQLSTATEs for the same: connection exceptions (08), insufficient resources (53), the operator or a limit intervened
+ * (57), a lock or an idle transaction met its limit, and a server that has become a read-only standby.
+ */
+const unavailableStates = /^(08...|53...|57P0[1-5]|57014|55P03|25P0[34]|25006)$/;
+
+/** Whether the database could not be reached, or could not answer in time: not the caller's fault, and it may pass. */
+export function isUnavailable(error: unknown): boolean {
+  if (error instanceof UnavailableError) return true;
+  if (unavailableCodes.has(prismaCodeOf(error) ?? '')) return true;
+  if (isStartTimeout(error) || isExpired(error)) return true;
+  const { kind, state } = driverErrorOf(error);
+  return unavailableKinds.has(kind) || unavailableStates.test(state);
+}
+
+/** Whether a unique index refused the write, through Prisma's queries and through raw SQL alike. */
+export function isUniqueViolation(error: unknown): boolean {
+  const { kind, state } = driverErrorOf(error);
+  return prismaCodeOf(error) === 'P2002' || kind === 'UniqueConstraintViolation' || state === '23505';
+}
+
+/** Whether the database undid the transaction so that another one could proceed; PostgreSQL's classes 40001 and 40P01. */
+function isWriteConflict(error: unknown): boolean {
+  const { kind, state } = driverErrorOf(error);
+  return (
+    prismaCodeOf(error) === 'P2034' || kind === 'TransactionWriteConflict' || state === '40001' || state === '40P01'
+  );
+}
+
+/** P2028 has several meanings; only this one says that nothing has begun. */
+function isStartTimeout(error: unknown): boolean {
+  return prismaCodeOf(error) === 'P2028' && messageOf(error).includes('Unable to start a transaction');
+}
+
+/** The work took longer than a transaction may live; Prisma has rolled it back. */
+function isExpired(error: unknown): boolean {
+  return prismaCodeOf(error) === 'P2028' && messageOf(error).includes('expired transaction');
+}
+
+function prismaCodeOf(error: unknown): string | undefined {
+  if (error instanceof Prisma.PrismaClientKnownRequestError) return error.code;
+  return error instanceof Prisma.PrismaClientInitializationError ? error.errorCode : undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : '';
+}
+
+/** What the driver adapter said, whether Prisma wrapped it (in `meta`) or let it pass. */
+function driverErrorOf(error: unknown): { kind: string; state: string } {
+  const wrapped = error instanceof Prisma.PrismaClientKnownRequestError ? error.meta?.driverAdapterError : error;
+  if (!(wrapped instanceof Error) || !isDriverAdapterError(wrapped)) return { kind: '', state: '' };
+  const { kind, originalCode } = wrapped.cause;
+  return { kind, state: originalCode ?? '' };
+}

@@ -1,0 +1,38 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { inject } from 'vitest';
+import { type Database, openDatabase } from '../src/db/open.js';
+import { runOnServer, withDatabase } from './postgresql.js';
+
+/** Few, since several test files run at once and a server has a hundred connections by default. */
+const poolSizeMax = 8;
+
+/** Opens a migrated, empty database that nobody else sees: in memory, or on the PostgreSQL of DATABASE_URL. Closing it removes it. */
+export async function openTestDatabase(): Promise<Database> {
+  const template = inject('databaseTemplate');
+  if (template.kind === 'embedded') {
+    return openDatabase({ dataDir: null, snapshot: new Blob([await readFile(template.snapshotPath)]) });
+  }
+  const { databaseUrl, remove } = await createTestDatabase(template.templateName);
+  const database = await openDatabase({ databaseUrl, poolSizeMax });
+  return {
+    ...database,
+    async close() {
+      await database.close();
+      await remove();
+    },
+  };
+}
+
+/** Creates a database on the PostgreSQL of DATABASE_URL, empty unless a template is named. */
+export async function createTestDatabase(templateName = 'template1') {
+  const template = inject('databaseTemplate');
+  if (template.kind !== 'postgresql') throw new Error('This run has no PostgreSQL; set DATABASE_URL.');
+  const { serverUrl } = template;
+  const name = `tollkeeper_test_${randomBytes(6).toString('hex')}`;
+  await runOnServer(serverUrl, `CREATE DATABASE "${name}" TEMPLATE "${templateName}"`);
+  return {
+    databaseUrl: withDatabase(serverUrl, name),
+    remove: () => runOnServer(serverUrl, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`),
+  };
+}

@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { migrate } from '../src/db/migrate.js';
+import { openDatabase } from '../src/db/open.js';
+import { runOnServer, withDatabase } from './postgresql.js';
+
+/** Where the tests of this run find a migrated database to copy. */
+export type DatabaseTemplate =
+  | { kind: 'embedded'; snapshotPath: string }
+  | { kind: 'postgresql'; serverUrl: string; templateName: string };
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    databaseTemplate: DatabaseTemplate;
+  }
+}
+
+/**
+ * Migrates once per run; each test then copies what this left. With DATABASE_URL the tests run on that PostgreSQL, in
+ * databases of their own: the one that it names is only asked to make them. Without it they run embedded, in memory.
+ */
+export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+  const serverUrl = process.env.DATABASE_URL;
+  const { template, remove } = serverUrl ? await makeTemplateDatabase(serverUrl) : await makeSnapshot();
+  provide('databaseTemplate', template);
+  return remove;
+}
+
+interface Made {
+  template: DatabaseTemplate;
+  remove: () => Promise<void>;
+}
+
+async function makeSnapshot(): Promise<Made> {
+  const folder = await mkdtemp(join(tmpdir(), 'tollkeeper-test-'));
+  const snapshotPath = join(folder, 'migrated.tar');
+  const database = await openDatabase({ dataDir: null });
+  await migrate(database);
+  const snapshot = await database.dump?.();
+  if (!snapshot) throw new Error('An embedded database can be dumped.');
+  await writeFile(snapshotPath, Buffer.from(await snapshot.arrayBuffer()));
+  await database.close();
+  return { template: { kind: 'embedded', snapshotPath }, remove: () => rm(folder, { recursive: true, force: true }) };
+}
+
+async function makeTemplateDatabase(serverUrl: string): Promise<Made> {
+  const templateName = `tollkeeper_template_${randomBytes(6).toString('hex')}`;
+  await runOnServer(serverUrl, `CREATE DATABASE "${templateName}"`);
+  const remove = () => runOnServer(serverUrl, `DROP DATABASE IF EXISTS "${templateName}" WITH (FORCE)`);
+  try {
+    const database = await openDatabase({ databaseUrl: withDatabase(serverUrl, templateName) });
+    await migrate(database);
+    await database.close();
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  return { template: { kind: 'postgresql', serverUrl, templateName }, remove };
+}

@@ -1,0 +1,24 @@
+import pg from 'pg';
+
+/** The address of another database on the same server. */
+export function withDatabase(url: string, database: string): string {
+  const address = new URL(url);
+  address.pathname = `/${database}`;
+  return address.href;
+}
+
+/** Runs one statement outside a transaction, as CREATE DATABASE and DROP DATABASE want it. */
+export async function runOnServer(serverUrl: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: serverUrl, connectionTimeoutMillis: 5_000 });
+  try {
+    await client.connect();
+    await client.query(statement);
+  } catch (error) {
+    throw new Error(
+      `DATABASE_URL is set, so the tests want that PostgreSQL, and it failed at: ${statement}. Start it, or unset DATABASE_URL to test on the embedded database.`,
+      { cause: error },
+    );
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
