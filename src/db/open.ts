@@ -30,8 +30,8 @@ const idleConnectionTimeoutMs = 10_000;
 const migrationStatementTimeoutMs = 30 * 60_000;
 const migrationLockTimeoutMs = 60_000;
 
-/** One number that every process of this project agrees on; it guards the migrations of one database. */
-const migrationLockKey = 7_265_537_110;
+/** The key of Prisma's own lock around migrations, so that `prisma migrate deploy` is excluded too. */
+const migrationLockKey = 72_707_369;
 
 const poolSizeDefault = 10;
 

@@ -88,10 +88,17 @@ function loadEngine(): Promise<void> {
 async function instantiateEngine(): Promise<void> {
   const gluePath = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm/schema_engine_bg');
   const bytes = await readFile(join(dirname(gluePath), 'schema_engine_bg.wasm'));
-  const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': { ...glue } });
+  const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': withoutLingering(glue) });
   glue.__wbg_set_wasm(instance.exports);
   const start = instance.exports.__wbindgen_start;
   if (typeof start !== 'function')
     throw new Error('The schema engine has no entry point; its version is not the one that is locked.');
   start();
+}
+
+/** The engine never clears the ten-second timer of its own lock, which would keep a process alive that has done its work. */
+function withoutLingering(imports: object): object {
+  const isTimer = ([name]: [string, unknown]) => name.startsWith('__wbg_setTimeout_');
+  const setTimer = (work: () => void, delayMs: number) => setTimeout(work, delayMs >>> 0).unref();
+  return Object.fromEntries(Object.entries(imports).map((entry) => (isTimer(entry) ? [entry[0], setTimer] : entry)));
 }
