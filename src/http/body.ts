@@ -1,0 +1,64 @@
+import { DomainError, ValidationError } from '../domain/errors.js';
+
+/** The most bytes of a request's body. */
+export const bodyBytesMax = 1_000_000;
+
+/** A body over the limit. What is left of it is not read. */
+export class BodyTooLargeError extends DomainError {
+  readonly code = 'BAD_USER_INPUT';
+  readonly status = 413;
+  readonly field = 'body';
+  constructor() {
+    super(`The body of a request must have at most ${bodyBytesMax} bytes.`);
+  }
+}
+
+/** A body that is not JSON, by what the request says of it. */
+export class UnsupportedMediaTypeError extends DomainError {
+  readonly code = 'BAD_USER_INPUT';
+  readonly status = 415;
+  readonly field = 'content-type';
+  constructor() {
+    super('The body of a request must be JSON: send it with the content type application/json.');
+  }
+}
+
+/**
+ * Reads a body whole. The length that the request declares is believed where it is too large; the bytes are counted anyway.
+ * @throws BodyTooLargeError
+ */
+export async function readBody(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+  if (declaresTooMuch(request)) throw new BodyTooLargeError();
+  if (request.body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = request.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    length += value.byteLength;
+    // The reader is not cancelled: that would end the connection before the refusal is on its way.
+    if (length > bodyBytesMax) throw new BodyTooLargeError();
+    chunks.push(value);
+  }
+  return new Uint8Array(Buffer.concat(chunks));
+}
+
+/** Whether a body can be refused before any of it is read. */
+export function declaresTooMuch(request: Request): boolean {
+  return Number(request.headers.get('content-length') ?? 0) > bodyBytesMax;
+}
+
+/** @throws ValidationError for what is not JSON in UTF-8 (RFC 8259, 8.1). */
+export function parseJson(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+  } catch {
+    throw new ValidationError('body', 'The body of the request is not JSON.');
+  }
+}
+
+/** The media type alone, in lower case, without parameters. */
+export function mediaType(request: Request): string {
+  return (request.headers.get('content-type') ?? '').split(';', 1).join('').trim().toLowerCase();
+}

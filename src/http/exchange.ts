@@ -1,0 +1,26 @@
+import { newId } from '../db/ids.js';
+import type { Principal } from '../domain/principal.js';
+
+/** One request and what becomes of it: made when it arrives, logged when it is answered. */
+export interface Exchange {
+  readonly requestId: string;
+  /** The address of whoever is at the other end of the connection. */
+  readonly address: string | null;
+  /** What stands on the answer beside what the answer itself says. */
+  readonly responseHeaders: Headers;
+  /** Known once the credentials were looked at; null before, and where nobody asked. */
+  principal: Principal | null;
+}
+
+const requestIdPattern = /^[A-Za-z0-9_.-]{1,64}$/;
+
+/** Takes the caller's `x-request-id` where it is one, so that one id follows a request through several servers. */
+export function openExchange(request: Request, address: string | null): Exchange {
+  const given = request.headers.get('x-request-id');
+  return {
+    requestId: given !== null && requestIdPattern.test(given) ? given : newId('request'),
+    address,
+    responseHeaders: new Headers(),
+    principal: null,
+  };
+}

@@ -1,0 +1,142 @@
+import type { Deps } from '../domain/deps.js';
+import { createDomain } from '../domain/domain.js';
+import { NotFoundError, ValidationError } from '../domain/errors.js';
+import { principalRecord } from '../domain/principal.js';
+import { buildSchema } from '../graphql/schema.js';
+import { createAuthEndpoint } from './auth-endpoint.js';
+import { BodyTooLargeError, declaresTooMuch } from './body.js';
+import { createContextFactory } from './context.js';
+import { isPreflight, setCorsHeaders } from './cors.js';
+import { errorResponse, toPublicError } from './errors.js';
+import { type Exchange, openExchange } from './exchange.js';
+import { createGraphqlEndpoint, graphqlPath } from './graphql-endpoint.js';
+import { answerLive, answerReady, livePath, readyPath } from './health.js';
+import { createOrigins } from './origins.js';
+import { createIdentityProvider, type IdentityProviderOptions } from './principals/identity-provider.js';
+import { createResolver } from './principals/resolve.js';
+import { authPath, createSessions } from './principals/session.js';
+import { createRedact } from './redact.js';
+import { setSecurityHeaders } from './security-headers.js';
+
+export interface HandlerOptions {
+  readonly deps: Deps;
+  /** 32 bytes; the key that signs sessions is derived from it. */
+  readonly encryptionKey: Uint8Array;
+  /** The address that people and cookies see. */
+  readonly publicUrl: string;
+  /** Origins beside the server's own whose pages may use a session's cookie. */
+  readonly allowedOrigins: readonly string[];
+  /** Null where no outside identity provider is trusted. */
+  readonly identityProvider: IdentityProviderOptions | null;
+  /** How often one principal may run one management mutation. */
+  readonly mutationsPerMinute: number;
+}
+
+/** Where a request came from, as only the connection knows. */
+export interface ConnectionInfo {
+  readonly address: string | null;
+}
+
+export interface Handler {
+  /** Answers any request, and never throws. */
+  fetch(request: Request, info: ConnectionInfo): Promise<Response>;
+  /** From now on the server is not ready, and asks its clients to let go of their connections. */
+  drain(): void;
+}
+
+/** The whole server as one function from request to answer, without a port. */
+export function createHandler(options: HandlerOptions): Handler {
+  const { deps } = options;
+  const { log } = deps;
+  const redact = createRedact(deps.products.all);
+  const origins = createOrigins(options.publicUrl, options.allowedOrigins);
+  const sessions = createSessions({
+    deps,
+    encryptionKey: options.encryptionKey,
+    publicUrl: options.publicUrl,
+    origins,
+  });
+  const identityProvider = options.identityProvider && createIdentityProvider(options.identityProvider, deps);
+  const resolvePrincipal = createResolver({ deps, sessions, identityProvider, origins });
+  const createContext = createContextFactory({ deps, domain: createDomain(deps), sessions, resolvePrincipal });
+  const schema = buildSchema({ mutationsPerMinute: options.mutationsPerMinute });
+  const answerGraphql = createGraphqlEndpoint({ schema, createContext, log, redact });
+  const answerAuth = createAuthEndpoint({ deps, sessions, redact });
+  let isClosing = false;
+
+  async function answer(request: Request, exchange: Exchange): Promise<Response> {
+    if (isPreflight(request)) return new Response(null, { status: 204 });
+    const path = pathOf(request);
+    if (path === null) throw new ValidationError('url', 'The address of the request is not one.');
+    if (declaresTooMuch(request)) throw new BodyTooLargeError();
+    if (path === graphqlPath) return answerGraphql(request, exchange);
+    if (path.startsWith(`${authPath}/`)) return answerAuth(request, exchange);
+    if (request.method === 'GET' || request.method === 'HEAD') {
+      if (path === livePath) return answerLive();
+      if (path === readyPath) return answerReady(deps, isClosing);
+      if (path === '/') return new Response(null, { status: 302, headers: { location: graphqlPath } });
+    }
+    throw new NotFoundError('path', `There is nothing at this path. GraphQL is at ${graphqlPath}.`);
+  }
+
+  function refuse(error: unknown, request: Request, { requestId }: Exchange): Response {
+    const shown = toPublicError(error, redact);
+    // A client that has gone breaks off its own body; that is nobody's failure.
+    if (shown.unexpected !== null && !request.signal.aborted) {
+      log.error({ err: shown.unexpected, requestId }, 'A request failed unexpectedly.');
+    }
+    return errorResponse(shown, requestId);
+  }
+
+  function finish(response: Response, request: Request, exchange: Exchange): Response {
+    const { headers, status } = response;
+    exchange.responseHeaders.forEach((value, name) => {
+      if (name === 'set-cookie') headers.append(name, value);
+      else headers.set(name, value);
+    });
+    headers.set('x-request-id', exchange.requestId);
+    // RFC 9110, 11.6.1.
+    if (status === 401) headers.set('www-authenticate', 'Bearer realm="tollkeeper"');
+    // What is left of a body over the limit is not read, so the connection cannot serve another request.
+    if (isClosing || status === 413) headers.set('connection', 'close');
+    setCorsHeaders(headers, request, origins);
+    setSecurityHeaders(headers);
+    return response;
+  }
+
+  return {
+    async fetch(request, { address }) {
+      const startedAt = performance.now();
+      const exchange = openExchange(request, address);
+      const response = await answer(request, exchange).catch((error: unknown) => refuse(error, request, exchange));
+      const path = pathOf(request);
+      const isHealthCheck = path === livePath || path === readyPath;
+      log[isHealthCheck ? 'debug' : 'info'](
+        {
+          requestId: exchange.requestId,
+          method: request.method,
+          path: path === null ? null : redact(path.slice(0, loggedPathLengthMax)),
+          status: response.status,
+          ms: Math.round((performance.now() - startedAt) * 10) / 10,
+          principal: exchange.principal && principalRecord(exchange.principal),
+        },
+        'request',
+      );
+      return finish(response, request, exchange);
+    },
+    drain() {
+      isClosing = true;
+    },
+  };
+}
+
+const loggedPathLengthMax = 200;
+
+/** Without the query, which may hold a document and its variables. Null for an address that is none. */
+function pathOf(request: Request): string | null {
+  try {
+    return new URL(request.url).pathname;
+  } catch {
+    return null;
+  }
+}

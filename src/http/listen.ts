@@ -1,0 +1,80 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServerAdapter } from '@whatwg-node/server';
+import { StartError } from '../start-error.js';
+import type { Handler } from './handler.js';
+
+/** Every wait has a limit, and the client's comes first. */
+const limits = {
+  maxHeaderSize: 16_384,
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  /** Longer than the minute that load balancers keep a connection, so that they let go first. */
+  keepAliveTimeout: 65_000,
+  connectionsCheckingInterval: 2_000,
+  // Node would drop the second of two Authorization headers in silence. Joined, they are refused.
+  joinDuplicateHeaders: true,
+} as const;
+
+/** What is in flight when the server closes may take this long. */
+const drainMsMax = 10_000;
+const sweepMs = 50;
+
+export interface Listening {
+  /** The port that was given by the system, where 0 was asked for. */
+  readonly port: number;
+  /** Stops accepting, finishes what is in flight, and ends what idles. Bounded. */
+  close(): Promise<void>;
+}
+
+/** Serves the handler over HTTP. @throws StartError where the address cannot be had. */
+export async function listen(handler: Handler, { host, port }: { host: string; port: number }): Promise<Listening> {
+  const adapter = createServerAdapter<{ req: IncomingMessage }>((request, { req }) =>
+    handler.fetch(request, { address: req.socket.remoteAddress ?? null }),
+  );
+  const server = createServer(limits, adapter.requestListener);
+  server.listen(port, host);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    throw explain(error, host, port);
+  }
+  return { port: portOf(server), close: () => close(server, handler) };
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+async function close(server: Server, handler: Handler): Promise<void> {
+  handler.drain();
+  const closed = once(server, 'close');
+  server.close();
+  // A connection may fall idle after its last answer; Node looks for idle ones only at the moment it is asked.
+  const sweep = setInterval(() => server.closeIdleConnections(), sweepMs);
+  const end = setTimeout(() => server.closeAllConnections(), drainMsMax);
+  await closed;
+  clearInterval(sweep);
+  clearTimeout(end);
+}
+
+function explain(error: unknown, host: string, port: number): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  switch (code) {
+    case 'EADDRINUSE':
+      return new StartError(`Port ${port} on ${host} is in use. Stop what listens there, or set PORT to another one.`);
+    case 'EACCES':
+      return new StartError(
+        `This user may not listen on port ${port}. Set PORT to 1024 or more, and let a proxy listen on ${port}.`,
+      );
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return new StartError(
+        `This machine has no address ${host}. Set HOST to one that it has, such as 127.0.0.1 or 0.0.0.0.`,
+      );
+    default:
+      return error;
+  }
+}

@@ -1,0 +1,114 @@
+import { LRUCache } from 'lru-cache';
+import type { Deps } from '../../domain/deps.js';
+import { UnauthenticatedError } from '../../domain/errors.js';
+import type { Principal } from '../../domain/principal.js';
+import { findServicePrincipal } from '../../domain/service-tokens.js';
+import { authenticateApiKey } from '../../domain/verification/authenticate.js';
+import type { Credential } from '../../domain/verification/credential.js';
+import { ensurePersonalWorkspace } from '../../domain/workspaces/personal.js';
+import type { Product, Wording } from '../../products/product.js';
+import { findBearerProduct, looksLikeBearer } from '../../products/secret-format.js';
+import type { Origins } from '../origins.js';
+import { readCredential } from './credentials.js';
+import { type IdentityProvider, looksLikeJwt } from './identity-provider.js';
+import { findOrCreateOutsideUser } from './outside-user.js';
+import type { Sessions, SignedInUser } from './session.js';
+
+/** Who makes a request, and what that means for its answer. */
+export interface Identity {
+  readonly principal: Principal;
+  /** Whose limits and words apply; for an API key only. */
+  readonly product: Product | null;
+  /** `set-cookie` values that prolong a session. */
+  readonly setCookies: readonly string[];
+}
+
+/** A cookie that is no session any more. Whoever sends it could do nothing here until it is removed, so the answer removes it. */
+export class StaleCookieError extends UnauthenticatedError {}
+
+export interface ResolverOptions {
+  readonly deps: Deps;
+  readonly sessions: Sessions;
+  /** Null where no identity provider is configured. */
+  readonly identityProvider: IdentityProvider | null;
+  readonly origins: Origins;
+}
+
+/** A person who was seen lately has a workspace; asking once per person and process is enough. */
+const ensuredUsersMax = 10_000;
+
+/**
+ * Makes the function that tells who makes a request.
+ *
+ * The form of a bearer token says what it is, in this order: a service token, a product's key, a token of the identity
+ * provider, a session. What has none of these forms is refused like an unknown key. What is present and wrong is never
+ * anonymous: that would answer a different question than the one that was asked.
+ */
+export function createResolver({ deps, sessions, identityProvider, origins }: ResolverOptions) {
+  const ensured = new LRUCache<string, true>({ max: ensuredUsersMax });
+
+  /** @throws UnauthenticatedError for what is present and wrong, ValidationError for two credentials at once. */
+  return async function resolvePrincipal(request: Request): Promise<Identity> {
+    const presented = readCredential(request, { products: deps.products, origins, cookieName: sessions.cookieName });
+    switch (presented.kind) {
+      case 'none':
+        return { principal: { kind: 'anonymous' }, product: null, setCookies: [] };
+      case 'unusable':
+        throw refusal((presented.product ?? deps.products.primary).wording[presented.code]);
+      case 'pair':
+        return asApiKey(presented);
+      case 'bearer':
+        return fromBearer(presented.token);
+      case 'cookie': {
+        const found = await sessions.findByCookie(presented.cookie);
+        if (found === null) throw new StaleCookieError('The session has ended. Sign in again.');
+        return asUser(found.user, found.setCookies);
+      }
+    }
+  };
+
+  async function fromBearer(token: string): Promise<Identity> {
+    if (token.startsWith('tks_')) {
+      const principal = await findServicePrincipal(deps, token);
+      if (principal === null) throw unknownCredential();
+      return { principal, product: null, setCookies: [] };
+    }
+    if (findBearerProduct(deps.products, token) !== null || looksLikeBearer(deps.products, token) !== null) {
+      return asApiKey({ kind: 'bearer', token });
+    }
+    if (identityProvider !== null && looksLikeJwt(token)) {
+      const identity = await identityProvider.verify(token);
+      if (identity === null) throw unknownCredential();
+      return asUser(await findOrCreateOutsideUser(deps, identity));
+    }
+    const user = looksLikeSession(token) ? await sessions.findByToken(token) : null;
+    return user === null ? asApiKey({ kind: 'bearer', token }) : asUser(user);
+  }
+
+  async function asApiKey(credential: Credential): Promise<Identity> {
+    const outcome = await authenticateApiKey(deps, credential);
+    if (outcome.kind === 'refused') throw refusal(outcome.wording);
+    return { principal: outcome.principal, product: outcome.product, setCookies: [] };
+  }
+
+  async function asUser(user: SignedInUser, setCookies: readonly string[] = []): Promise<Identity> {
+    if (!ensured.has(user.id)) {
+      await ensurePersonalWorkspace(deps, user);
+      ensured.set(user.id, true);
+    }
+    return { principal: { kind: 'user', userId: user.id, email: user.email }, product: null, setCookies };
+  }
+
+  function unknownCredential(): UnauthenticatedError {
+    return refusal(deps.products.primary.wording.INVALID_CREDENTIAL);
+  }
+}
+
+function refusal({ message, code, status }: Wording): UnauthenticatedError {
+  return new UnauthenticatedError(message, code, status);
+}
+
+/** better-auth's 32 letters and digits, alone or with the signature that a cookie or `set-auth-token` carries. */
+function looksLikeSession(token: string): boolean {
+  return /^[A-Za-z0-9]{32}(?:\.[A-Za-z0-9+/=_%-]{20,100})?$/.test(token);
+}
