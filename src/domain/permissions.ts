@@ -68,9 +68,6 @@ export const servicePermissions: ReadonlySet<Permission> = new Set(
   (Object.keys(permissions) as Permission[]).filter((p) => p !== 'workspace:create' && p !== 'member:join'),
 );
 
-/** What an API key may be allowed on this server: its own record and its workspace's credits. The product file chooses among these. */
-export const apiKeyPermissions = ['workspace:read', 'apiKey:read', 'credits:read', 'signingSecret:rotate'] as const;
-
 /** What a signed-in person holds outside every workspace. */
 export const userPermissions: ReadonlySet<Permission> = new Set<Permission>(['workspace:create', 'member:join']);
 

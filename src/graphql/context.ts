@@ -1,5 +1,5 @@
-import type { Domain } from '../domain/domain.js';
 import type { Deps } from '../domain/deps.js';
+import type { Domain } from '../domain/domain.js';
 import type { Actor } from '../domain/principal.js';
 import type { Loaders } from './loaders.js';
 

@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { apiKeyPermissions } from '../domain/permissions.js';
 import { canShareSecret } from './secret-format.js';
+
+/** What a key may be allowed on this server: its own record and its workspace's credits. All are permissions of the domain. */
+export const apiKeyPermissions = ['workspace:read', 'apiKey:read', 'credits:read', 'signingSecret:rotate'] as const;
 
 /** The closed list of how a verification ends. */
 export const verificationCodes = [

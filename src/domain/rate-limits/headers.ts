@@ -1,6 +1,7 @@
 import type { RateLimitDecision, RateLimitState } from './limiter.js';
 
-export interface RateLimitHeader {
+/** A header of an answer. */
+export interface HttpHeader {
   readonly name: string;
   readonly value: string;
 }
@@ -11,7 +12,7 @@ export interface RateLimitHeader {
  * whole seconds, rounded up, so that who waits until then is not refused. `Retry-After` is seconds (RFC 9110, 10.2.3),
  * and stands on refusals only. No limits, no headers.
  */
-export function rateLimitHeaders(decision: RateLimitDecision): RateLimitHeader[] {
+export function rateLimitHeaders(decision: RateLimitDecision): HttpHeader[] {
   const tightest = findTightest(decision.states);
   if (tightest === null) return [];
   const headers = [

@@ -1,0 +1,126 @@
+import SchemaBuilder from '@pothos/core';
+import ComplexityPlugin from '@pothos/plugin-complexity';
+import DataloaderPlugin from '@pothos/plugin-dataloader';
+import ErrorsPlugin from '@pothos/plugin-errors';
+import PrismaPlugin from '@pothos/plugin-prisma';
+import RelayPlugin from '@pothos/plugin-relay';
+import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
+import { ForbiddenError, UnauthenticatedError, ValidationError } from '../domain/errors.js';
+import { mayHold, type Permission } from '../domain/permissions.js';
+import type PrismaTypes from '../generated/pothos-types.js';
+import { getDatamodel } from '../generated/pothos-types.js';
+import type { Context } from './context.js';
+import { decodeGlobalId, unknownNode } from './global-ids.js';
+
+/** How much one request may ask for. A page of 100 counts a hundredfold. */
+export const queryLimits = { complexity: 25_000, depth: 16, breadth: 5_000 };
+
+/** The most ids that `nodes` takes at once. */
+const nodesMax = 100;
+
+interface SchemaTypes {
+  Context: Context;
+  PrismaTypes: PrismaTypes;
+  DefaultFieldNullability: false;
+  DefaultAuthStrategy: 'all';
+  DefaultEdgesNullability: { list: false; items: false };
+  DefaultNodeNullability: false;
+  AuthScopes: {
+    /** Open to everybody, the anonymous included. */
+    public: boolean;
+    /** Open to principals that can hold this in some workspace. The domain decides about the one at hand. */
+    permission: Permission;
+  };
+  Scalars: {
+    DateTime: { Input: Date; Output: Date };
+    ID: { Input: string; Output: string };
+  };
+}
+
+export const builder = new SchemaBuilder<SchemaTypes>({
+  // Authorisation comes before the errors plugin, so that a refusal never becomes a member of a result union.
+  plugins: [ComplexityPlugin, ScopeAuthPlugin, ErrorsPlugin, RelayPlugin, DataloaderPlugin, PrismaPlugin],
+  defaultFieldNullability: false,
+  complexity: {
+    limit: queryLimits,
+    complexityError: (kind) =>
+      new ValidationError(
+        'query',
+        `The request asks for too much (${kind.toLowerCase()}). Ask for fewer fields or smaller pages.`,
+      ),
+  },
+  scopeAuth: {
+    defaultStrategy: 'all',
+    authScopes: ({ actor }) => ({
+      public: true,
+      permission: (permission) => mayHold(actor.principal, permission),
+    }),
+    unauthorizedError: (_parent, { actor, deps }, info) => {
+      if (actor.principal.kind !== 'anonymous') {
+        return new ForbiddenError('', `This credential may not use ${info.parentType.name}.${info.fieldName}.`);
+      }
+      const { message, code } = deps.products.primary.wording.MISSING_CREDENTIAL;
+      return new UnauthenticatedError(message, code);
+    },
+  },
+  errors: {
+    directResult: true,
+    defaultUnionOptions: {
+      name: ({ fieldName }) => `${fieldName.charAt(0).toUpperCase()}${fieldName.slice(1)}Result`,
+    },
+  },
+  relay: {
+    clientMutationId: 'omit',
+    cursorType: 'String',
+    encodeGlobalID: (_typename, id) => String(id),
+    decodeGlobalID: decodeGlobalId,
+    nodeTypeOptions: { description: 'Something that has an id of its own, and can be asked for by it.' },
+    pageInfoTypeOptions: { description: 'Where a page stands in its list.' },
+    nodeQueryOptions: {
+      description: 'Anything with an id. null where it does not exist or may not be seen.',
+      authScopes: { public: true },
+      args: { id: { description: 'The id, as any answer gave it.' } },
+      resolve: (_root, { id }, _context, _info, resolveNode) => (id.typename === '' ? null : resolveNode(id)),
+    },
+    nodesQueryOptions: {
+      description:
+        'Several things by their ids, in their order, with null for each that does not exist or may not be seen.',
+      authScopes: { public: true },
+      args: { ids: { description: 'At most 100 ids.' } },
+      complexity: ({ ids }: { ids: unknown[] }) => ({ field: 1, multiplier: Math.min(ids.length, nodesMax) }),
+      resolve: async (_root, { ids }, _context, _info, resolveNodes) => {
+        if (ids.length > nodesMax)
+          throw new ValidationError('ids', `At most ${nodesMax} ids can be asked for at once.`);
+        const known = ids.filter((id) => id.typename !== unknownNode.typename);
+        const nodes = await resolveNodes(known);
+        return ids.map((id) => (id.typename === unknownNode.typename ? null : nodes[known.indexOf(id)]));
+      },
+    },
+    edgesFieldOptions: {
+      nullable: { list: false, items: false },
+      description: 'The page, with a cursor for each item.',
+    },
+    nodesFieldOptions: { nullable: { list: false, items: false }, description: 'The page.' },
+    nodesOnConnection: true,
+    nodeFieldOptions: { nullable: false, description: 'The item.' },
+    cursorFieldOptions: { description: 'Marks this item, for `after` and `before`.' },
+    pageInfoFieldOptions: { description: 'Where this page stands in the list.' },
+    firstArgOptions: { description: 'How many items from the start, at most 100. 20 unless told.' },
+    lastArgOptions: { description: 'How many items from the end, at most 100.' },
+    afterArgOptions: { description: 'Only what comes after this cursor.' },
+    beforeArgOptions: { description: 'Only what comes before this cursor.' },
+  },
+  prisma: {
+    client: ({ deps }) => deps.db,
+    dmmf: getDatamodel(),
+    maxConnectionSize: 100,
+    defaultConnectionSize: 20,
+    exposeDescriptions: false,
+    onUnusedQuery: null,
+  },
+});
+
+builder.queryType({ description: 'What can be asked.' });
+builder.mutationType({
+  description: 'What can be done. Expected failures are members of the result; branch on `__typename`.',
+});

@@ -1,0 +1,77 @@
+import { builder } from './builder.js';
+
+export const WorkspaceKind = builder.enumType('WorkspaceKind', {
+  description: 'Whose a workspace is.',
+  values: {
+    PERSONAL: { description: 'Of one person, made with the account.' },
+    ORGANIZATION: { description: 'Of its members.' },
+  } as const,
+});
+
+export const Role = builder.enumType('Role', {
+  description: 'What somebody is in a workspace.',
+  values: {
+    OWNER: { description: 'May do everything, and makes others owners. A workspace keeps at least one.' },
+    ADMIN: { description: 'May do everything but make, change or remove owners.' },
+    MEMBER: { description: 'Sees the workspace, and uses its keys.' },
+  } as const,
+});
+
+export const Environment = builder.enumType('Environment', {
+  description: 'What a key is for.',
+  values: {
+    LIVE: { description: 'Real requests, which cost credits.' },
+    TEST: { description: 'Trials. The product says whether they are free or watermarked.' },
+  } as const,
+});
+
+export const ApiKeyStatus = builder.enumType('ApiKeyStatus', {
+  description: 'Where a key stands.',
+  values: {
+    ACTIVE: { description: 'It works.' },
+    DISABLED: { description: 'It is switched off, and can be switched on again.' },
+    EXPIRED: { description: 'Its time is over. A later `expiresAt` brings it back.' },
+    REVOKED: { description: 'It is ended for good.' },
+  } as const,
+});
+
+export const LedgerEntryKind = builder.enumType('LedgerEntryKind', {
+  description: 'Why credits moved.',
+  values: {
+    GRANT: { description: 'Credits were added.' },
+    CHARGE: { description: 'Credits were taken for an action.' },
+    REFUND: { description: 'Credits of a charge were given back.' },
+    HOLD: { description: 'Credits were reserved for an action.' },
+    CAPTURE: { description: 'Credits of a hold were taken, and the rest given back.' },
+    RELEASE: { description: 'A hold was given back whole.' },
+    EXPIRE: { description: 'Granted credits ran out of time.' },
+  } as const,
+});
+
+export const ChargeState = builder.enumType('ChargeState', {
+  description: 'Where a charge stands.',
+  values: {
+    POSTED: { description: 'The credits are taken.' },
+    HELD: { description: 'The credits are reserved: capture or release them.' },
+    CAPTURED: { description: 'All or part of a hold was taken.' },
+    RELEASED: { description: 'The hold was given back.' },
+    REFUNDED: { description: 'All that was taken was given back.' },
+  } as const,
+});
+
+export const VerificationCode = builder.enumType('VerificationCode', {
+  description: 'How a verification ends, in the order of the checks.',
+  values: {
+    VALID: { description: 'Serve the request. A charge that was asked for is done.' },
+    MISSING_CREDENTIAL: { description: 'The request presents no credential.' },
+    INVALID_CREDENTIAL: { description: 'Unknown, malformed, revoked, or of another product: they look the same.' },
+    DISABLED: { description: 'The key is switched off.' },
+    EXPIRED: { description: "The key's time is over." },
+    ORIGIN_NOT_ALLOWED: { description: 'The key is restricted to other origins.' },
+    FORBIDDEN: { description: 'The key does not hold a permission that is required.' },
+    WORKSPACE_SUSPENDED: { description: 'The workspace is suspended by the operator.' },
+    FEATURE_DISABLED: { description: 'A required permission needs a feature that is off for the workspace.' },
+    RATE_LIMITED: { description: 'The key has used up a rate limit.' },
+    INSUFFICIENT_CREDITS: { description: 'The workspace cannot pay for the action. Nothing was taken.' },
+  } as const,
+});

@@ -1,0 +1,21 @@
+import { findIdKind, type IdKind } from '../db/ids.js';
+
+/** The types that implement Node. An id is the database's own: it is prefixed, so it says by itself which of them it names. */
+const nodeTypes: Partial<Record<IdKind, string>> = {
+  apiKey: 'ApiKey',
+  charge: 'Charge',
+  invitation: 'Invitation',
+  ledgerEntry: 'LedgerEntry',
+  member: 'Member',
+  user: 'User',
+  workspace: 'Workspace',
+};
+
+/** What an id of no known kind decodes to: it names nothing. */
+export const unknownNode = { typename: '', id: '' };
+
+export function decodeGlobalId(globalId: string): { typename: string; id: string } {
+  const kind = findIdKind(globalId);
+  const typename = kind && nodeTypes[kind];
+  return typename ? { typename, id: globalId } : unknownNode;
+}

@@ -1,0 +1,114 @@
+import DataLoader from 'dataloader';
+import type { Account } from '../domain/credits/ledger.js';
+import type { Deps } from '../domain/deps.js';
+import { Prisma } from '../generated/prisma/client.js';
+
+/** One keyset page under one parent, as Relay's arguments say it. */
+export interface NestedPage {
+  readonly parentId: string;
+  readonly after?: string | undefined;
+  readonly before?: string | undefined;
+  /** One more than the page has, to see whether there is another. */
+  readonly limit: number;
+  /** Whether the page is read from the end of the list. */
+  readonly inverted: boolean;
+}
+
+/** Lists that hang under a workspace, newest first. */
+const nested = {
+  apiKeys: Prisma.sql`SELECT "id" FROM "ApiKey" WHERE "workspaceId" = p."id" AND "deletedAt" IS NULL`,
+  entries: Prisma.sql`SELECT "id" FROM "LedgerEntry" WHERE "workspaceId" = p."id"`,
+  invitations: Prisma.sql`SELECT "id" FROM "Invitation" WHERE "workspaceId" = p."id" AND "acceptedAt" IS NULL`,
+  members: Prisma.sql`SELECT "id" FROM "Member" WHERE "workspaceId" = p."id"`,
+};
+
+export type Loaders = ReturnType<typeof createLoaders>;
+
+/** What one request looks up together. */
+export function createLoaders(deps: Pick<Deps, 'db'>) {
+  const { db } = deps;
+  const byId = (ids: string[]) => ({ where: { id: { in: ids } } });
+  return {
+    apiKeysOf: pageLoader(deps, nested.apiKeys, (ids) => db.apiKey.findMany(byId(ids))),
+    entriesOf: pageLoader(deps, nested.entries, (ids) => db.ledgerEntry.findMany(byId(ids))),
+    invitationsOf: pageLoader(deps, nested.invitations, (ids) => db.invitation.findMany(byId(ids))),
+    membersOf: pageLoader(deps, nested.members, (ids) => db.member.findMany(byId(ids))),
+    /** The credit account of a workspace. */
+    accountOf: new DataLoader<string, Account>(async (workspaceIds) => {
+      const accounts = await db.creditAccount.findMany({ where: { workspaceId: { in: [...workspaceIds] } } });
+      const byWorkspace = new Map(accounts.map((account) => [account.workspaceId, account]));
+      return workspaceIds.map((workspaceId) => byWorkspace.get(workspaceId) ?? { balance: 0, held: 0 });
+    }),
+    /** The signing secret that signs for a key now. */
+    signingSecretOf: new DataLoader<string, { preview: string; createdAt: Date } | null>(async (apiKeyIds) => {
+      const secrets = await db.signingSecret.findMany({ where: { apiKeyId: { in: [...apiKeyIds] }, retiresAt: null } });
+      const byKey = new Map(secrets.map((secret) => [secret.apiKeyId, secret]));
+      return apiKeyIds.map((apiKeyId) => byKey.get(apiKeyId) ?? null);
+    }),
+    /** The preview of a key's newest secret. */
+    previewOf: new DataLoader<string, string>(async (apiKeyIds) => {
+      const secrets = await db.keySecret.findMany({
+        where: { apiKeyId: { in: [...apiKeyIds] } },
+        orderBy: { id: 'asc' },
+        select: { apiKeyId: true, preview: true },
+      });
+      const byKey = new Map(secrets.map(({ apiKeyId, preview }) => [apiKeyId, preview]));
+      return apiKeyIds.map((apiKeyId) => byKey.get(apiKeyId) ?? '');
+    }),
+  };
+}
+
+/**
+ * Pages of many parents in two statements. Prisma would read every row under every parent and cut afterwards; a lateral join reads one
+ * page of each from the index.
+ */
+function pageLoader<Row extends { id: string }>(
+  { db }: Pick<Deps, 'db'>,
+  rowsOfParent: Prisma.Sql,
+  findRows: (ids: string[]) => Promise<Row[]>,
+): DataLoader<NestedPage, Row[], string> {
+  return new DataLoader<NestedPage, Row[], string>(
+    async (pages) => {
+      const ids = await Promise.all(
+        groupByShape(pages).map(
+          ([shape, parentIds]) =>
+            db.$queryRaw<{ parentId: string; id: string }[]>`
+            SELECT p."id" AS "parentId", r."id" FROM unnest(${parentIds}::text[]) AS p("id")
+            CROSS JOIN LATERAL (${rowsOfParent} ${boundsOf(shape)} LIMIT ${shape.limit}) r`,
+        ),
+      );
+      const found = ids.flat();
+      const rows = new Map((await findRows(found.map(({ id }) => id))).map((row) => [row.id, row]));
+      const groups = groupByShape(pages);
+      return pages.map((page) => {
+        const group = groups.findIndex(([shape]) => shapeOf(shape) === shapeOf(page));
+        return (ids[group] ?? [])
+          .filter(({ parentId }) => parentId === page.parentId)
+          .map(({ id }) => rows.get(id))
+          .filter((row) => row !== undefined);
+      });
+    },
+    { cacheKeyFn: (page) => `${page.parentId} ${shapeOf(page)}` },
+  );
+}
+
+/** Newest first; ids sort by time. */
+function boundsOf({ after, before, inverted }: NestedPage): Prisma.Sql {
+  const older = after === undefined ? Prisma.empty : Prisma.sql`AND "id" < ${after}`;
+  const newer = before === undefined ? Prisma.empty : Prisma.sql`AND "id" > ${before}`;
+  return Prisma.sql`${older} ${newer} ORDER BY "id" ${inverted ? Prisma.raw('ASC') : Prisma.raw('DESC')}`;
+}
+
+function shapeOf({ after, before, limit, inverted }: NestedPage): string {
+  return JSON.stringify([after, before, limit, inverted]);
+}
+
+function groupByShape(pages: readonly NestedPage[]): [NestedPage, string[]][] {
+  const groups = new Map<string, [NestedPage, string[]]>();
+  for (const page of pages) {
+    const group = groups.get(shapeOf(page)) ?? [page, []];
+    group[1].push(page.parentId);
+    groups.set(shapeOf(page), group);
+  }
+  return [...groups.values()];
+}

@@ -1,0 +1,58 @@
+import type { GraphQLResolveInfo, GraphQLSchema } from 'graphql';
+import { applyMiddleware } from 'graphql-middleware';
+import { getGraphQLRateLimiter, Store } from 'graphql-rate-limit';
+import { LRUCache } from 'lru-cache';
+import { RateLimitedError } from '../domain/errors.js';
+import { principalKey } from '../domain/principal.js';
+import type { Context } from './context.js';
+
+/** Mutations that a product's servers call for every request that they get: what a product promises is decided elsewhere. */
+const unthrottled = new Set(['verifyApiKey', 'captureCharge', 'releaseCharge', 'refundCharge']);
+
+const windowSeconds = 60;
+const identitiesMax = 50_000;
+
+/** Protects this server: each principal may call each management mutation so many times a minute. */
+export function throttleMutations(schema: GraphQLSchema, mutationsPerMinute: number): GraphQLSchema {
+  const limiter = getGraphQLRateLimiter({
+    identifyContext: ({ actor }: Context) => principalKey(actor.principal),
+    store: new BoundedStore(),
+  });
+  const throttle = async (
+    resolve: (parent: unknown, args: Record<string, unknown>, context: Context, info: GraphQLResolveInfo) => unknown,
+    parent: unknown,
+    args: Record<string, unknown>,
+    context: Context,
+    info: GraphQLResolveInfo,
+  ) => {
+    const call = { parent, args, context, info };
+    const refusal = await limiter(call, {
+      window: `${windowSeconds}s`,
+      max: mutationsPerMinute,
+      uncountRejected: true,
+    });
+    if (refusal !== undefined) {
+      context.responseHeaders.set('retry-after', String(windowSeconds));
+      throw new RateLimitedError(
+        `${info.fieldName} can be called ${mutationsPerMinute} times a minute. Wait and try again.`,
+        windowSeconds,
+      );
+    }
+    return resolve(parent, args, context, info);
+  };
+  const mutations = Object.keys(schema.getMutationType()?.getFields() ?? {}).filter((name) => !unthrottled.has(name));
+  return applyMiddleware(schema, { Mutation: Object.fromEntries(mutations.map((name) => [name, throttle])) });
+}
+
+/** The library's own store never forgets anybody; this one forgets whoever has been quiet longest, and everybody after the window. */
+class BoundedStore extends Store {
+  readonly #calls = new LRUCache<string, readonly number[]>({ max: identitiesMax, ttl: windowSeconds * 1000 });
+
+  setForIdentity(identity: { contextIdentity: string; fieldIdentity: string }, timestamps: readonly number[]): void {
+    this.#calls.set(`${identity.contextIdentity} ${identity.fieldIdentity}`, timestamps);
+  }
+
+  getForIdentity(identity: { contextIdentity: string; fieldIdentity: string }): readonly number[] {
+    return this.#calls.get(`${identity.contextIdentity} ${identity.fieldIdentity}`) ?? [];
+  }
+}

@@ -1,0 +1,149 @@
+import type { RateLimitState as RateLimitStateShape } from '../domain/rate-limits/limiter.js';
+import type { Credential } from '../domain/verification/credential.js';
+import type { Verification as VerificationShape } from '../domain/verification/verify.js';
+import type { Wording } from '../products/product.js';
+import { ApiKey } from './api-key.js';
+import { builder } from './builder.js';
+import { Charge } from './charge.js';
+import { VerificationCode } from './enums.js';
+import { Workspace } from './workspace.js';
+
+const Rejection = builder.objectRef<Wording>('Rejection').implement({
+  description: "What to tell the customer, in the product's own words.",
+  fields: (t) => ({
+    status: t.exposeInt('status', { description: 'The HTTP status to answer with.' }),
+    code: t.exposeString('code', { nullable: true, description: "The product's word for it; null where it has none." }),
+    message: t.exposeString('message', { description: 'A sentence for people.' }),
+  }),
+});
+
+const RateLimitState = builder.objectRef<RateLimitStateShape>('RateLimitState').implement({
+  description: 'Where a key stands in one of its rate limits.',
+  fields: (t) => ({
+    limit: t.exposeInt('limit', { description: 'The most requests in any window.' }),
+    windowSeconds: t.exposeInt('windowSeconds', { description: 'How long a window is, in seconds.' }),
+    remaining: t.exposeInt('remaining', { description: 'How many more are let through now.' }),
+    resetAt: t.expose('resetAt', { type: 'DateTime', description: 'When the oldest request leaves the window.' }),
+  }),
+});
+
+const HttpHeader = builder.objectRef<{ name: string; value: string }>('HttpHeader').implement({
+  description: 'A header to copy onto the answer to the customer.',
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'Its name.' }),
+    value: t.exposeString('value', { description: 'Its value.' }),
+  }),
+});
+
+const Verification = builder.objectRef<VerificationShape>('Verification').implement({
+  description: 'The answer to one request of a customer. A refusal is an answer too.',
+  fields: (t) => ({
+    valid: t.boolean({ description: 'Whether to serve the request.', resolve: ({ code }) => code === 'VALID' }),
+    code: t.expose('code', { type: VerificationCode, description: 'How it ended.' }),
+    rejection: t.expose('rejection', {
+      type: Rejection,
+      nullable: true,
+      description: 'What to tell the customer; null when valid.',
+    }),
+    apiKey: t.prismaField({
+      type: ApiKey,
+      nullable: true,
+      description: 'The key; null where the credential names none.',
+      resolve: (query, { apiKeyId }, _args, { deps }) =>
+        apiKeyId === null ? null : deps.db.apiKey.findUnique({ ...query, where: { id: apiKeyId } }),
+    }),
+    workspace: t.prismaField({
+      type: Workspace,
+      nullable: true,
+      description: "The key's workspace; null where the credential names no key.",
+      resolve: (query, { workspaceId }, _args, { deps }) =>
+        workspaceId === null ? null : deps.db.workspace.findUnique({ ...query, where: { id: workspaceId } }),
+    }),
+    billable: t.exposeBoolean('billable', {
+      description: 'Whether the request is one that costs. false when refused.',
+    }),
+    watermark: t.exposeBoolean('watermark', { description: 'Whether what is made for it is to be watermarked.' }),
+    charge: t.field({
+      type: Charge,
+      nullable: true,
+      description: 'The charge; null where none was asked for, or the request is refused.',
+      resolve: ({ charge }) => charge && { ...charge.charge, replayed: charge.replayed },
+    }),
+    rateLimits: t.expose('rateLimits', {
+      type: [RateLimitState],
+      description: 'Where the key stands in each of its limits; empty where it has none, or no key is known.',
+    }),
+    headers: t.expose('headers', {
+      type: [HttpHeader],
+      description: 'Headers to copy onto the answer to the customer.',
+    }),
+  }),
+});
+
+const KeyPairInput = builder.inputType('KeyPairInput', {
+  description: 'The two halves of a header pair.',
+  fields: (t) => ({
+    keyId: t.string({ required: true, description: 'The public half; empty where the request has no such header.' }),
+    secret: t.string({ required: true, description: 'The secret half; empty where the request has no such header.' }),
+  }),
+});
+
+const CredentialInput = builder.inputType('CredentialInput', {
+  description: 'What the customer presented.',
+  isOneOf: true,
+  fields: (t) => ({
+    bearer: t.string({
+      description: 'What followed `Authorization: Bearer`; empty where the request has no such header.',
+    }),
+    pair: t.field({ type: KeyPairInput, description: 'For products whose keys are a pair of headers.' }),
+  }),
+});
+
+const ChargeInput = builder.inputType('ChargeInput', {
+  description: 'What to charge for, if the credential is good.',
+  fields: (t) => ({
+    action: t.string({ required: true, description: 'The action, as the price list of the product names it.' }),
+    quantity: t.float({
+      defaultValue: 1,
+      description: 'How many units, above zero. The cost rounds up to whole credits.',
+    }),
+    hold: t.boolean({ defaultValue: false, description: 'Reserve the credits, to be captured or released later.' }),
+    idempotencyKey: t.string({
+      description:
+        'Chosen by the customer or by you: the same key in the same workspace is charged once, and shows the original charge whatever else is said.',
+    }),
+  }),
+});
+
+const VerifyApiKeyInput = builder.inputType('VerifyApiKeyInput', {
+  description: 'One request of a customer.',
+  fields: (t) => ({
+    credential: t.field({ type: CredentialInput, required: true, description: 'What the customer presented.' }),
+    product: t.string({ description: 'The product that is asked for: keys of others are refused. Without it: any.' }),
+    requires: t.stringList({ description: 'Permissions that the key has to hold, all of them. At most 20.' }),
+    origin: t.string({ description: 'The Origin header of the request, where it had one.' }),
+    charge: t.field({ type: ChargeInput, description: 'What to charge for.' }),
+  }),
+});
+
+builder.mutationField('verifyApiKey', (t) =>
+  t.field({
+    type: Verification,
+    description:
+      'Answers for one request: who is this, may they do this, and have they paid? For services. Call it for every request that the product gets.',
+    authScopes: { permission: 'apiKey:verify' },
+    args: { input: t.arg({ type: VerifyApiKeyInput, required: true, description: 'The request.' }) },
+    resolve: (_root, { input }, { domain }) => {
+      const { credential, charge, ...rest } = input;
+      return domain.verification.verify({
+        ...rest,
+        credential: toCredential(credential),
+        charge: charge && { ...charge, quantity: charge.quantity ?? 1, hold: charge.hold ?? false },
+      });
+    },
+  }),
+);
+
+function toCredential({ bearer, pair }: typeof CredentialInput.$inferInput): Credential {
+  return pair ? { kind: 'pair', keyId: pair.keyId, secret: pair.secret } : { kind: 'bearer', token: bearer ?? '' };
+}

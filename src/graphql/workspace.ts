@@ -1,0 +1,171 @@
+import { visibleWorkspaces } from '../domain/access.js';
+import { ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../domain/errors.js';
+import { builder } from './builder.js';
+import { WorkspaceKind } from './enums.js';
+import { pageComplexity, pageSizes } from './pages.js';
+
+export const Workspace = builder.prismaNode('Workspace', {
+  id: { field: 'id', description: 'Names this workspace.' },
+  description: 'The tenant: owns keys and one pool of credits.',
+  findUnique: (id, { actor }) => ({ id, AND: visibleWorkspaces(actor.principal) }),
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'What its members call it.' }),
+    kind: t.expose('kind', { type: WorkspaceKind, description: 'Whose it is.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    suspendedAt: t.expose('suspendedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Since when the operator refuses its keys; null when they work.',
+    }),
+    suspensionReason: t.exposeString('suspensionReason', {
+      nullable: true,
+      description: 'Why the operator refuses its keys, where told.',
+    }),
+    features: t.relation('features', {
+      description: 'Features of products that are switched on.',
+      query: { orderBy: [{ product: 'asc' }, { feature: 'asc' }] },
+    }),
+  }),
+});
+
+builder.prismaObject('WorkspaceFeature', {
+  name: 'EnabledFeature',
+  description: 'A feature of a product that is switched on for a workspace.',
+  fields: (t) => ({
+    product: t.exposeString('product', { description: 'The product, by its slug.' }),
+    feature: t.exposeString('feature', { description: 'The feature, as the product names it.' }),
+    enabledAt: t.expose('enabledAt', { type: 'DateTime', description: 'When it was switched on.' }),
+  }),
+});
+
+builder.queryFields((t) => ({
+  workspaces: t.prismaConnection({
+    type: Workspace,
+    cursor: 'id',
+    ...pageSizes,
+    complexity: pageComplexity,
+    description: 'The workspaces that whoever asks belongs to; for a service, all. Newest first.',
+    authScopes: { permission: 'workspace:read' },
+    resolve: (query, _root, _args, { deps, actor }) =>
+      deps.db.workspace.findMany({ ...query, where: visibleWorkspaces(actor.principal), orderBy: { id: 'desc' } }),
+  }),
+  workspace: t.prismaField({
+    type: Workspace,
+    nullable: true,
+    description: 'One workspace. null where it does not exist or may not be seen.',
+    authScopes: { permission: 'workspace:read' },
+    args: { id: t.arg.id({ required: true, description: 'The id of the workspace.' }) },
+    resolve: (query, _root, { id }, { deps, actor }) =>
+      deps.db.workspace.findFirst({ ...query, where: { AND: [{ id }, visibleWorkspaces(actor.principal)] } }),
+  }),
+}));
+
+type WorkspaceShape = { workspace: typeof Workspace.$inferType };
+
+/** A payload that shows the workspace as it is now. */
+function workspacePayload(name: string, description: string) {
+  return builder.objectRef<WorkspaceShape>(name).implement({
+    description,
+    fields: (t) => ({
+      workspace: t.field({
+        type: Workspace,
+        description: 'The workspace as it is now.',
+        resolve: ({ workspace }) => workspace,
+      }),
+    }),
+  });
+}
+
+const workspaceId = 'The id of the workspace.';
+
+const CreateWorkspaceInput = builder.inputType('CreateWorkspaceInput', {
+  description: 'An organization to make.',
+  fields: (t) => ({ name: t.string({ required: true, description: '1 to 100 characters.' }) }),
+});
+
+const UpdateWorkspaceInput = builder.inputType('UpdateWorkspaceInput', {
+  description: 'What to change of a workspace.',
+  fields: (t) => ({
+    workspaceId: t.id({ required: true, description: workspaceId }),
+    name: t.string({ required: true, description: '1 to 100 characters.' }),
+  }),
+});
+
+const SuspendWorkspaceInput = builder.inputType('SuspendWorkspaceInput', {
+  description: 'A workspace to suspend.',
+  fields: (t) => ({
+    workspaceId: t.id({ required: true, description: workspaceId }),
+    reason: t.string({ description: 'Why, for the record and for its members. At most 500 characters.' }),
+  }),
+});
+
+const ResumeWorkspaceInput = builder.inputType('ResumeWorkspaceInput', {
+  description: 'A workspace to resume.',
+  fields: (t) => ({ workspaceId: t.id({ required: true, description: workspaceId }) }),
+});
+
+const EnableFeatureInput = switchFeatureInput('EnableFeatureInput', 'A feature to switch on.');
+const DisableFeatureInput = switchFeatureInput('DisableFeatureInput', 'A feature to switch off.');
+
+function switchFeatureInput(name: string, description: string) {
+  return builder.inputType(name, {
+    description,
+    fields: (t) => ({
+      workspaceId: t.id({ required: true, description: workspaceId }),
+      product: t.string({ required: true, description: 'The product, by its slug.' }),
+      feature: t.string({ required: true, description: 'The feature, as the product names it.' }),
+    }),
+  });
+}
+
+builder.mutationFields((t) => ({
+  createWorkspace: t.field({
+    type: workspacePayload('CreateWorkspacePayload', 'The new organization.'),
+    description: 'Makes an organization. Its maker is the owner.',
+    authScopes: { permission: 'workspace:create' },
+    args: { input: t.arg({ type: CreateWorkspaceInput, required: true, description: 'What to make.' }) },
+    errors: { types: [ValidationError, LimitReachedError] },
+    resolve: (_root, { input }, { actor, domain }) => domain.workspaces.create(actor, input),
+  }),
+  updateWorkspace: t.field({
+    type: workspacePayload('UpdateWorkspacePayload', 'The changed workspace.'),
+    description: 'Renames a workspace.',
+    authScopes: { permission: 'workspace:update' },
+    args: { input: t.arg({ type: UpdateWorkspaceInput, required: true, description: 'What to change.' }) },
+    errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
+    resolve: (_root, { input }, { actor, domain }) => domain.workspaces.update(actor, input),
+  }),
+  suspendWorkspace: t.field({
+    type: workspacePayload('SuspendWorkspacePayload', 'The suspended workspace.'),
+    description: 'Refuses every key of a workspace from the next verification on. For services.',
+    authScopes: { permission: 'workspace:suspend' },
+    args: { input: t.arg({ type: SuspendWorkspaceInput, required: true, description: 'What to suspend.' }) },
+    errors: { types: [ValidationError, NotFoundError] },
+    resolve: (_root, { input }, { actor, domain }) => domain.workspaces.suspend(actor, input),
+  }),
+  resumeWorkspace: t.field({
+    type: workspacePayload('ResumeWorkspacePayload', 'The resumed workspace.'),
+    description: 'Ends a suspension: the keys work again. For services.',
+    authScopes: { permission: 'workspace:suspend' },
+    args: { input: t.arg({ type: ResumeWorkspaceInput, required: true, description: 'What to resume.' }) },
+    errors: { types: [NotFoundError] },
+    resolve: (_root, { input }, { actor, domain }) => domain.workspaces.resume(actor, input),
+  }),
+  enableFeature: t.field({
+    type: workspacePayload('EnableFeaturePayload', 'The workspace with the feature.'),
+    description:
+      'Switches a feature of a product on for a workspace. The product says which of them customers switch by themselves.',
+    authScopes: { permission: 'feature:update' },
+    args: { input: t.arg({ type: EnableFeatureInput, required: true, description: 'What to switch on.' }) },
+    errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
+    resolve: (_root, { input }, { actor, domain }) => domain.features.enable(actor, input),
+  }),
+  disableFeature: t.field({
+    type: workspacePayload('DisableFeaturePayload', 'The workspace without the feature.'),
+    description: 'Switches a feature of a product off for a workspace.',
+    authScopes: { permission: 'feature:update' },
+    args: { input: t.arg({ type: DisableFeatureInput, required: true, description: 'What to switch off.' }) },
+    errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
+    resolve: (_root, { input }, { actor, domain }) => domain.features.disable(actor, input),
+  }),
+}));
