@@ -160,10 +160,10 @@ function isWholeFailure({ data }: ExecutionResult, errors: readonly PublicError[
 function toGraphQLError(error: GraphQLError, shown: PublicError, requestId: string, failed: boolean): GraphQLError {
   const { status, okForPlainJson: spec, headers } = shown;
   return new GraphQLError(shown.message, {
-    nodes: error.nodes,
-    source: error.source,
-    positions: error.positions,
-    path: error.path,
+    nodes: error.nodes ?? null,
+    source: error.source ?? null,
+    positions: error.positions ?? null,
+    path: error.path ?? null,
     extensions: {
       ...toExtensions(shown, requestId),
       // Yoga takes this out again, and makes the HTTP status of it.

@@ -1,0 +1,200 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createServiceToken } from '../../src/domain/service-tokens.js';
+import { makeKey, publicUrl, startTestServer } from './server.js';
+
+type Server = Awaited<ReturnType<typeof startTestServer>>;
+let server: Server;
+
+beforeAll(async () => {
+  server = await startTestServer(['makistry', 'makepay', 'craftkit', 'makra']);
+});
+afterAll(() => server.close());
+
+const viewer = '{ viewer { kind user { email } apiKey { id } workspace { kind } } }';
+
+function refusal(code: string | null, message?: string) {
+  return {
+    status: 401,
+    body: {
+      errors: [
+        {
+          ...(message === undefined ? {} : { message }),
+          extensions: {
+            code: 'UNAUTHENTICATED',
+            requestId: expect.any(String),
+            ...(code === null ? {} : { productCode: code }),
+          },
+        },
+      ],
+    },
+  };
+}
+
+describe('who asks', () => {
+  test('a request without a credential is anonymous', async () => {
+    expect(await server.graphql(viewer)).toMatchObject({ status: 200, body: { data: { viewer: null } } });
+  });
+
+  test("a person's session token is the person, who owns a PERSONAL workspace", async () => {
+    const { token, email } = await server.signUp();
+    expect(await server.graphql(viewer, { authorization: `Bearer ${token}` })).toMatchObject({
+      status: 200,
+      body: { data: { viewer: { kind: 'USER', user: { email }, workspace: { kind: 'PERSONAL' } } } },
+    });
+  });
+
+  test('the scheme of the Authorization header is read in any case', async () => {
+    const { token } = await server.signUp();
+    const answer = await server.graphql(viewer, { authorization: `bEARER ${token}` });
+    expect(answer.body).toMatchObject({ data: { viewer: { kind: 'USER' } } });
+  });
+
+  test('a service token is a service', async () => {
+    const { token } = await createServiceToken(server.deps.db, 'test');
+    const answer = await server.graphql(viewer, { authorization: `Bearer ${token}` });
+    expect(answer.body).toMatchObject({ data: { viewer: { kind: 'SERVICE' } } });
+  });
+
+  test.each(['makistry', 'craftkit', 'makra'])('a bearer key of %s is that key', async (product) => {
+    const { apiKey, secret } = await makeKey(server, product);
+    const answer = await server.graphql(viewer, { authorization: `Bearer ${secret}` });
+    expect(answer.body).toMatchObject({ data: { viewer: { kind: 'API_KEY', apiKey: { id: apiKey.id } } } });
+  });
+
+  test("a product's header pair is that key", async () => {
+    const { apiKey, secret } = await makeKey(server, 'makepay');
+    const answer = await server.graphql(viewer, {
+      'x-makecrypto-key-id': apiKey.keyId ?? '',
+      'x-makecrypto-key-secret': secret,
+    });
+    expect(answer.body).toMatchObject({ data: { viewer: { kind: 'API_KEY', apiKey: { id: apiKey.id } } } });
+  });
+});
+
+describe('what is present and wrong is refused, in the words of the product whose form it has', () => {
+  test.each([
+    ['an unknown key', `Bearer mk_pub_${'0'.repeat(32)}`, 'invalid_api_key'],
+    ['a key that is cut short', 'Bearer mk_pub_0123', 'invalid_api_key'],
+    ['an unknown key of another product', `Bearer ck_live_${'0'.repeat(32)}`, 'invalid_credentials'],
+    ['a token of no form at all', 'Bearer nonsense', 'invalid_api_key'],
+    ['an unknown session', `Bearer ${'a1'.repeat(16)}`, 'invalid_api_key'],
+    ['an unknown service token', `Bearer tks_${'a'.repeat(40)}`, 'invalid_api_key'],
+    [
+      'a token of an identity provider where none is configured',
+      'Bearer eyJhbGciOiJub25lIn0.e30.AA',
+      'invalid_api_key',
+    ],
+    ['an empty header', '', 'invalid_api_key'],
+    ['a scheme without a token', 'Bearer ', 'invalid_api_key'],
+    ['another scheme', 'Basic YTpi', 'invalid_api_key'],
+    ['two tokens', `Bearer ${'a1'.repeat(16)}, Bearer ${'a1'.repeat(16)}`, 'invalid_api_key'],
+    ['a token longer than any', `Bearer ${'a'.repeat(9_000)}`, 'invalid_api_key'],
+  ])('%s', async (_name, authorization, productCode) => {
+    const answer = await server.graphql(viewer, { authorization });
+    expect(answer).toMatchObject(refusal(productCode));
+    expect(answer.body).not.toHaveProperty('data');
+    expect(answer.headers.get('www-authenticate')).toBe('Bearer realm="tollkeeper"');
+  });
+
+  test('half a header pair', async () => {
+    const { apiKey } = await makeKey(server, 'makepay');
+    const answer = await server.graphql(viewer, { 'x-makecrypto-key-id': apiKey.keyId ?? '' });
+    expect(answer).toMatchObject(refusal(null, 'Unauthorized'));
+  });
+
+  test('a header pair with the wrong secret', async () => {
+    const { apiKey } = await makeKey(server, 'makepay');
+    const { secret } = await makeKey(server, 'makepay');
+    const answer = await server.graphql(viewer, {
+      'x-makecrypto-key-id': apiKey.keyId ?? '',
+      'x-makecrypto-key-secret': secret,
+    });
+    expect(answer).toMatchObject(refusal(null, 'Invalid MakePay API credentials'));
+  });
+
+  test('a wrong credential is 401 even where the document is wrong too', async () => {
+    expect(await server.graphql('{ nonsense', { authorization: 'Bearer nonsense' })).toMatchObject({ status: 401 });
+  });
+
+  test('a wrong credential is 401 for a client that accepts plain JSON only', async () => {
+    const answer = await server.graphql(viewer, { authorization: 'Bearer nonsense', accept: 'application/json' });
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8');
+  });
+});
+
+test('two credentials at once are refused with 400, whichever of them is right', async () => {
+  const { token } = await server.signUp();
+  const { apiKey, secret } = await makeKey(server, 'makepay');
+  const answer = await server.graphql(viewer, {
+    authorization: `Bearer ${token}`,
+    'x-makecrypto-key-id': apiKey.keyId ?? '',
+    'x-makecrypto-key-secret': secret,
+  });
+  expect(answer).toMatchObject({
+    status: 400,
+    body: { errors: [{ extensions: { code: 'BAD_USER_INPUT', field: 'headers' } }] },
+  });
+});
+
+describe('a session cookie', () => {
+  const isAnonymous = { data: { viewer: null } };
+
+  test("counts for JSON from the server's own origin", async () => {
+    const { cookie, email } = await server.signUp();
+    const answer = await server.graphql(viewer, { cookie, origin: publicUrl });
+    expect(answer.body).toMatchObject({ data: { viewer: { kind: 'USER', user: { email } } } });
+  });
+
+  test('counts for nothing without an origin', async () => {
+    const { cookie } = await server.signUp();
+    expect((await server.graphql(viewer, { cookie })).body).toEqual(isAnonymous);
+  });
+
+  test('counts for nothing from any other origin', async () => {
+    const { cookie } = await server.signUp();
+    for (const origin of ['https://evil.example', 'http://keys.example.com', 'null', `${publicUrl}.evil.example`]) {
+      expect((await server.graphql(viewer, { cookie, origin })).body).toEqual(isAnonymous);
+    }
+  });
+
+  test('counts for nothing in a GET', async () => {
+    const { cookie } = await server.signUp();
+    const response = await server.fetch(`/graphql?query=${encodeURIComponent('{ viewer { kind } }')}`, {
+      headers: { cookie, origin: publicUrl, 'content-type': 'application/json' },
+    });
+    expect(await response.json()).toEqual(isAnonymous);
+  });
+
+  test('is refused when its signature is wrong, and removed, so that the browser can go on', async () => {
+    const { cookie } = await server.signUp();
+    const answer = await server.graphql(viewer, { cookie: `${cookie.slice(0, -6)}AAAA%3D`, origin: publicUrl });
+    expect(answer).toMatchObject({ status: 401, body: { errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] } });
+    expect(answer.headers.getSetCookie()).toEqual([
+      '__Secure-tollkeeper.session_token=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure',
+    ]);
+  });
+
+  test('is refused after signing out', async () => {
+    const { cookie, token } = await server.signUp();
+    const out = await server.fetch('/api/auth/sign-out', {
+      method: 'POST',
+      headers: { cookie, origin: publicUrl, 'content-type': 'application/json' },
+      body: '{}',
+    });
+    expect(out.status).toBe(200);
+    expect((await server.graphql(viewer, { cookie, origin: publicUrl })).status).toBe(401);
+    expect((await server.graphql(viewer, { authorization: `Bearer ${token}` })).status).toBe(401);
+  });
+
+  test('gives way to a credential that is stated', async () => {
+    const { cookie } = await server.signUp();
+    const other = await server.signUp();
+    const answer = await server.graphql(viewer, { cookie, origin: publicUrl, authorization: `Bearer ${other.token}` });
+    expect(answer.body).toMatchObject({ data: { viewer: { user: { email: other.email } } } });
+  });
+
+  test('of another name is no credential', async () => {
+    expect((await server.graphql(viewer, { cookie: 'theme=dark', origin: publicUrl })).body).toEqual(isAnonymous);
+  });
+});
