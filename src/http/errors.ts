@@ -44,7 +44,10 @@ export function toPublicError(error: unknown, redact: Redact): PublicError {
   const root = findRoot(error);
   if (root instanceof DomainError) return describeDomainError(root);
   if (isUnavailable(root)) return { ...describeDomainError(new UnavailableError()), unexpected: root };
-  if (root instanceof GraphQLError && isAboutTheRequest(root, error)) return describeRequestError(root, redact);
+  // The outermost of them says the most, such as which variable it was.
+  if (root instanceof GraphQLError && error instanceof GraphQLError && isAboutTheRequest(root, error)) {
+    return describeRequestError(error, redact);
+  }
   return { ...base, message: internalMessage, code: 'INTERNAL_SERVER_ERROR', status: 500, unexpected: root };
 }
 
@@ -83,10 +86,9 @@ function describeDomainError(error: DomainError): PublicError {
  * any field ran, or about a field's arguments (then it knows their place in the document), is about the request; one
  * that it raised about a field's result is about this server.
  */
-function isAboutTheRequest(root: GraphQLError, thrown: unknown): boolean {
+function isAboutTheRequest(root: GraphQLError, thrown: GraphQLError): boolean {
   if (typeof root.extensions.code === 'string') return root.extensions.code !== 'INTERNAL_SERVER_ERROR';
-  const ranInField = thrown instanceof GraphQLError && thrown.path !== undefined;
-  return !ranInField || root.nodes !== undefined;
+  return thrown.path === undefined || root.nodes !== undefined;
 }
 
 const knownCodes: ReadonlySet<string> = new Set<PublicCode>([

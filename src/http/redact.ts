@@ -10,8 +10,8 @@ const ownPrefixes = ['tks_', 'whsec_'];
 
 /** A bearer header, quoted whole. */
 const bearerPattern = /\bBearer\s+[^\s"',]+/gi;
-/** Longer than any id (36 characters), as most secrets and each part of a JWT are. */
-const longRunPattern = /[A-Za-z0-9_-]{40,}/g;
+/** Longer than any id, which has 36 characters; most secrets are, and each part of a JWT. */
+const longRunPattern = /[A-Za-z0-9_-]{37,}/g;
 /** What a session's token looks like, and hardly a name: 32 letters and digits with at least one digit, on their own. */
 const sessionPattern = /(?<![A-Za-z0-9_-])(?=[A-Za-z]*\d)[A-Za-z0-9]{32,}(?![A-Za-z0-9_-])/g;
 

@@ -1,0 +1,326 @@
+import { GraphQLFloat, GraphQLInputObjectType, GraphQLNonNull, GraphQLObjectType, GraphQLSchema, GraphQLString } from 'graphql';
+import { auditServer } from 'graphql-http';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ForbiddenError, RateLimitedError, UnauthenticatedError, UnavailableError, ValidationError } from '../../src/domain/errors.js';
+import type { Context } from '../../src/graphql/context.js';
+import { type Exchange, openExchange } from '../../src/http/exchange.js';
+import { createGraphqlEndpoint } from '../../src/http/graphql-endpoint.js';
+import { createLog } from '../../src/http/log.js';
+import { createRedact } from '../../src/http/redact.js';
+import { startTestServer } from './server.js';
+
+type Server = Awaited<ReturnType<typeof startTestServer>>;
+let server: Server;
+
+beforeAll(async () => {
+  server = await startTestServer(['default']);
+});
+afterAll(() => server.close());
+
+const json = { 'content-type': 'application/json', accept: 'application/graphql-response+json' };
+
+function post(body: string, headers: Record<string, string> = json): Promise<Response> {
+  return server.fetch('/graphql', { method: 'POST', headers, body });
+}
+
+async function errorOf(response: Response): Promise<unknown> {
+  const body = (await response.json()) as { errors?: { extensions: unknown }[] };
+  return { status: response.status, extensions: body.errors?.[0]?.extensions };
+}
+
+function extensions(code: string, field?: string) {
+  return { code, requestId: expect.stringMatching(/^req_/), ...(field === undefined ? {} : { field }) };
+}
+
+test('the audit of graphql-http finds nothing', async () => {
+  const results = await auditServer({
+    url: 'https://keys.example.com/graphql',
+    fetchFn: (url: string, init: RequestInit) =>
+      server.handler.fetch(new Request(url, init), { address: null }),
+  });
+  expect(results.filter(({ status }) => status !== 'ok').map(({ name, reason }) => `${name}: ${reason}`)).toEqual([]);
+});
+
+describe('a request that cannot be read names what is wrong', () => {
+  test.each([
+    ['broken JSON', '{"query":', 'body'],
+    ['a body that is no object', '"query"', undefined],
+    ['a batch', '[{"query":"{ __typename }"}]', undefined],
+    ['an empty body', '', 'body'],
+    ['a missing query', '{}', 'query'],
+    ['a query that is no text', '{"query":1}', 'query'],
+    ['variables that are no object', '{"query":"{ __typename }","variables":1}', 'variables'],
+    ['text that is not UTF-8', '\u{d800}', 'body'],
+  ])('%s', async (_name, body, field) => {
+    expect(await errorOf(await post(body))).toEqual({ status: 400, extensions: extensions('BAD_USER_INPUT', field) });
+  });
+
+  test('variables in a GET that are not JSON', async () => {
+    const response = await server.fetch('/graphql?query=%7B__typename%7D&variables=%7B', { headers: json });
+    expect(await errorOf(response)).toEqual({ status: 400, extensions: extensions('BAD_USER_INPUT', 'variables') });
+  });
+
+  test.each(['text/plain', 'application/x-www-form-urlencoded', 'application/graphql', 'multipart/form-data; boundary=x'])(
+    'a body of type %s, which a form of any site can send',
+    async (type) => {
+      const response = await post('query=%7B__typename%7D', { ...json, 'content-type': type });
+      expect(await errorOf(response)).toEqual({ status: 415, extensions: extensions('BAD_USER_INPUT', 'content-type') });
+    },
+  );
+
+  test('a document that is not GraphQL', async () => {
+    expect(await errorOf(await post('{"query":"{"}'))).toEqual({
+      status: 400,
+      extensions: extensions('GRAPHQL_PARSE_FAILED'),
+    });
+  });
+
+  test('a document of too many tokens', async () => {
+    const query = `{ ${'__typename '.repeat(10_001)} }`;
+    expect(await errorOf(await post(JSON.stringify({ query })))).toEqual({
+      status: 400,
+      extensions: extensions('GRAPHQL_PARSE_FAILED'),
+    });
+  });
+
+  test('a field that does not exist', async () => {
+    expect(await errorOf(await post('{"query":"{ nonsense }"}'))).toEqual({
+      status: 400,
+      extensions: extensions('GRAPHQL_VALIDATION_FAILED'),
+    });
+  });
+
+  test('the same wrong document twice, with a request id of its own each time', async () => {
+    const ids = [await post('{"query":"{ again"}'), await post('{"query":"{ again"}')].map((answer) =>
+      answer.headers.get('x-request-id'),
+    );
+    expect(new Set(ids).size).toBe(2);
+  });
+
+  test('a mutation in a GET', async () => {
+    const query = encodeURIComponent('mutation { createWorkspace(input: { name: "x" }) { __typename } }');
+    const response = await server.fetch(`/graphql?query=${query}`, { headers: json });
+    expect(await errorOf(response)).toEqual({ status: 405, extensions: extensions('BAD_USER_INPUT') });
+  });
+});
+
+describe('a body over a megabyte is refused with 413', () => {
+  const tooMuch = 1_000_001;
+
+  test('by what it declares, before it is read', async () => {
+    const response = await post(' '.repeat(tooMuch), { ...json, 'content-length': String(tooMuch) });
+    expect(await errorOf(response)).toEqual({ status: 413, extensions: extensions('BAD_USER_INPUT', 'body') });
+    expect(response.headers.get('connection')).toBe('close');
+  });
+
+  test.each(['/graphql', '/api/auth/sign-up/email'])('by its bytes, where it declares nothing (%s)', async (path) => {
+    let sent = 0;
+    const body = new ReadableStream({
+      pull(controller) {
+        sent += 100_000;
+        controller.enqueue(new TextEncoder().encode(' '.repeat(100_000)));
+        if (sent >= 5_000_000) controller.close();
+      },
+    });
+    const init = { method: 'POST', headers: json, body, duplex: 'half' };
+    const response = await server.fetch(path, init);
+    expect(response.status).toBe(413);
+    expect(JSON.stringify(await response.json())).toMatch(/"code":"BAD_USER_INPUT".*"requestId":"req_/);
+    expect(sent).toBeLessThan(2_000_000);
+  });
+
+  test('one of exactly a megabyte is read', async () => {
+    const query = '{ __typename }';
+    const body = JSON.stringify({ query }).padEnd(1_000_000, ' ');
+    expect(await (await post(body)).json()).toEqual({ data: { __typename: 'Query' } });
+  });
+});
+
+describe('a request id', () => {
+  test.each(['abc', 'A-1_2.3', 'x'.repeat(64)])("is the caller's where it is one: %s", async (id) => {
+    const answer = await server.graphql('{ __typename }', { 'x-request-id': id });
+    expect(answer.headers.get('x-request-id')).toBe(id);
+  });
+
+  test.each(['', 'x'.repeat(65), 'a b', 'a"b'])('is made where the caller has none of the right form: %j', async (id) => {
+    const answer = await server.graphql('{ __typename }', { 'x-request-id': id });
+    expect(answer.headers.get('x-request-id')).toMatch(/^req_[0-9a-f]{32}$/);
+  });
+
+  test('stands in the log beside who asked, and no credential does', async () => {
+    const { token, id } = await server.signUp();
+    await server.graphql('{ viewer { kind } }', { authorization: `Bearer ${token}`, 'x-request-id': 'find-me' });
+    const line = server.lines().split('\n').find((text) => text.includes('find-me')) ?? '{}';
+    expect(JSON.parse(line)).toEqual({
+      level: 30,
+      time: expect.any(String),
+      requestId: 'find-me',
+      method: 'POST',
+      path: '/graphql',
+      status: 200,
+      ms: expect.any(Number),
+      principal: { kind: 'USER', id },
+      msg: 'request',
+    });
+    expect(server.lines()).not.toContain(token);
+  });
+});
+
+describe('what an error may tell', () => {
+  const secret = `mk_pub_${'0123456789abcdef'.repeat(2)}`;
+  const logged: string[] = [];
+  const log = createLog({ level: 'info', destination: { write: (line) => void logged.push(line) } });
+
+  const Input = new GraphQLInputObjectType({
+    name: 'Input',
+    fields: { bearer: { type: GraphQLString }, quantity: { type: GraphQLFloat } },
+  });
+  const fail = (error: unknown) => ({
+    type: GraphQLString,
+    resolve: () => {
+      throw error;
+    },
+  });
+  const schema = new GraphQLSchema({
+    query: new GraphQLObjectType({
+      name: 'Query',
+      fields: {
+        fine: { type: GraphQLString, resolve: () => 'fine' },
+        nothing: { type: GraphQLString, resolve: () => null },
+        takes: { type: GraphQLString, args: { input: { type: Input } }, resolve: () => 'taken' },
+        bug: fail(new TypeError(`x of ${secret} is not a function`)),
+        thrown: fail('a text'),
+        misprint: { type: GraphQLFloat, resolve: () => 'a result that is no number' },
+        void: { type: new GraphQLNonNull(GraphQLString), resolve: () => null },
+        wrong: fail(new ValidationError('input.name', 'A name must not be empty.')),
+        forbidden: fail(new ForbiddenError('apiKey:create')),
+        anonymous: fail(new UnauthenticatedError('Send an API key.', 'missing_credential')),
+        throttled: fail(new RateLimitedError('Wait.', 7.2, 'slow_down')),
+        unavailable: fail(new UnavailableError()),
+      },
+    }),
+  });
+  const endpoint = createGraphqlEndpoint({
+    schema,
+    createContext: () => Promise.resolve({} as Context),
+    log,
+    redact: createRedact(),
+  });
+
+  async function ask(query: string, { accept = 'application/graphql-response+json', variables = {} } = {}) {
+    const request = new Request('https://keys.example.com/graphql', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept, 'x-request-id': 'r1' },
+      body: JSON.stringify({ query, variables }),
+    });
+    const exchange: Exchange = openExchange(request, null);
+    const response = await endpoint(request, exchange);
+    return { status: response.status, headers: response.headers, body: (await response.json()) as unknown };
+  }
+
+  test.each(['bug', 'thrown', 'misprint', 'void'])('a failure that nobody declared is masked and logged: %s', async (field) => {
+    logged.length = 0;
+    const answer = await ask(`{ ${field} }`);
+    expect(answer.status).toBe(500);
+    expect(answer.body).toEqual({
+      errors: [
+        {
+          message: 'Something went wrong on our side. Ask its operator, and quote the request id.',
+          locations: [{ line: 1, column: 3 }],
+          path: [field],
+          extensions: { code: 'INTERNAL_SERVER_ERROR', requestId: 'r1' },
+        },
+      ],
+    });
+    expect(JSON.parse(logged.join(''))).toMatchObject({
+      level: 50,
+      requestId: 'r1',
+      err: { message: expect.any(String) },
+    });
+    expect(logged.join('')).not.toContain(secret);
+  });
+
+  test('a failure of one field stands beside what was delivered, with 200', async () => {
+    const answer = await ask('{ fine bug }');
+    expect(answer).toMatchObject({ status: 200, body: { data: { fine: 'fine', bug: null }, errors: [{ path: ['bug'] }] } });
+  });
+
+  test.each([
+    ['anonymous', 401, 'UNAUTHENTICATED'],
+    ['throttled', 429, 'RATE_LIMITED'],
+    ['unavailable', 503, 'SERVICE_UNAVAILABLE'],
+  ])('%s ends the request with %i where nothing was delivered, whatever the client accepts', async (field, status, code) => {
+    for (const accept of ['application/graphql-response+json', 'application/json']) {
+      const answer = await ask(`{ nothing ${field} }`, { accept });
+      expect(answer).toMatchObject({ status, body: { errors: [{ extensions: { code } }] } });
+      expect(answer.body).not.toHaveProperty('data');
+    }
+    expect((await ask(`{ fine ${field} }`)).status).toBe(200);
+  });
+
+  test('a throttled request says when to come back, in whole seconds', async () => {
+    expect((await ask('{ throttled }')).headers.get('retry-after')).toBe('8');
+  });
+
+  test.each([
+    ['wrong', { code: 'BAD_USER_INPUT', field: 'input.name', requestId: 'r1' }],
+    ['forbidden', { code: 'FORBIDDEN', requestId: 'r1' }],
+  ])('%s is a failure of its field, with 200', async (field, extensions) => {
+    expect(await ask(`{ ${field} }`)).toMatchObject({ status: 200, body: { data: { [field]: null }, errors: [{ extensions }] } });
+  });
+
+  test('a variable that does not fit is named by its path, and the values beside it are not repeated', async () => {
+    const query = 'query ($input: Input) { takes(input: $input) }';
+    const answer = await ask(query, { variables: { input: { bearer: secret, quantity: 'two' } } });
+    expect(answer).toMatchObject({
+      status: 400,
+      body: {
+        errors: [
+          {
+            message: 'Variable "$input" got an invalid value at "input.quantity"; Float cannot represent non numeric value: "two"',
+            extensions: { code: 'BAD_USER_INPUT', field: 'input.quantity', requestId: 'r1' },
+          },
+        ],
+      },
+    });
+    const unknown = await ask(query, { variables: { input: { bearer: secret, nonsense: 1 } } });
+    expect(unknown).toMatchObject({ status: 400, body: { errors: [{ extensions: { field: 'input' } }] } });
+    expect(JSON.stringify(unknown.body)).not.toContain(secret);
+  });
+
+  test('a secret where a document wants something else is not repeated', async () => {
+    const answer = await ask(`{ takes(input: "${secret}") }`);
+    expect(answer.status).toBe(400);
+    expect(JSON.stringify(answer.body)).not.toContain(secret);
+  });
+});
+
+describe("a key's own requests count against its rate limits", () => {
+  test('every answer to the key says where it stands, and the one over the limit is 429', async () => {
+    const { makeKey } = await import('./server.js');
+    const limited = await startTestServer(['masko']);
+    try {
+      const { secret } = await makeKey(limited, 'masko');
+      const headers = { authorization: `Bearer ${secret}` };
+      const resetsAt = String(Math.ceil(limited.clock.now.getTime() / 1000) + 60);
+      for (let remaining = 59; remaining >= 0; remaining -= 1) {
+        const answer = await limited.graphql(remaining % 2 ? '{ viewer { kind } }' : '{ broken', headers);
+        expect(answer.status).toBe(remaining % 2 ? 200 : 400);
+        expect(answer.headers.get('x-ratelimit-limit')).toBe('60');
+        expect(answer.headers.get('x-ratelimit-remaining')).toBe(String(remaining));
+        expect(answer.headers.get('x-ratelimit-reset')).toBe(resetsAt);
+        expect(answer.headers.get('retry-after')).toBeNull();
+      }
+      const refused = await limited.graphql('{ viewer { kind } }', headers);
+      expect(refused).toMatchObject({ status: 429, body: { errors: [{ extensions: { code: 'RATE_LIMITED' } }] } });
+      expect(refused.body).not.toHaveProperty('data');
+      expect(refused.headers.get('retry-after')).toBe('60');
+      expect(refused.headers.get('x-ratelimit-remaining')).toBe('0');
+
+      limited.clock.now = new Date(limited.clock.now.getTime() + 60_000);
+      expect((await limited.graphql('{ viewer { kind } }', headers)).status).toBe(200);
+    } finally {
+      await limited.close();
+    }
+  });
+});
