@@ -1,0 +1,175 @@
+import { randomBytes } from 'node:crypto';
+import type { ChargeInput, CreateApiKeyInput, CredentialInput, Role, VerifyApiKeyInput } from './generated/graphql.js';
+import { graphql } from './generated/index.js';
+import { aServer, type Client, expectMember, type TestServer } from './harness.js';
+
+const viewerDocument = graphql(`
+  query ViewerOfFactory {
+    viewer { user { id } workspace { id } }
+  }
+`);
+
+const createWorkspaceDocument = graphql(`
+  mutation CreateWorkspaceOfFactory($input: CreateWorkspaceInput!) {
+    createWorkspace(input: $input) { __typename ... on CreateWorkspacePayload { workspace { id } } ... on Error { code message } }
+  }
+`);
+
+const inviteDocument = graphql(`
+  mutation InviteOfFactory($input: InviteMemberInput!) {
+    inviteMember(input: $input) { __typename ... on InviteMemberPayload { token } ... on Error { code message } }
+  }
+`);
+
+const acceptDocument = graphql(`
+  mutation AcceptOfFactory($input: AcceptInvitationInput!) {
+    acceptInvitation(input: $input) { __typename ... on AcceptInvitationPayload { member { id } } ... on Error { code message } }
+  }
+`);
+
+const createApiKeyDocument = graphql(`
+  mutation CreateApiKeyOfFactory($input: CreateApiKeyInput!) {
+    createApiKey(input: $input) {
+      __typename
+      ... on CreateApiKeyPayload {
+        secret
+        signingSecret
+        freeCreditsRemaining
+        apiKey { id keyId preview status permissions allowedOrigins environment product }
+      }
+      ... on Error { code message }
+    }
+  }
+`);
+
+const grantDocument = graphql(`
+  mutation GrantOfFactory($input: GrantCreditsInput!) {
+    grantCredits(input: $input) { __typename ... on GrantCreditsPayload { credits { balance } } ... on Error { code message } }
+  }
+`);
+
+const revokeDocument = graphql(`
+  mutation RevokeOfFactory($input: RevokeApiKeyInput!) {
+    revokeApiKey(input: $input) { __typename ... on RevokeApiKeyPayload { apiKey { id status } } ... on Error { code message } }
+  }
+`);
+
+const verifyDocument = graphql(`
+  mutation VerifyOfFactory($input: VerifyApiKeyInput!) {
+    verifyApiKey(input: $input) {
+      valid
+      code
+      rejection { status code message }
+      apiKey { id name }
+      workspace { id }
+      billable
+      watermark
+      charge { id credits balanceAfter replayed state }
+      rateLimits { limit windowSeconds remaining resetAt }
+      headers { name value }
+    }
+  }
+`);
+
+/** Somebody who signed up, with a client that carries their session. */
+export interface Person {
+  readonly id: string;
+  readonly email: string;
+  readonly token: string;
+  readonly cookie: string;
+  readonly personalWorkspaceId: string;
+  readonly client: Client;
+}
+
+/** A new person, who has nothing but their own workspace. */
+export async function aPerson(server: TestServer, name = 'Ada'): Promise<Person> {
+  const email = `${randomBytes(8).toString('hex')}@example.com`;
+  const response = await server.fetch('/api/auth/sign-up/email', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name, email, password: 'correct horse battery' }),
+  });
+  if (response.status !== 200) throw new Error(await response.text());
+  const { token } = (await response.json()) as { token: string };
+  const client = server.anonymous.with({ authorization: `Bearer ${token}` });
+  const { viewer } = await client.run(viewerDocument);
+  if (!viewer?.user || !viewer.workspace) throw new Error('A person sees themselves and their workspace.');
+  const cookie = response.headers
+    .getSetCookie()
+    .map((line) => line.split(';', 1)[0])
+    .join('; ');
+  return { id: viewer.user.id, email, token, cookie, personalWorkspaceId: viewer.workspace.id, client };
+}
+
+/** A new organization of a person. @returns its id. */
+export async function anOrganization(owner: Person, name = 'Acme'): Promise<string> {
+  const { createWorkspace } = await owner.client.run(createWorkspaceDocument, { input: { name } });
+  return expectMember(createWorkspace, 'CreateWorkspacePayload').workspace.id;
+}
+
+/** A new person who joined a workspace by an invitation of its owner. */
+export async function aMember(
+  server: TestServer,
+  owner: Person,
+  workspaceId: string,
+  role: Role,
+): Promise<Person & { memberId: string }> {
+  const person = await aPerson(server, 'Grace');
+  const { inviteMember } = await owner.client.run(inviteDocument, {
+    input: { workspaceId, email: person.email, role },
+  });
+  const { token } = expectMember(inviteMember, 'InviteMemberPayload');
+  const { acceptInvitation } = await person.client.run(acceptDocument, { input: { token } });
+  return { ...person, memberId: expectMember(acceptInvitation, 'AcceptInvitationPayload').member.id };
+}
+
+/** What came of `createApiKey`: the payload or the error. */
+export async function tryCreateApiKey(client: Client, input: CreateApiKeyInput) {
+  return (await client.run(createApiKeyDocument, { input })).createApiKey;
+}
+
+/** A new key. @throws Error where it was refused. */
+export async function createApiKey(client: Client, input: CreateApiKeyInput) {
+  return expectMember(await tryCreateApiKey(client, input), 'CreateApiKeyPayload');
+}
+
+export async function revokeApiKey(client: Client, apiKeyId: string, reason?: string) {
+  const { revokeApiKey } = await client.run(revokeDocument, { input: { apiKeyId, ...(reason && { reason }) } });
+  return expectMember(revokeApiKey, 'RevokeApiKeyPayload').apiKey;
+}
+
+/** @returns the balance afterwards. */
+export async function grantCredits(server: TestServer, workspaceId: string, credits: number, idempotencyKey?: string) {
+  const input = { workspaceId, credits, ...(idempotencyKey && { idempotencyKey }) };
+  const { grantCredits } = await server.backend.run(grantDocument, { input });
+  return expectMember(grantCredits, 'GrantCreditsPayload').credits.balance;
+}
+
+/** The product's backend verifies a credential: a bearer secret, or any input. */
+export async function verify(
+  server: TestServer,
+  credential: string | CredentialInput,
+  rest: Omit<VerifyApiKeyInput, 'credential'> = {},
+) {
+  const input = { credential: typeof credential === 'string' ? { bearer: credential } : credential, ...rest };
+  return (await server.backend.run(verifyDocument, { input })).verifyApiKey;
+}
+
+/** As {@link verify}, with a charge. */
+export function charge(server: TestServer, secret: string, charge: ChargeInput) {
+  return verify(server, secret, { charge });
+}
+
+/** A person with a workspace of their own and a server that sells one product first. */
+export async function aWorkspaceWith({
+  product,
+  kind = 'PERSONAL',
+}: {
+  product: string;
+  kind?: 'PERSONAL' | 'ORGANIZATION';
+}) {
+  const server = await aServer({ products: [product] });
+  const owner = await aPerson(server);
+  const workspaceId = kind === 'PERSONAL' ? owner.personalWorkspaceId : await anOrganization(owner);
+  return { server, owner, workspaceId };
+}
