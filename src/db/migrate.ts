@@ -7,27 +7,42 @@ import { listMigrations, type Migration, noFilters, schemaEngineOn, toMigrationL
 /**
  * Brings the database to this version's schema. Each migration and its line in Prisma's own `_prisma_migrations` are one
  * transaction, which excludes other processes: however many start at once, and whenever one is killed, a migration is
- * applied whole and once, and `prisma migrate deploy` can take over.
+ * applied whole and once, and `prisma migrate deploy` can take over. A migration therefore holds nothing that refuses to
+ * run in a transaction, such as CREATE INDEX CONCURRENTLY.
  * @returns the names of the migrations that this call applied.
  * @throws StartError where one fails; it then has left nothing behind.
  */
-export async function migrate(database: Database): Promise<string[]> {
+export async function migrate(database: Database, migrations?: readonly Migration[]): Promise<string[]> {
+  const all = migrations ?? (await listMigrations());
   const applied: string[] = [];
   for (;;) {
-    const name = await database.exclusively(applyNext).catch(explain);
+    const name = await database.exclusively((transaction) => applyNext(transaction, all)).catch(explain);
     if (name === null) return applied;
     applied.push(name);
   }
 }
 
-/** The migrations that this version brings along and the database has not, oldest first. */
+/** The names of the migrations that this version brings along and the database has not, oldest first. */
 export async function pendingMigrations(database: Database): Promise<string[]> {
-  const pending = await database.exclusively(listPending).catch(explain);
+  const all = await listMigrations();
+  const pending = await database.exclusively((transaction) => listPending(transaction, all)).catch(explain);
   return pending.map(({ name }) => name);
 }
 
-async function applyNext(transaction: ScriptTransaction): Promise<string | null> {
-  const [next] = await listPending(transaction);
+/**
+ * For a start that must not migrate by itself.
+ * @throws StartError where the database is behind this version.
+ */
+export async function requireMigrated(database: Database): Promise<void> {
+  const pending = await pendingMigrations(database);
+  if (pending.length === 0) return;
+  throw new StartError(
+    `The database is behind this version by ${pending.length} of its migrations (${pending.join(', ')}), and TOLLKEEPER_MIGRATE is false. Start one process with TOLLKEEPER_MIGRATE=true; it applies them once.`,
+  );
+}
+
+async function applyNext(transaction: ScriptTransaction, all: readonly Migration[]): Promise<string | null> {
+  const [next] = await listPending(transaction, all);
   if (next === undefined) return null;
 
   // The engine goes on to write its log after a script failed, in a transaction that is then lost: its error would be
@@ -41,7 +56,7 @@ async function applyNext(transaction: ScriptTransaction): Promise<string | null>
         throw error;
       }),
   };
-  const upToNext = (await listMigrations()).filter(({ name }) => name <= next.name);
+  const upToNext = all.filter(({ name }) => name <= next.name);
   const engine = await schemaEngineOn(connection);
   try {
     await engine.applyMigrations({ migrationsList: toMigrationList(upToNext), filters: noFilters });
@@ -53,9 +68,9 @@ async function applyNext(transaction: ScriptTransaction): Promise<string | null>
   return next.name;
 }
 
-async function listPending(queryable: SqlQueryable): Promise<Migration[]> {
+async function listPending(queryable: SqlQueryable, all: readonly Migration[]): Promise<Migration[]> {
   const done = await listDone(queryable);
-  return (await listMigrations()).filter(({ name }) => !done.has(name));
+  return all.filter(({ name }) => !done.has(name));
 }
 
 async function listDone(queryable: SqlQueryable): Promise<Set<unknown>> {

@@ -74,7 +74,7 @@ export function openDatabase(options: OpenOptions): Promise<Database> {
 
 async function openPostgresql(options: Extract<OpenOptions, { databaseUrl: string }>): Promise<Database> {
   const connection = { connectionString: options.databaseUrl, keepAlive: true, application_name: 'tollkeeper' };
-  await reachPostgresql({ ...connection, connectionTimeoutMillis: connectionTimeoutMs });
+  await reachPostgresql(connection);
 
   const pool = new pg.Pool({
     ...connection,
@@ -126,16 +126,24 @@ async function prepareConnection(
   statementTimeout: number,
   silentTimeout: number,
 ): Promise<void> {
-  if (client instanceof pg.Client) {
-    const { stream } = client.connection;
-    if ('setTimeout' in stream && typeof stream.setTimeout === 'function') {
-      stream.setTimeout(silentTimeout, () => stream.destroy());
-    }
-  }
+  if (client instanceof pg.Client) endWhenDead(client, silentTimeout);
   await client.query(
     `SET TIME ZONE 'UTC'; SET DateStyle = 'ISO'; SET statement_timeout = ${statementTimeout};
      SET idle_in_transaction_session_timeout = ${Math.max(idleInTransactionTimeoutMs, statementTimeout)}`,
   );
+}
+
+/** So that the pool never hands out a connection that has ended on the other side. */
+function endWhenDead(client: pg.Client, silentTimeout: number): void {
+  const { connection } = client;
+  connection.stream.once('timeout', () => connection.stream.destroy());
+  if ('setTimeout' in connection.stream && typeof connection.stream.setTimeout === 'function') {
+    connection.stream.setTimeout(silentTimeout);
+  }
+  // FATAL is the last word of a session; the socket's end follows it, but the next query may come between.
+  connection.on('errorMessage', (message: { severity?: string }) => {
+    if (message.severity === 'FATAL') client.end().catch(() => undefined);
+  });
 }
 
 async function openEmbedded({

@@ -3,20 +3,29 @@ import pg from 'pg';
 import { StartError } from '../start-error.js';
 
 /** A PostgreSQL that starts beside this server gets this long to come up; then the operator is told. */
-const patienceMs = 8_000;
+const patienceMsDefault = 8_000;
 const pauseMs = 500;
+
+/** How long one try may take to connect, and then to answer; the last try is the shortest. */
+const tryTimeoutMs = 5_000;
+const lastTryTimeoutMs = 2_000;
 
 /** Server states and network failures that pass by themselves when both are started at once. */
 const passingCodes = new Set(['57P03', 'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN']);
 
 /**
  * Makes sure, before anything is built on it, that PostgreSQL answers.
- * @throws StartError after about ten seconds; it names host, port, user and database, never the password.
+ * @throws StartError after ten seconds at most; it names host, port, user and database, never the password.
  */
-export async function reachPostgresql(config: pg.ClientConfig): Promise<void> {
+export async function reachPostgresql(config: pg.ClientConfig, patienceMs = patienceMsDefault): Promise<void> {
   const giveUpAt = Date.now() + patienceMs;
   for (;;) {
-    const { place, failure } = await tryToConnect(config);
+    const timeoutMs = Math.min(tryTimeoutMs, Math.max(giveUpAt - Date.now(), 0) + lastTryTimeoutMs);
+    const { place, failure } = await tryToConnect({
+      ...config,
+      connectionTimeoutMillis: timeoutMs,
+      query_timeout: timeoutMs,
+    });
     if (failure === null) return;
     if (!passingCodes.has(codeOf(failure)) || Date.now() + pauseMs > giveUpAt) throw explain(failure, place);
     await sleep(pauseMs);
@@ -81,6 +90,10 @@ function explain(failure: Error, { host, port, user, database }: Place): StartEr
       return because(
         `The user "${user}" may not connect to the database "${database}" of PostgreSQL at ${at}. Grant it CONNECT, or use another user in DATABASE_URL.`,
       );
+    case 'TLS':
+      return because(
+        `PostgreSQL at ${at} and this server do not agree on TLS (${reasonOf(failure)}). Set sslmode in DATABASE_URL to what that server offers: verify-full, or disable on a private network.`,
+      );
     default:
       return because(
         `PostgreSQL cannot be reached at ${at} for the database "${database}" (${reasonOf(failure)}). Check that it runs there and that DATABASE_URL names the right host and port.`,
@@ -88,9 +101,11 @@ function explain(failure: Error, { host, port, user, database }: Place): StartEr
   }
 }
 
+/** PostgreSQL's SQLSTATE or Node's word for a failed connection; what has neither is told by its message. */
 function codeOf(failure: Error): string {
-  if ('code' in failure && typeof failure.code === 'string') return failure.code;
-  return /password must be a string|no password/i.test(failure.message) ? 'NO_PASSWORD' : '';
+  if (/certificate|\bSSL\b|\bTLS\b/.test(failure.message)) return 'TLS';
+  if (/password must be a string/.test(failure.message)) return 'NO_PASSWORD';
+  return 'code' in failure && typeof failure.code === 'string' ? failure.code : '';
 }
 
 function reasonOf(failure: Error): string {

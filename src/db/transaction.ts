@@ -38,7 +38,7 @@ export async function transaction<T>(
         // Jitter, so that two that collided do not meet again.
         await sleep(firstWaitMs * 2 ** tries * (0.5 + Math.random()));
       } else if (undone || isUnavailable(error)) {
-        throw unavailable(error);
+        throw unavailable(error, undone ? 'The database is busy. Try again in a moment.' : undefined);
       } else {
         throw error;
       }
@@ -46,9 +46,10 @@ export async function transaction<T>(
   }
 }
 
-function unavailable(cause: unknown): UnavailableError {
+function unavailable(cause: unknown, message?: string): UnavailableError {
   if (cause instanceof UnavailableError) return cause;
-  const error = new UnavailableError();
+  const error = new UnavailableError(message);
+  // The caller is told nothing of the cause; the log is.
   error.cause = cause;
   return error;
 }
@@ -56,8 +57,17 @@ function unavailable(cause: unknown): UnavailableError {
 /** Prisma's codes for a database that is away, refuses more connections, or does not answer in time. */
 const unavailableCodes = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2037']);
 
-/** The driver adapter's own words for the same. */
-const unavailableKinds = new Set(['DatabaseNotReachable', 'ConnectionClosed', 'SocketTimeout', 'TooManyConnections']);
+/** The driver adapter's own words for the same. Who may connect was settled at the start: at run time it is an outage. */
+const unavailableKinds = new Set([
+  'AuthenticationFailed',
+  'ConnectionClosed',
+  'DatabaseAccessDenied',
+  'DatabaseDoesNotExist',
+  'DatabaseNotReachable',
+  'SocketTimeout',
+  'TlsConnectionError',
+  'TooManyConnections',
+]);
 
 /**
  * SQLSTATEs for the same: connection exceptions (08), insufficient resources (53), the operator or a limit intervened
@@ -70,8 +80,9 @@ export function isUnavailable(error: unknown): boolean {
   if (error instanceof UnavailableError) return true;
   if (unavailableCodes.has(prismaCodeOf(error) ?? '')) return true;
   if (isStartTimeout(error) || isExpired(error)) return true;
-  const { kind, state } = driverErrorOf(error);
-  return unavailableKinds.has(kind) || unavailableStates.test(state);
+  const { kind, state, severity } = driverErrorOf(error);
+  // FATAL ends the session, or refuses to begin one.
+  return unavailableKinds.has(kind) || unavailableStates.test(state) || severity === 'FATAL';
 }
 
 /** Whether a unique index refused the write, through Prisma's queries and through raw SQL alike. */
@@ -107,10 +118,14 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : '';
 }
 
-/** What the driver adapter said, whether Prisma wrapped it (in `meta`) or let it pass. */
-function driverErrorOf(error: unknown): { kind: string; state: string } {
+/** What the driver adapter said, whether Prisma wrapped it (in `meta`) or let it pass; empty where it said nothing. */
+function driverErrorOf(error: unknown): { kind: string; state: string; severity: string } {
   const wrapped = error instanceof Prisma.PrismaClientKnownRequestError ? error.meta?.driverAdapterError : error;
-  if (!(wrapped instanceof Error) || !isDriverAdapterError(wrapped)) return { kind: '', state: '' };
-  const { kind, originalCode } = wrapped.cause;
-  return { kind, state: originalCode ?? '' };
+  if (!(wrapped instanceof Error) || !isDriverAdapterError(wrapped)) return { kind: '', state: '', severity: '' };
+  const { cause } = wrapped;
+  return {
+    kind: cause.kind,
+    state: cause.originalCode ?? '',
+    severity: cause.kind === 'postgres' ? cause.severity : '',
+  };
 }

@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newId } from '../../src/db/ids.js';
+import type { Database } from '../../src/db/open.js';
+import { openTestDatabase } from '../database.js';
+
+let database: Database;
+beforeAll(async () => {
+  database = await openTestDatabase();
+});
+afterAll(() => database.close());
+
+async function aWorkspace() {
+  const workspaceId = newId('workspace');
+  await database.db.workspace.create({
+    data: { id: workspaceId, kind: 'ORGANIZATION', name: 'Acme', creditAccount: { create: { balance: 10, held: 4 } } },
+  });
+  return workspaceId;
+}
+
+async function aCharge(amounts: {
+  credits?: number;
+  quantity?: number;
+  capturedCredits?: number;
+  refundedCredits?: number;
+}) {
+  const workspaceId = await aWorkspace();
+  const apiKeyId = newId('apiKey');
+  await database.db.apiKey.create({
+    data: { id: apiKeyId, workspaceId, product: 'default', environment: 'LIVE', name: 'ci', createdByKind: 'SERVICE' },
+  });
+  return database.db.charge.create({
+    data: {
+      id: newId('charge'),
+      workspaceId,
+      apiKeyId,
+      product: 'default',
+      action: 'image',
+      quantity: 1,
+      credits: 5,
+      balanceAfter: 5,
+      state: 'POSTED',
+      ...amounts,
+    },
+  });
+}
+
+async function aLedgerEntry() {
+  const workspaceId = await aWorkspace();
+  return database.db.ledgerEntry.create({
+    data: { id: newId('ledgerEntry'), workspaceId, kind: 'GRANT', credits: 10, balanceAfter: 10, heldAfter: 0 },
+  });
+}
+
+function anAuditEvent() {
+  return database.db.auditEvent.create({
+    data: { id: newId('auditEvent'), actorKind: 'SYSTEM', action: 'workspace.created', subjectId: newId('workspace') },
+  });
+}
+
+describe.each([
+  ['LedgerEntry', aLedgerEntry, 'reason'],
+  ['AuditEvent', anAuditEvent, 'action'],
+])('%s', (table, aRow, column) => {
+  test.each([
+    ['UPDATE', `UPDATE "${table}" SET "${column}" = 'other' WHERE id = $1`],
+    ['DELETE', `DELETE FROM "${table}" WHERE id = $1`],
+  ])('refuses %s', async (operation, statement) => {
+    const { id } = await aRow();
+    await expect(database.db.$executeRawUnsafe(statement, id)).rejects.toThrow(
+      `${operation} refused: the rows of "${table}" are never changed or removed`,
+    );
+  });
+
+  test('refuses TRUNCATE, also when it cascades', async () => {
+    await aRow();
+    await expect(database.db.$executeRawUnsafe(`TRUNCATE "${table}"`)).rejects.toThrow('TRUNCATE refused');
+    await expect(database.db.$executeRawUnsafe('TRUNCATE "Workspace" CASCADE')).rejects.toThrow('TRUNCATE refused');
+  });
+});
+
+test.each([
+  [{ balance: -1, held: 0 }, 'CreditAccount_balance_covers_held'],
+  [{ balance: 3, held: 4 }, 'CreditAccount_balance_covers_held'],
+  [{ balance: 10, held: -1 }, 'CreditAccount_held_not_negative'],
+])('an account refuses %o', async (data, constraint) => {
+  const workspaceId = await aWorkspace();
+  await expect(database.db.creditAccount.update({ where: { workspaceId }, data })).rejects.toThrow(constraint);
+});
+
+test.each([
+  [{ credits: -1 }, /Charge_(credits_not_negative|captured_within_credits)/],
+  [{ quantity: 0 }, 'Charge_quantity_positive'],
+  [{ capturedCredits: 6 }, 'Charge_captured_within_credits'],
+  [{ capturedCredits: -1 }, 'Charge_captured_within_credits'],
+  [{ refundedCredits: 6 }, 'Charge_refunded_within_credits'],
+  [{ refundedCredits: -1 }, 'Charge_refunded_within_credits'],
+])('a charge refuses %o', async (amounts, constraint) => {
+  await expect(aCharge(amounts)).rejects.toThrow(constraint);
+});
+
+test('a charge without cost is accepted', async () => {
+  expect(await aCharge({ credits: 0 })).toMatchObject({ credits: 0 });
+});
+
+test('a personal workspace has an owner, and an organization has none', async () => {
+  const userId = newId('user');
+  await database.db.user.create({ data: { id: userId, name: 'Ada', email: `${userId}@example.com` } });
+  const create = (kind: 'PERSONAL' | 'ORGANIZATION', personalOwnerId: string | null) =>
+    database.db.workspace.create({ data: { id: newId('workspace'), kind, name: 'Ada', personalOwnerId } });
+  await expect(create('PERSONAL', null)).rejects.toThrow('Workspace_personal_owner_fits_kind');
+  await expect(create('ORGANIZATION', userId)).rejects.toThrow('Workspace_personal_owner_fits_kind');
+  await expect(create('PERSONAL', userId)).resolves.toMatchObject({ personalOwnerId: userId });
+});
