@@ -1,13 +1,16 @@
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import type { GraphiQLOptions } from 'graphql-yoga';
+import { graphiqlPolicy } from './security-headers.js';
 
 /** What a newcomer finds in the playground: one tab for each step from signing in to a charge. */
-const tabs: NonNullable<GraphiQLOptions['defaultTabs']> = [
+const tabsFor = (publicUrl: string): NonNullable<GraphiQLOptions['defaultTabs']> => [
   {
     query: `# Welcome to Tollkeeper. Ctrl+Enter runs the operation at the cursor; the book on the left explains every field.
 #
 # Who you are decides what you may do. Sign up once in a terminal:
 #
-#   curl -s http://127.0.0.1:4000/api/auth/sign-up/email -H 'Content-Type: application/json' \\
+#   curl -s ${publicUrl}/api/auth/sign-up/email -H 'Content-Type: application/json' \\
 #     -d '{"name":"Ada","email":"ada@example.com","password":"correct horse battery"}'
 #
 # and put the token of the answer into the panel "Headers" below:
@@ -18,7 +21,14 @@ const tabs: NonNullable<GraphiQLOptions['defaultTabs']> = [
 
 query WhoAmI {
   viewer {
-    __typename
+    kind
+    user {
+      email
+    }
+    workspace {
+      id
+      name
+    }
   }
 }
 
@@ -121,19 +131,49 @@ query Credits {
   },
 ];
 
-export const graphiqlOptions: GraphiQLOptions = {
-  title: 'Tollkeeper',
-  defaultTabs: tabs,
-  defaultEditorToolsVisibility: 'headers',
-  // A token in the browser's storage would outlive the tab.
-  shouldPersistHeaders: false,
-  credentials: 'same-origin',
-};
+export function graphiqlOptions(publicUrl: string): GraphiQLOptions {
+  return {
+    title: 'Tollkeeper',
+    defaultTabs: tabsFor(publicUrl),
+    defaultEditorToolsVisibility: 'headers',
+    // A token in the browser's storage would outlive the tab.
+    shouldPersistHeaders: false,
+    credentials: 'same-origin',
+  };
+}
 
-let page: Promise<string> | null = null;
+/** Whether a browser asks for a page, and not a client for data. */
+export function wantsGraphiql({ method, headers }: Request): boolean {
+  return method === 'GET' && (headers.get('accept') ?? '').includes('text/html');
+}
 
-/** The page with everything in it, so that it works without the internet. Nine megabytes: loaded and put together when first asked for. */
-export function renderGraphiql(options: GraphiQLOptions): Promise<string> {
-  page ??= import('@graphql-yoga/render-graphiql').then(({ renderGraphiQL }) => renderGraphiQL(options));
-  return page;
+/** The page holds no secret, and changes with the server's version only. */
+const pageSecondsMax = 300;
+
+/**
+ * Makes the function that answers with the playground. The page has everything in it, so that it works without the
+ * internet: nine megabytes, put together and compressed when somebody first asks for it.
+ */
+export function createGraphiql(publicUrl: string): (request: Request) => Promise<Response> {
+  let page: Promise<{ plain: Buffer<ArrayBuffer>; zipped: Buffer<ArrayBuffer> }> | null = null;
+  return async (request) => {
+    page ??= renderPage(publicUrl);
+    const { plain, zipped } = await page;
+    const takesGzip = (request.headers.get('accept-encoding') ?? '').includes('gzip');
+    return new Response(takesGzip ? zipped : plain, {
+      headers: {
+        'content-type': 'text/html; charset=utf-8',
+        ...(takesGzip ? { 'content-encoding': 'gzip' } : {}),
+        'content-security-policy': graphiqlPolicy,
+        'cache-control': `private, max-age=${pageSecondsMax}`,
+        vary: 'accept, accept-encoding',
+      },
+    });
+  };
+}
+
+async function renderPage(publicUrl: string) {
+  const { renderGraphiQL } = await import('@graphql-yoga/render-graphiql');
+  const plain = Buffer.from(renderGraphiQL(graphiqlOptions(publicUrl)));
+  return { plain, zipped: await promisify(gzip)(plain) };
 }

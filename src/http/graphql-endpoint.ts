@@ -7,7 +7,6 @@ import type { Context } from '../graphql/context.js';
 import { mediaType, parseJson, readBody, UnsupportedMediaTypeError } from './body.js';
 import { endsRequest, type PublicError, toExtensions, toPublicError } from './errors.js';
 import type { Exchange } from './exchange.js';
-import { graphiqlOptions, renderGraphiql } from './graphiql.js';
 import type { Redact } from './redact.js';
 
 export const graphqlPath = '/graphql';
@@ -33,7 +32,7 @@ export interface GraphqlEndpointOptions {
   readonly redact: Redact;
 }
 
-/** GraphQL over HTTP, and GraphiQL for browsers. */
+/** GraphQL over HTTP. */
 export function createGraphqlEndpoint({ schema, createContext, log, redact }: GraphqlEndpointOptions) {
   const yoga = createYoga<ServerContext, Context>({
     schema,
@@ -43,8 +42,8 @@ export function createGraphqlEndpoint({ schema, createContext, log, redact }: Gr
       return prepared;
     },
     plugins: [useRequest(createContext), useTokenLimit(), usePublicErrors({ log, redact })],
-    graphiql: graphiqlOptions,
-    renderGraphiQL: renderGraphiql,
+    // The handler answers browsers that ask for a page.
+    graphiql: false,
     parserAndValidationCache: { documentCache: createCache<DocumentNode>(), errorCache: createCache<object>() },
     // Errors are masked once, where all results pass: see usePublicErrors.
     maskedErrors: false,

@@ -9,6 +9,7 @@ import { createContextFactory } from './context.js';
 import { isPreflight, setCorsHeaders } from './cors.js';
 import { errorResponse, toPublicError } from './errors.js';
 import { type Exchange, openExchange } from './exchange.js';
+import { createGraphiql, wantsGraphiql } from './graphiql.js';
 import { createGraphqlEndpoint, graphqlPath } from './graphql-endpoint.js';
 import { answerLive, answerReady, livePath, readyPath } from './health.js';
 import { createOrigins } from './origins.js';
@@ -61,6 +62,7 @@ export function createHandler(options: HandlerOptions): Handler {
   const createContext = createContextFactory({ deps, domain: createDomain(deps), sessions, resolvePrincipal });
   const schema = buildSchema({ mutationsPerMinute: options.mutationsPerMinute });
   const answerGraphql = createGraphqlEndpoint({ schema, createContext, log, redact });
+  const answerGraphiql = createGraphiql(new URL(options.publicUrl).origin);
   const answerAuth = createAuthEndpoint({ deps, sessions, redact });
   let isClosing = false;
 
@@ -69,7 +71,8 @@ export function createHandler(options: HandlerOptions): Handler {
     const path = pathOf(request);
     if (path === null) throw new ValidationError('url', 'The address of the request is not one.');
     if (declaresTooMuch(request)) throw new BodyTooLargeError();
-    if (path === graphqlPath) return answerGraphql(request, exchange);
+    if (path === graphqlPath)
+      return wantsGraphiql(request) ? answerGraphiql(request) : answerGraphql(request, exchange);
     if (path.startsWith(`${authPath}/`)) return answerAuth(request, exchange);
     if (request.method === 'GET' || request.method === 'HEAD') {
       if (path === livePath) return answerLive();

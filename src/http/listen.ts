@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { Socket } from 'node:net';
 import { createServerAdapter } from '@whatwg-node/server';
 import { StartError } from '../start-error.js';
 import type { Handler } from './handler.js';
@@ -33,13 +34,14 @@ export async function listen(handler: Handler, { host, port }: { host: string; p
     handler.fetch(request, { address: req.socket.remoteAddress ?? null }),
   );
   const server = createServer(limits, adapter.requestListener);
+  const unused = trackUnused(server);
   server.listen(port, host);
   try {
     await once(server, 'listening');
   } catch (error) {
     throw explain(error, host, port);
   }
-  return { port: portOf(server), close: () => close(server, handler) };
+  return { port: portOf(server), close: () => close(server, handler, unused) };
 }
 
 function portOf(server: Server): number {
@@ -47,10 +49,22 @@ function portOf(server: Server): number {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-async function close(server: Server, handler: Handler): Promise<void> {
+/** Connections over which nothing has come yet. Browsers open such in advance, and Node takes them for busy. */
+function trackUnused(server: Server): () => Socket[] {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.on('request', ({ socket }) => sockets.delete(socket));
+  return () => [...sockets].filter(({ bytesRead }) => bytesRead === 0);
+}
+
+async function close(server: Server, handler: Handler, unused: () => Socket[]): Promise<void> {
   handler.drain();
   const closed = once(server, 'close');
   server.close();
+  for (const socket of unused()) socket.destroy();
   // A connection may fall idle after its last answer; Node looks for idle ones only at the moment it is asked.
   const sweep = setInterval(() => server.closeIdleConnections(), sweepMs);
   const end = setTimeout(() => server.closeAllConnections(), drainMsMax);

@@ -1,7 +1,20 @@
-import { GraphQLFloat, GraphQLInputObjectType, GraphQLNonNull, GraphQLObjectType, GraphQLSchema, GraphQLString } from 'graphql';
+import {
+  GraphQLFloat,
+  GraphQLInputObjectType,
+  GraphQLNonNull,
+  GraphQLObjectType,
+  GraphQLSchema,
+  GraphQLString,
+} from 'graphql';
 import { auditServer } from 'graphql-http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ForbiddenError, RateLimitedError, UnauthenticatedError, UnavailableError, ValidationError } from '../../src/domain/errors.js';
+import {
+  ForbiddenError,
+  RateLimitedError,
+  UnauthenticatedError,
+  UnavailableError,
+  ValidationError,
+} from '../../src/domain/errors.js';
 import type { Context } from '../../src/graphql/context.js';
 import { type Exchange, openExchange } from '../../src/http/exchange.js';
 import { createGraphqlEndpoint } from '../../src/http/graphql-endpoint.js';
@@ -35,10 +48,9 @@ function extensions(code: string, field?: string) {
 test('the audit of graphql-http finds nothing', async () => {
   const results = await auditServer({
     url: 'https://keys.example.com/graphql',
-    fetchFn: (url: string, init: RequestInit) =>
-      server.handler.fetch(new Request(url, init), { address: null }),
+    fetchFn: (url: string, init: RequestInit) => server.handler.fetch(new Request(url, init), { address: null }),
   });
-  expect(results.filter(({ status }) => status !== 'ok').map(({ name, reason }) => `${name}: ${reason}`)).toEqual([]);
+  expect(results.filter(({ status }) => status !== 'ok').map(({ name }) => name)).toEqual([]);
 });
 
 describe('a request that cannot be read names what is wrong', () => {
@@ -60,13 +72,15 @@ describe('a request that cannot be read names what is wrong', () => {
     expect(await errorOf(response)).toEqual({ status: 400, extensions: extensions('BAD_USER_INPUT', 'variables') });
   });
 
-  test.each(['text/plain', 'application/x-www-form-urlencoded', 'application/graphql', 'multipart/form-data; boundary=x'])(
-    'a body of type %s, which a form of any site can send',
-    async (type) => {
-      const response = await post('query=%7B__typename%7D', { ...json, 'content-type': type });
-      expect(await errorOf(response)).toEqual({ status: 415, extensions: extensions('BAD_USER_INPUT', 'content-type') });
-    },
-  );
+  test.each([
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'application/graphql',
+    'multipart/form-data; boundary=x',
+  ])('a body of type %s, which a form of any site can send', async (type) => {
+    const response = await post('query=%7B__typename%7D', { ...json, 'content-type': type });
+    expect(await errorOf(response)).toEqual({ status: 415, extensions: extensions('BAD_USER_INPUT', 'content-type') });
+  });
 
   test('a document that is not GraphQL', async () => {
     expect(await errorOf(await post('{"query":"{"}'))).toEqual({
@@ -142,15 +156,22 @@ describe('a request id', () => {
     expect(answer.headers.get('x-request-id')).toBe(id);
   });
 
-  test.each(['', 'x'.repeat(65), 'a b', 'a"b'])('is made where the caller has none of the right form: %j', async (id) => {
-    const answer = await server.graphql('{ __typename }', { 'x-request-id': id });
-    expect(answer.headers.get('x-request-id')).toMatch(/^req_[0-9a-f]{32}$/);
-  });
+  test.each(['', 'x'.repeat(65), 'a b', 'a"b'])(
+    'is made where the caller has none of the right form: %j',
+    async (id) => {
+      const answer = await server.graphql('{ __typename }', { 'x-request-id': id });
+      expect(answer.headers.get('x-request-id')).toMatch(/^req_[0-9a-f]{32}$/);
+    },
+  );
 
   test('stands in the log beside who asked, and no credential does', async () => {
     const { token, id } = await server.signUp();
     await server.graphql('{ viewer { kind } }', { authorization: `Bearer ${token}`, 'x-request-id': 'find-me' });
-    const line = server.lines().split('\n').find((text) => text.includes('find-me')) ?? '{}';
+    const line =
+      server
+        .lines()
+        .split('\n')
+        .find((text) => text.includes('find-me')) ?? '{}';
     expect(JSON.parse(line)).toEqual({
       level: 30,
       time: expect.any(String),
@@ -218,45 +239,54 @@ describe('what an error may tell', () => {
     return { status: response.status, headers: response.headers, body: (await response.json()) as unknown };
   }
 
-  test.each(['bug', 'thrown', 'misprint', 'void'])('a failure that nobody declared is masked and logged: %s', async (field) => {
-    logged.length = 0;
-    const answer = await ask(`{ ${field} }`);
-    expect(answer.status).toBe(500);
-    expect(answer.body).toEqual({
-      errors: [
-        {
-          message: 'Something went wrong on our side. Ask its operator, and quote the request id.',
-          locations: [{ line: 1, column: 3 }],
-          path: [field],
-          extensions: { code: 'INTERNAL_SERVER_ERROR', requestId: 'r1' },
-        },
-      ],
-    });
-    expect(JSON.parse(logged.join(''))).toMatchObject({
-      level: 50,
-      requestId: 'r1',
-      err: { message: expect.any(String) },
-    });
-    expect(logged.join('')).not.toContain(secret);
-  });
+  test.each(['bug', 'thrown', 'misprint', 'void'])(
+    'a failure that nobody declared is masked and logged: %s',
+    async (field) => {
+      logged.length = 0;
+      const answer = await ask(`{ ${field} }`);
+      expect(answer.status).toBe(500);
+      expect(answer.body).toEqual({
+        errors: [
+          {
+            message: 'Something went wrong on our side. Ask its operator, and quote the request id.',
+            locations: [{ line: 1, column: 3 }],
+            path: [field],
+            extensions: { code: 'INTERNAL_SERVER_ERROR', requestId: 'r1' },
+          },
+        ],
+      });
+      expect(JSON.parse(logged.join(''))).toMatchObject({
+        level: 50,
+        requestId: 'r1',
+        err: { message: expect.any(String) },
+      });
+      expect(logged.join('')).not.toContain(secret);
+    },
+  );
 
   test('a failure of one field stands beside what was delivered, with 200', async () => {
     const answer = await ask('{ fine bug }');
-    expect(answer).toMatchObject({ status: 200, body: { data: { fine: 'fine', bug: null }, errors: [{ path: ['bug'] }] } });
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { data: { fine: 'fine', bug: null }, errors: [{ path: ['bug'] }] },
+    });
   });
 
   test.each([
     ['anonymous', 401, 'UNAUTHENTICATED'],
     ['throttled', 429, 'RATE_LIMITED'],
     ['unavailable', 503, 'SERVICE_UNAVAILABLE'],
-  ])('%s ends the request with %i where nothing was delivered, whatever the client accepts', async (field, status, code) => {
-    for (const accept of ['application/graphql-response+json', 'application/json']) {
-      const answer = await ask(`{ nothing ${field} }`, { accept });
-      expect(answer).toMatchObject({ status, body: { errors: [{ extensions: { code } }] } });
-      expect(answer.body).not.toHaveProperty('data');
-    }
-    expect((await ask(`{ fine ${field} }`)).status).toBe(200);
-  });
+  ])(
+    '%s ends the request with %i where nothing was delivered, whatever the client accepts',
+    async (field, status, code) => {
+      for (const accept of ['application/graphql-response+json', 'application/json']) {
+        const answer = await ask(`{ nothing ${field} }`, { accept });
+        expect(answer).toMatchObject({ status, body: { errors: [{ extensions: { code } }] } });
+        expect(answer.body).not.toHaveProperty('data');
+      }
+      expect((await ask(`{ fine ${field} }`)).status).toBe(200);
+    },
+  );
 
   test('a throttled request says when to come back, in whole seconds', async () => {
     expect((await ask('{ throttled }')).headers.get('retry-after')).toBe('8');
@@ -266,7 +296,10 @@ describe('what an error may tell', () => {
     ['wrong', { code: 'BAD_USER_INPUT', field: 'input.name', requestId: 'r1' }],
     ['forbidden', { code: 'FORBIDDEN', requestId: 'r1' }],
   ])('%s is a failure of its field, with 200', async (field, extensions) => {
-    expect(await ask(`{ ${field} }`)).toMatchObject({ status: 200, body: { data: { [field]: null }, errors: [{ extensions }] } });
+    expect(await ask(`{ ${field} }`)).toMatchObject({
+      status: 200,
+      body: { data: { [field]: null }, errors: [{ extensions }] },
+    });
   });
 
   test('a variable that does not fit is named by its path, and the values beside it are not repeated', async () => {
@@ -277,7 +310,8 @@ describe('what an error may tell', () => {
       body: {
         errors: [
           {
-            message: 'Variable "$input" got an invalid value at "input.quantity"; Float cannot represent non numeric value: "two"',
+            message:
+              'Variable "$input" got an invalid value at "input.quantity"; Float cannot represent non numeric value: "two"',
             extensions: { code: 'BAD_USER_INPUT', field: 'input.quantity', requestId: 'r1' },
           },
         ],

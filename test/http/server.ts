@@ -33,12 +33,12 @@ export interface Answer {
   readonly body: unknown;
 }
 
-/** A whole server without a port, on a database of its own. The clock stands still until it is moved. */
+/** A whole server without a port, on a database of its own unless one is given. The clock stands still until it is moved. */
 export async function startTestServer(
   products: readonly string[],
-  options: Partial<Omit<HandlerOptions, 'deps'>> = {},
+  { database: given, ...options }: Partial<Omit<HandlerOptions, 'deps'>> & { database?: Database } = {},
 ): Promise<TestServer & { clock: { now: Date } }> {
-  const database = await openTestDatabase();
+  const database = given ?? (await openTestDatabase());
   const loaded = await loadProducts(products);
   const logged: string[] = [];
   const destination = new Writable({
@@ -107,7 +107,7 @@ export async function startTestServer(
     },
     async close() {
       await deps.uses.close();
-      await database.close();
+      if (given === undefined) await database.close();
     },
   };
 }

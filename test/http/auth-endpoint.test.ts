@@ -1,0 +1,188 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { publicUrl, startTestServer } from './server.js';
+
+type Server = Awaited<ReturnType<typeof startTestServer>>;
+let server: Server;
+
+beforeAll(async () => {
+  server = await startTestServer(['default']);
+});
+afterAll(() => server.close());
+
+function post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+  return server.fetch(`/api/auth${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+}
+
+const ada = () => ({ name: 'Ada', email: `${crypto.randomUUID()}@example.com`, password: 'correct horse battery' });
+
+describe('signing up', () => {
+  test('gives a token, a cookie, and a PERSONAL workspace of which the person is the owner', async () => {
+    const person = ada();
+    const response = await post('/sign-up/email', person);
+    expect(response.status).toBe(200);
+    const body = (await response.json()) as { token: string; user: { id: string } };
+    expect(body).toMatchObject({
+      token: expect.stringMatching(/^[A-Za-z0-9]{32}$/),
+      user: { id: expect.stringMatching(/^usr_[0-9a-f]{32}$/), email: person.email, name: 'Ada' },
+    });
+    expect(response.headers.getSetCookie()).toEqual([
+      expect.stringMatching(
+        /^__Secure-tollkeeper\.session_token=.+; Max-Age=604800; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+      ),
+    ]);
+    const workspaces = await server.deps.db.workspace.findMany({
+      where: { personalOwnerId: body.user.id },
+      include: { members: true, creditAccount: true },
+    });
+    expect(workspaces).toMatchObject([
+      { kind: 'PERSONAL', members: [{ userId: body.user.id, role: 'OWNER' }], creditAccount: { balance: 0 } },
+    ]);
+  });
+
+  test('does not store the password, nor log it or the token', async () => {
+    const person = { ...ada(), password: 'a password to look for' };
+    const { token } = (await (await post('/sign-up/email', person)).json()) as { token: string };
+    const account = await server.deps.db.authAccount.findFirstOrThrow({ where: { user: { email: person.email } } });
+    expect(account.password).not.toContain('password to look for');
+    expect(server.lines()).not.toContain(person.password);
+    expect(server.lines()).not.toContain(token);
+  });
+
+  test.each([
+    ['an empty name', { name: '  ' }, 'name'],
+    ['an overlong name', { name: 'x'.repeat(101) }, 'name'],
+    ['a name with a control character', { name: 'a\u0000b' }, 'name'],
+    ['a picture that is no address', { image: 'javascript:alert(1)' }, 'image'],
+    ['a picture with an endless address', { image: `https://example.com/${'x'.repeat(2_000)}` }, 'image'],
+  ])('%s is refused by name, and nobody is made', async (_name, wrong, field) => {
+    const person = { ...ada(), ...wrong };
+    const response = await post('/sign-up/email', person);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ code: 'BAD_USER_INPUT', field, message: expect.any(String) });
+    expect(await server.deps.db.user.count({ where: { email: person.email } })).toBe(0);
+  });
+
+  test('an address that is taken is refused', async () => {
+    const person = ada();
+    await post('/sign-up/email', person);
+    const response = await post('/sign-up/email', { ...person, email: person.email.toUpperCase() });
+    expect(response.status).toBe(422);
+  });
+
+  test('twice at once makes one person', async () => {
+    const person = ada();
+    const answers = await Promise.all([post('/sign-up/email', person), post('/sign-up/email', person)]);
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(await server.deps.db.user.count({ where: { email: person.email } })).toBe(1);
+    const refused = answers.find(({ status }) => status !== 200);
+    expect(await refused?.text()).not.toMatch(/prisma|unique|constraint|stack/i);
+  });
+
+  test('is not limited by address', async () => {
+    const answers = await Promise.all(Array.from({ length: 70 }, () => post('/sign-up/email', { ...ada(), name: '' })));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([400]));
+  });
+});
+
+describe('signing in', () => {
+  test('with the right password gives a token, and with a wrong one the same answer as for nobody', async () => {
+    const person = ada();
+    await post('/sign-up/email', person);
+    const { email, password } = person;
+    expect((await post('/sign-in/email', { email, password })).status).toBe(200);
+    const wrong = await post('/sign-in/email', { email, password: 'another password' });
+    const nobody = await post('/sign-in/email', { email: 'nobody@example.com', password });
+    expect([wrong.status, await wrong.text()]).toEqual([nobody.status, await nobody.text()]);
+    expect(wrong.status).toBe(401);
+  });
+
+  test('is refused after 60 tries a minute from one address, and says when to come back', async () => {
+    const other = await startTestServer(['default']);
+    try {
+      const attempt = (address: string) =>
+        other.handler.fetch(
+          new Request(`${publicUrl}/api/auth/sign-in/email`, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json', 'x-forwarded-for': crypto.randomUUID() },
+            body: '{}',
+          }),
+          { address },
+        );
+      for (let tries = 0; tries < 60; tries += 1) expect((await attempt('2001:db8::1')).status).toBe(400);
+      const refused = await attempt('2001:db8:0:0:ffff::1');
+      expect(refused.status).toBe(429);
+      expect(refused.headers.get('retry-after')).toBe('60');
+      expect(await refused.json()).toMatchObject({ code: 'RATE_LIMITED', requestId: expect.any(String) });
+      expect((await attempt('2001:db8:0:1::1')).status).toBe(400);
+    } finally {
+      await other.close();
+    }
+  });
+
+  test('from a page of another origin is refused', async () => {
+    const person = ada();
+    const response = await post('/sign-up/email', person, { origin: 'https://evil.example' });
+    expect(response.status).toBe(403);
+    expect(await server.deps.db.user.count({ where: { email: person.email } })).toBe(0);
+  });
+});
+
+describe('what is wrong with a request is said without its insides', () => {
+  test.each([
+    ['broken JSON', '{', 400],
+    ['an empty body', '', 400],
+    ['no text where text is wanted', { email: 1, password: [], name: {} }, 400],
+    ['a NUL in the address', { name: 'a', email: 'a\u0000@example.com', password: 'correct horse' }, 400],
+  ])('%s', async (_name, body, status) => {
+    const response = await post('/sign-up/email', body);
+    expect(response.status).toBe(status);
+    expect(await response.text()).not.toMatch(/prisma|stack|node_modules|invocation/i);
+  });
+
+  test.each(['/nonsense', '/error', '/ok', '/sign-in/social', '/request-password-reset', '/'])(
+    'nothing answers at %s',
+    async (path) => {
+      for (const method of ['GET', 'POST']) {
+        const response = await server.fetch(`/api/auth${path}`, { method });
+        expect(response.status).toBe(404);
+        expect(await response.json()).toMatchObject({ code: 'NOT_FOUND', requestId: expect.any(String) });
+      }
+    },
+  );
+
+  test('a failure of the database is 500 or 503, and says nothing of the database', async () => {
+    const broken = await startTestServer(['default']);
+    const { token } = await broken.signUp();
+    await broken.close();
+    const signIn = await broken.fetch('/api/auth/sign-in/email', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ email: 'a@example.com', password: 'correct horse' }),
+    });
+    expect(signIn.status).toBeGreaterThanOrEqual(500);
+    expect(await signIn.text()).not.toMatch(/prisma|pglite|sql|postgres|closed/i);
+    const viewer = await broken.graphql('{ viewer { kind } }', { authorization: `Bearer ${token}` });
+    expect(viewer.status).toBeGreaterThanOrEqual(500);
+    expect(JSON.stringify(viewer.body)).not.toMatch(/prisma|pglite|sql|postgres|closed/i);
+    expect((await broken.fetch('/health/ready')).status).toBe(503);
+    expect((await broken.fetch('/health/live')).status).toBe(200);
+  });
+});
+
+test("a session's token works for the rest of better-auth, and a picture or name keeps its rules", async () => {
+  const { token } = await server.signUp();
+  const authorization = `Bearer ${token}`;
+  expect(await (await server.fetch('/api/auth/get-session', { headers: { authorization } })).json()).toMatchObject({
+    user: { name: 'Ada' },
+  });
+  expect((await post('/update-user', { name: 'Ada L.' }, { authorization })).status).toBe(200);
+  expect((await post('/update-user', { name: 'x'.repeat(101) }, { authorization })).status).toBe(400);
+  expect((await post('/update-user', { image: 'ftp://example.com' }, { authorization })).status).toBe(400);
+  expect(await (await server.fetch('/api/auth/get-session', { headers: { authorization } })).json()).toMatchObject({
+    user: { name: 'Ada L.', image: null },
+  });
+});

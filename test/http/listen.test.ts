@@ -1,0 +1,149 @@
+import { once } from 'node:events';
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Handler } from '../../src/http/handler.js';
+import { type Listening, listen } from '../../src/http/listen.js';
+import { StartError } from '../../src/start-error.js';
+
+const host = '127.0.0.1';
+let listening: Listening[] = [];
+
+afterEach(async () => {
+  await Promise.all(listening.map(({ close }) => close()));
+  listening = [];
+});
+
+/** Serves a function; by default one that says what it was asked. */
+async function serve(answer: (request: Request) => Promise<Response> = describeRequest) {
+  let isDraining = false;
+  const handler: Handler = {
+    async fetch(request, { address }) {
+      const response = await answer(request);
+      response.headers.set('x-address', String(address));
+      if (isDraining) response.headers.set('connection', 'close');
+      return response;
+    },
+    drain() {
+      isDraining = true;
+    },
+  };
+  const server = await listen(handler, { host, port: 0 });
+  listening.push(server);
+  return server;
+}
+
+async function describeRequest(request: Request): Promise<Response> {
+  return Response.json({
+    url: request.url,
+    authorization: request.headers.get('authorization'),
+    body: await request.text(),
+  });
+}
+
+/** Writes bytes, and reads until the other side ends the connection. */
+async function speak(port: number, text: string): Promise<string> {
+  const socket: Socket = connect(port, host);
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk) => chunks.push(chunk));
+  socket.write(text);
+  await once(socket, 'close');
+  return Buffer.concat(chunks).toString();
+}
+
+test('a request reaches the handler with its body and the address that it came from', async () => {
+  const { port } = await serve();
+  const response = await fetch(`http://${host}:${port}/path?a=b`, { method: 'POST', body: 'text' });
+  expect(await response.json()).toMatchObject({ url: `http://${host}:${port}/path?a=b`, body: 'text' });
+  expect(response.headers.get('x-address')).toBe(host);
+});
+
+test('two Authorization headers arrive as both, not as the first', async () => {
+  const { port } = await serve();
+  const answer = await speak(
+    port,
+    'GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\nConnection: close\r\n\r\n',
+  );
+  expect(answer).toContain('"authorization":"Bearer a, Bearer b"');
+});
+
+test.each(['a b', 'x"y', '[::', 'x\\y/../z'])('a strange Host is answered, and ends nothing: %s', async (name) => {
+  const { port } = await serve((request) => Promise.resolve(new Response(String(URL.canParse(request.url)))));
+  const answer = await speak(port, `GET / HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\n\r\n`);
+  expect(answer).toMatch(/^HTTP\/1\.1 (200|400)/);
+  expect((await fetch(`http://${host}:${port}/`)).status).toBe(200);
+});
+
+test('headers of more than 16 KB are refused with 431', async () => {
+  const { port } = await serve();
+  const answer = await speak(port, `GET / HTTP/1.1\r\nHost: x\r\nX-Long: ${'x'.repeat(17_000)}\r\n\r\n`);
+  expect(answer).toMatch(/^HTTP\/1\.1 431/);
+});
+
+test('a body that is not read to its end does not keep the refusal from arriving', async () => {
+  const { port } = await serve(() =>
+    Promise.resolve(new Response('no', { status: 413, headers: { connection: 'close' } })),
+  );
+  const sending = httpRequest({ host, port, method: 'POST' });
+  const answered = once(sending, 'response') as Promise<[IncomingMessage]>;
+  sending.on('error', () => undefined);
+  sending.write('x'.repeat(100_000));
+  const [response] = await answered;
+  expect(response.statusCode).toBe(413);
+  sending.destroy();
+});
+
+describe('closing', () => {
+  test('finishes what is in flight, and accepts nothing new', async () => {
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const server = await serve(async () => {
+      await released;
+      return new Response('done');
+    });
+    const inFlight = fetch(`http://${host}:${server.port}/`);
+    await sleep(50);
+    const closed = server.close();
+    await sleep(50);
+    await expect(fetch(`http://${host}:${server.port}/`)).rejects.toThrow();
+    release();
+    expect(await (await inFlight).text()).toBe('done');
+    await closed;
+  });
+
+  test('does not wait for connections that idle, whether they were ever used or not', async () => {
+    const server = await serve();
+    const agent = new Agent({ keepAlive: true });
+    const used = httpRequest({ host, port: server.port, agent }).end();
+    const [response] = (await once(used, 'response')) as [IncomingMessage];
+    response.resume();
+    await once(response, 'end');
+    const unused = connect(server.port, host);
+    await once(unused, 'connect');
+    const startedAt = performance.now();
+    await server.close();
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    agent.destroy();
+    unused.destroy();
+  });
+});
+
+describe('an address that cannot be had is explained', () => {
+  test('a port in use', async () => {
+    const { port } = await serve();
+    const again = listen({ fetch: describeRequest, drain: () => undefined }, { host, port });
+    await expect(again).rejects.toThrow(StartError);
+    await expect(again).rejects.toThrow(
+      `Port ${port} on ${host} is in use. Stop what listens there, or set PORT to another one.`,
+    );
+  });
+
+  test('a host that this machine does not have', async () => {
+    const failed = listen({ fetch: describeRequest, drain: () => undefined }, { host: '192.0.2.1', port: 0 });
+    await expect(failed).rejects.toThrow(StartError);
+    await expect(failed).rejects.toThrow('This machine has no address 192.0.2.1.');
+  });
+});
