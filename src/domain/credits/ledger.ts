@@ -1,4 +1,3 @@
-import { newId } from '../../db/ids.js';
 import type { Tx } from '../../db/transaction.js';
 import type { LedgerEntry } from '../../generated/prisma/client.js';
 import type { LedgerEntryKind } from '../../generated/prisma/enums.js';
@@ -52,7 +51,6 @@ export async function moveCredits(tx: Tx, posting: Posting): Promise<Account | n
 export function writeEntry(tx: Tx, posting: Posting, account: Account): Promise<LedgerEntry> {
   return tx.ledgerEntry.create({
     data: {
-      id: newId('ledgerEntry'),
       workspaceId: posting.workspaceId,
       kind: posting.kind,
       credits: posting.credits,
