@@ -74,6 +74,12 @@ async function prepare(request: Request, { address }: Exchange): Promise<Request
   const headers = new Headers([...request.headers]);
   headers.delete(addressHeader);
   if (address !== null) headers.set(addressHeader, address);
+  // Node's fetch sends these two and no origin, for which better-auth would take it for a forged form. A browser, whose
+  // page another site may have made, says where the page is from: then all of them stay.
+  if (!headers.has('sec-fetch-site') && !headers.has('origin')) {
+    headers.delete('sec-fetch-mode');
+    headers.delete('sec-fetch-dest');
+  }
   if (request.method === 'GET' || request.method === 'HEAD')
     return new Request(request.url, { method: request.method, headers });
   const body = await readBody(request);

@@ -25,7 +25,7 @@ export class UnsupportedMediaTypeError extends DomainError {
 
 /**
  * Reads a body whole. The length that the request declares is believed where it is too large; the bytes are counted anyway.
- * @throws BodyTooLargeError
+ * @throws BodyTooLargeError, ValidationError where the client breaks it off
  */
 export async function readBody(request: Request): Promise<Uint8Array<ArrayBuffer>> {
   if (declaresTooMuch(request)) throw new BodyTooLargeError();
@@ -34,7 +34,7 @@ export async function readBody(request: Request): Promise<Uint8Array<ArrayBuffer
   let length = 0;
   const reader = request.body.getReader();
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch(brokenOff);
     if (done) break;
     length += value.byteLength;
     // The reader is not cancelled: that would end the connection before the refusal is on its way.
@@ -42,6 +42,11 @@ export async function readBody(request: Request): Promise<Uint8Array<ArrayBuffer
     chunks.push(value);
   }
   return new Uint8Array(Buffer.concat(chunks));
+}
+
+/** The client has gone, and nobody will read this; it is not a failure of the server's. */
+function brokenOff(): never {
+  throw new ValidationError('body', 'The body of the request broke off.');
 }
 
 /** Whether a body can be refused before any of it is read. */

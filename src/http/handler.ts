@@ -82,12 +82,9 @@ export function createHandler(options: HandlerOptions): Handler {
     throw new NotFoundError('path', `There is nothing at this path. GraphQL is at ${graphqlPath}.`);
   }
 
-  function refuse(error: unknown, request: Request, { requestId }: Exchange): Response {
+  function refuse(error: unknown, { requestId }: Exchange): Response {
     const shown = toPublicError(error, redact);
-    // A client that has gone breaks off its own body; that is nobody's failure.
-    if (shown.unexpected !== null && !request.signal.aborted) {
-      log.error({ err: shown.unexpected, requestId }, 'A request failed unexpectedly.');
-    }
+    if (shown.unexpected !== null) log.error({ err: shown.unexpected, requestId }, 'A request failed unexpectedly.');
     return errorResponse(shown, requestId);
   }
 
@@ -111,7 +108,7 @@ export function createHandler(options: HandlerOptions): Handler {
     async fetch(request, { address }) {
       const startedAt = performance.now();
       const exchange = openExchange(request, address);
-      const response = await answer(request, exchange).catch((error: unknown) => refuse(error, request, exchange));
+      const response = await answer(request, exchange).catch((error: unknown) => refuse(error, exchange));
       const path = pathOf(request);
       const isHealthCheck = path === livePath || path === readyPath;
       log[isHealthCheck ? 'debug' : 'info'](

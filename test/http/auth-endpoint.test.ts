@@ -131,6 +131,15 @@ describe('signing in', () => {
   });
 });
 
+test.each<[string, Record<string, string>, number]>([
+  ["Node's fetch, which sends no origin, may sign in", { 'sec-fetch-mode': 'cors' }, 401],
+  ['a form of another site may not', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }, 403],
+  ['a page that hides its origin may not', { 'sec-fetch-site': 'cross-site', origin: 'null' }, 403],
+])('%s', async (_name, headers, status) => {
+  const response = await post('/sign-in/email', { email: 'nobody@example.com', password: 'correct horse' }, headers);
+  expect(response.status).toBe(status);
+});
+
 describe('what is wrong with a request is said without its insides', () => {
   test.each([
     ['broken JSON', '{', 400],

@@ -1,0 +1,133 @@
+import { once } from 'node:events';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gunzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Listening, listen } from '../../src/http/listen.js';
+import { startTestServer } from './server.js';
+
+type Server = Awaited<ReturnType<typeof startTestServer>>;
+const host = '127.0.0.1';
+let server: Server;
+let listening: Listening;
+let url: string;
+
+beforeAll(async () => {
+  server = await startTestServer(['default'], { publicUrl: 'http://127.0.0.1:4000' });
+  listening = await listen(server.handler, { host, port: 0 });
+  url = `http://${host}:${listening.port}`;
+});
+afterAll(async () => {
+  await listening.close();
+  await server.close();
+});
+
+const json = { 'content-type': 'application/json' };
+
+/** Sends a body in chunks, without a length, until it is answered or `bytes` are sent. */
+async function sendChunks(path: string, bytes: number) {
+  const sending = httpRequest({ host, port: listening.port, method: 'POST', path, headers: json });
+  sending.on('error', () => undefined);
+  const answered = once(sending, 'response') as Promise<[IncomingMessage]>;
+  let isAnswered = false;
+  void answered.then(() => {
+    isAnswered = true;
+  });
+  for (let sent = 0; sent < bytes && !isAnswered; sent += 50_000) {
+    sending.write(' '.repeat(50_000));
+    await sleep(1);
+  }
+  const [response] = await answered;
+  const body = await text(response);
+  sending.destroy();
+  return { status: response.statusCode, connection: response.headers.connection, body };
+}
+
+describe('over a real connection', () => {
+  test('a person signs up, and asks who they are with the token and with the cookie', async () => {
+    const signedUp = await fetch(`${url}/api/auth/sign-up/email`, {
+      method: 'POST',
+      headers: json,
+      body: JSON.stringify({ name: 'Ada', email: 'wire@example.com', password: 'correct horse battery' }),
+    });
+    expect(signedUp.status).toBe(200);
+    const { token } = (await signedUp.json()) as { token: string };
+    const [cookie = ''] = signedUp.headers.getSetCookie();
+    expect(cookie).not.toContain('Secure');
+    const body = JSON.stringify({ query: '{ viewer { user { email } } }' });
+    for (const headers of [
+      { authorization: `Bearer ${token}` },
+      { cookie: cookie.split(';', 1).join(''), origin: 'http://127.0.0.1:4000' },
+      { cookie: cookie.split(';', 1).join(''), origin: 'http://localhost:4000' },
+    ]) {
+      const answer = await fetch(`${url}/graphql`, { method: 'POST', headers: { ...json, ...headers }, body });
+      expect(await answer.json()).toEqual({ data: { viewer: { user: { email: 'wire@example.com' } } } });
+    }
+    const session = await server.deps.db.authSession.findFirstOrThrow({ where: { token } });
+    expect(session.ipAddress).toBe('127.0.0.1');
+  });
+
+  test.each(['/graphql', '/api/auth/sign-up/email'])('an endless body to %s is refused with 413', async (path) => {
+    const answer = await sendChunks(path, 20_000_000);
+    expect(answer).toMatchObject({ status: 413, connection: 'close' });
+    expect(answer.body).toContain('"code":"BAD_USER_INPUT"');
+  });
+
+  test('a body that breaks off is nobody’s failure', async () => {
+    const before = server.lines().length;
+    for (const path of ['/graphql', '/api/auth/sign-up/email']) {
+      const socket = connect(listening.port, host);
+      socket.write(
+        `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"query"`,
+      );
+      await sleep(50);
+      socket.destroy();
+    }
+    await sleep(100);
+    expect(server.lines().slice(before)).not.toContain('"level":50');
+    expect((await fetch(`${url}/health/live`)).status).toBe(200);
+  });
+
+  test('a strange Host or path is answered', async () => {
+    for (const head of [
+      'GET / HTTP/1.1\r\nHost: [::',
+      'GET http://a b/ HTTP/1.1\r\nHost: x',
+      'GET //// HTTP/1.1\r\nHost: x',
+    ]) {
+      const socket = connect(listening.port, host);
+      socket.end(`${head}\r\nConnection: close\r\n\r\n`);
+      expect(await text(socket)).toMatch(/^HTTP\/1\.1 (302|400|404)/);
+    }
+  });
+
+  test('the playground comes compressed to a browser that takes it so', async () => {
+    const response = await new Promise<IncomingMessage>((resolve) => {
+      httpRequest(
+        { host, port: listening.port, path: '/graphql', headers: { accept: 'text/html', 'accept-encoding': 'gzip' } },
+        resolve,
+      ).end();
+    });
+    expect(response.headers['content-encoding']).toBe('gzip');
+    const chunks: Buffer[] = [];
+    for await (const chunk of response) chunks.push(chunk);
+    expect(gunzipSync(Buffer.concat(chunks)).toString()).toContain('<title>Tollkeeper</title>');
+  });
+
+  test('many requests at once over few connections are all answered', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, async () => {
+        const response = await fetch(`${url}/graphql`, {
+          method: 'POST',
+          headers: json,
+          body: '{"query":"{ __typename }"}',
+        });
+        return response.json();
+      }),
+    );
+    expect(new Set(answers.map((answer) => JSON.stringify(answer)))).toEqual(
+      new Set(['{"data":{"__typename":"Query"}}']),
+    );
+  });
+});
