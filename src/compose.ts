@@ -1,10 +1,12 @@
 import type { Logger } from 'pino';
 import type { Database } from './db/open.js';
 import { createUseRecorder } from './domain/api-keys/use-recorder.js';
+import { createTill } from './domain/credits/charge.js';
 import { releaseExpiredHolds } from './domain/credits/settle.js';
 import { type Clock, type Deps, systemClock } from './domain/deps.js';
 import { createRollingWindows } from './domain/rate-limits/rolling-windows.js';
 import { createCipher } from './domain/signing-secrets/cipher.js';
+import { createKeyFinder } from './domain/verification/key-record.js';
 import { createHandler, type Handler, type HandlerOptions } from './http/handler.js';
 import type { Products } from './products/product.js';
 import { repeat } from './repeat.js';
@@ -34,6 +36,8 @@ export function composeServer({ database, products, log, clock = systemClock, ..
     products,
     clock,
     log,
+    findKeyRecord: createKeyFinder(database.run),
+    takeCharge: createTill(database),
     cipher: createCipher(options.encryptionKey),
     limiter: createRollingWindows(),
     uses: createUseRecorder(db, log),

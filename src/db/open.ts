@@ -6,7 +6,7 @@ import { StartError } from '../start-error.js';
 import { inTransaction, type ScriptAdapterFactory, type ScriptTransaction } from './adapter.js';
 import { embeddedAdapterFactory } from './embedded-adapter.js';
 import { lockDataDir } from './lock.js';
-import { postgresqlAdapterFactory } from './postgresql-adapter.js';
+import { postgresqlAdapterFactory, rethrowOutage } from './postgresql-adapter.js';
 import { reachPostgresql } from './reach.js';
 
 /** How long an interactive transaction waits to begin, and how long it may take once begun. */
@@ -50,9 +50,19 @@ export type OpenOptions =
       snapshot?: Blob;
     };
 
+/** A statement that is sent again and again: it is parsed and planned once per connection, under its name. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Runs a statement without Prisma in between, for the few that every request waits for. */
+export type RunStatement = <Row extends object>(statement: Statement, values: readonly unknown[]) => Promise<Row[]>;
+
 /** An open database. Whoever opened it closes it. */
 export interface Database {
   readonly db: PrismaClient;
+  readonly run: RunStatement;
   readonly kind: 'embedded' | 'postgresql';
   /**
    * Runs `work` in one transaction that excludes every other call of `exclusively`, in every process: on PostgreSQL
@@ -89,6 +99,8 @@ async function openPostgresql(options: Extract<OpenOptions, { databaseUrl: strin
   const db = clientOn(postgresqlAdapterFactory(pool));
   return {
     db,
+    run: async <Row extends object>({ name, text }: Statement, values: readonly unknown[]) =>
+      (await pool.query<Row>({ name, text, values: [...values] }).catch(rethrowOutage)).rows,
     kind: 'postgresql',
     async exclusively(work) {
       const own = new pg.Pool({
@@ -157,6 +169,8 @@ async function openEmbedded({
     const db = clientOn(factory);
     return {
       db,
+      run: async <Row extends object>({ text }: Statement, values: readonly unknown[]) =>
+        (await pglite.query<Row>(text, [...values])).rows,
       kind: 'embedded',
       exclusively: async (work) => inTransaction(await factory.connect(), work),
       dump: () => pglite.dumpDataDir('none'),

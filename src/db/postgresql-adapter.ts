@@ -7,7 +7,8 @@ import {
   type SqlQueryable,
   type Transaction,
 } from '@prisma/driver-adapter-utils';
-import type pg from 'pg';
+import pg from 'pg';
+import { UnavailableError } from '../domain/errors.js';
 import type { ScriptAdapter, ScriptAdapterFactory, ScriptTransaction } from './adapter.js';
 
 /**
@@ -120,4 +121,19 @@ function rethrowForPrisma(error: unknown): never {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   const mapped = errorsByCode[code] ?? errorsByMessage.find(([pattern]) => pattern.test(error.message))?.[1];
   throw mapped ? new DriverAdapterError({ ...mapped, originalMessage: error.message }) : error;
+}
+
+/** What PostgreSQL says when it ends a session or has no room: its class of SQLSTATE, as pg gives it. */
+const outageStates = /^(08...|53...|57P0[1-5]|57014|25006)$/;
+
+/** As {@link rethrowForPrisma}, for a statement that goes past Prisma. @throws UnavailableError where the database is away; else the error as it is. */
+export function rethrowOutage(error: unknown): never {
+  if (error instanceof pg.DatabaseError && outageStates.test(error.code ?? '')) {
+    throw new UnavailableError(undefined, { cause: error });
+  }
+  try {
+    return rethrowForPrisma(error);
+  } catch (mapped) {
+    throw isDriverAdapterError(mapped) ? new UnavailableError(undefined, { cause: error }) : mapped;
+  }
 }

@@ -2,14 +2,19 @@ import type { Logger } from 'pino';
 import type { Db } from '../db/transaction.js';
 import type { Products } from '../products/product.js';
 import type { UseRecorder } from './api-keys/use-recorder.js';
+import type { TakeCharge } from './credits/charge.js';
 import type { RateLimiter } from './rate-limits/limiter.js';
 import type { Cipher } from './signing-secrets/cipher.js';
+
+import type { FindKeyRecord } from './verification/key-record.js';
 
 /** What the domain works with. Made once when the server is composed; tests hand in a clock of their own. */
 export interface Deps {
   readonly db: Db;
   readonly products: Products;
   readonly clock: Clock;
+  readonly findKeyRecord: FindKeyRecord;
+  readonly takeCharge: TakeCharge;
   readonly cipher: Cipher;
   readonly limiter: RateLimiter;
   readonly uses: UseRecorder;

@@ -51,6 +51,8 @@ export class ForbiddenError extends DomainError {
   constructor(
     readonly permission: string,
     message = `This needs the permission ${permission}.`,
+    /** The product's own word for it, where the product is known and has one. */
+    readonly productCode: string | null = null,
   ) {
     super(message);
   }
@@ -105,7 +107,7 @@ export class RateLimitedError extends DomainError {
 export class UnavailableError extends DomainError {
   readonly code = 'SERVICE_UNAVAILABLE';
   readonly status = 503;
-  constructor(message = 'The database cannot be reached. Try again in a moment.') {
-    super(message);
+  constructor(message = 'The database cannot be reached. Try again in a moment.', options?: ErrorOptions) {
+    super(message, options);
   }
 }

@@ -1,13 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { Writable } from 'node:stream';
+import { composeServer } from '../../src/compose.js';
 import type { Database } from '../../src/db/open.js';
 import { createApiKey } from '../../src/domain/api-keys/create.js';
-import { createUseRecorder } from '../../src/domain/api-keys/use-recorder.js';
 import type { Deps } from '../../src/domain/deps.js';
-import { createRollingWindows } from '../../src/domain/rate-limits/rolling-windows.js';
 import { createServiceToken } from '../../src/domain/service-tokens.js';
-import { createCipher } from '../../src/domain/signing-secrets/cipher.js';
-import { createHandler, type HandlerOptions } from '../../src/http/handler.js';
+import type { Handler, HandlerOptions } from '../../src/http/handler.js';
 import { createLog } from '../../src/http/log.js';
 import { loadProducts } from '../../src/products/load.js';
 import { openTestDatabase } from '../database.js';
@@ -19,7 +17,7 @@ export interface TestServer {
   readonly database: Database;
   /** All that was logged. */
   readonly lines: () => string;
-  readonly handler: ReturnType<typeof createHandler>;
+  readonly handler: Handler;
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** Runs a document, as a client that accepts GraphQL's own media type does. */
   graphql(document: string, headers?: Record<string, string>, variables?: Record<string, unknown>): Promise<Answer>;
@@ -50,17 +48,11 @@ export async function startTestServer(
   const log = createLog({ level: 'trace', products: loaded.all, destination });
   const clock = { now: new Date() };
   const encryptionKey = randomBytes(32);
-  const deps: Deps = {
-    db: database.db,
+  const { handler, deps, close } = composeServer({
+    database,
     products: loaded,
-    clock: () => clock.now,
-    cipher: createCipher(encryptionKey),
-    limiter: createRollingWindows(),
-    uses: createUseRecorder(database.db, log),
     log,
-  };
-  const handler = createHandler({
-    deps,
+    clock: () => clock.now,
     encryptionKey,
     publicUrl,
     allowedOrigins: [],
@@ -106,7 +98,7 @@ export async function startTestServer(
       };
     },
     async close() {
-      await deps.uses.close();
+      await close();
       if (given === undefined) await database.close();
     },
   };

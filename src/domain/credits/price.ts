@@ -3,29 +3,35 @@ import type { Product } from '../../products/product.js';
 import { ValidationError } from '../errors.js';
 import { creditsMax } from '../input.js';
 
-export interface Price {
-  /** Whole credits; 0 where the key is free. */
-  readonly credits: number;
-}
+/** What an action costs, in whole credits; or why it cannot be said. */
+export type PriceDecision = { readonly credits: number } | { readonly error: ValidationError };
 
 /**
- * What an action costs a key. Fractions round up to whole credits. The arithmetic is that of the decimal numbers as
- * written: 1.1 units of 10 credits are 11 credits, not the 12 that binary fractions would round up to.
- * @throws ValidationError for an unknown action, or a quantity that is not positive, not finite or too large
+ * What an action costs a key; 0 where the key is free. Fractions round up to whole credits. The arithmetic is that of the decimal
+ * numbers as written: 1.1 units of 10 credits are 11 credits, not the 12 that binary fractions would round up to.
+ * @param quantity above zero; see {@link parseQuantity}.
  */
-export function decidePrice(product: Product, environment: Environment, action: string, quantity: number): Price {
+export function decidePrice(
+  product: Product,
+  environment: Environment,
+  action: string,
+  quantity: number,
+): PriceDecision {
   const price = Object.hasOwn(product.prices, action) ? product.prices[action] : undefined;
   if (price === undefined) {
     const actions = Object.keys(product.prices);
     const choice = actions.length > 0 ? `One of: ${actions.join(', ')}.` : 'It has no prices.';
-    throw new ValidationError('input.charge.action', `${product.slug} has no action of this name. ${choice}`);
+    return refusal('input.charge.action', `${product.slug} has no action of this name. ${choice}`);
   }
-  parseQuantity('input.charge.quantity', quantity);
   const credits = multiplyRoundingUp(price.credits, quantity);
   if (credits > BigInt(creditsMax)) {
-    throw new ValidationError('input.charge.quantity', `One charge takes at most ${creditsMax} credits.`);
+    return refusal('input.charge.quantity', `One charge takes at most ${creditsMax} credits.`);
   }
   return { credits: environment === 'TEST' && product.testKeys.free ? 0 : Number(credits) };
+}
+
+function refusal(field: string, message: string): PriceDecision {
+  return { error: new ValidationError(field, message) };
 }
 
 /** A quantity above zero. @throws ValidationError */

@@ -9,7 +9,7 @@ import { parseCredits, parseIdempotencyKey, parseReason } from '../input.js';
 import type { Permission } from '../permissions.js';
 import type { Actor } from '../principal.js';
 import { lockAccount, type Posting, post } from './ledger.js';
-import { decidePrice } from './price.js';
+import { decidePrice, parseQuantity } from './price.js';
 
 const settle: Permission = 'charge:settle';
 
@@ -152,21 +152,22 @@ function requireHeld(charge: Charge): void {
 }
 
 function decideCapture(deps: Deps, charge: Charge, { credits, quantity }: CaptureCharge): number {
-  if (credits != null && quantity != null)
+  if (credits != null && quantity != null) {
     throw new ValidationError('input.quantity', 'Give credits or a quantity, not both.');
-  const product = deps.products.find(charge.product);
-  const asked =
-    credits ??
-    (quantity == null || product === null
-      ? charge.credits
-      : decidePrice(product, charge.credits === 0 ? 'TEST' : 'LIVE', charge.action, quantity).credits);
-  if (!Number.isInteger(asked) || asked < 0 || asked > charge.credits) {
-    throw new ValidationError(
-      credits == null ? 'input.quantity' : 'input.credits',
-      `A capture takes from 0 to the ${charge.credits} credits that are held.`,
-    );
+  }
+  const field = credits == null ? 'input.quantity' : 'input.credits';
+  const asked = credits ?? (quantity == null ? charge.credits : priceOf(deps, charge, parseQuantity(field, quantity)));
+  if (asked === null || !Number.isInteger(asked) || asked < 0 || asked > charge.credits) {
+    throw new ValidationError(field, `A capture takes from 0 to the ${charge.credits} credits that are held.`);
   }
   return asked;
+}
+
+/** What a quantity of a hold's action costs its key now; null where the product does not sell it any more. */
+function priceOf({ products }: Deps, { product: slug, action, credits }: Charge, quantity: number): number | null {
+  const product = products.find(slug);
+  const price = product && decidePrice(product, credits === 0 ? 'TEST' : 'LIVE', action, quantity);
+  return price && 'credits' in price ? price.credits : null;
 }
 
 async function settleHold(

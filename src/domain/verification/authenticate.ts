@@ -1,10 +1,8 @@
-import type { Db, Tx } from '../../db/transaction.js';
 import type { Product, Wording } from '../../products/product.js';
 import type { Deps } from '../deps.js';
 import type { ApiKeyPrincipal } from '../principal.js';
 import { decideRefusal, type Facts } from './checks.js';
 import type { Credential } from './credential.js';
-import { findKeyRecord } from './key-record.js';
 import { decidePresented } from './presented.js';
 
 export type Authentication =
@@ -32,11 +30,11 @@ export async function authenticateApiKey(deps: Deps, credential: Credential): Pr
 
 /** What the checks look at, for a credential alone. */
 export async function gatherFacts(
-  { db, products, clock }: Pick<Deps, 'products' | 'clock'> & { readonly db: Db | Tx },
+  { products, clock, findKeyRecord }: Pick<Deps, 'products' | 'clock' | 'findKeyRecord'>,
   credential: Credential,
 ): Promise<Facts> {
   const presented = decidePresented(products, credential);
-  const key = presented.kind === 'candidate' ? await findKeyRecord(db, presented) : null;
+  const key = presented.kind === 'candidate' ? await findKeyRecord(presented) : null;
   return {
     presented,
     key,

@@ -1,10 +1,9 @@
-import { type Db, type Tx, transaction } from '../../db/transaction.js';
 import type { Charge } from '../../generated/prisma/client.js';
-import type { Product, RefusalCode, VerificationCode, Wording } from '../../products/product.js';
-import { type ChargeOutcome, type ChargeRequest, chargeKey } from '../credits/charge.js';
+import type { RefusalCode, VerificationCode, Wording } from '../../products/product.js';
+import type { ChargeRequest } from '../credits/charge.js';
 import { parseQuantity } from '../credits/price.js';
 import type { Deps } from '../deps.js';
-import { ValidationError } from '../errors.js';
+import { UnavailableError, ValidationError } from '../errors.js';
 import { parseIdempotencyKey, parseOrigin } from '../input.js';
 import { type HttpHeader, rateLimitHeaders } from '../rate-limits/headers.js';
 import type { RateLimitDecision, RateLimitState } from '../rate-limits/limiter.js';
@@ -55,43 +54,28 @@ const requiresMax = 20;
  */
 export async function verifyApiKey(deps: Deps, input: VerifyApiKey): Promise<Verification> {
   const question = parseQuestion(deps, input);
-  const { charge } = question;
-  // A transaction may run again after a conflict; the limits are taken once all the same.
-  let taken: RateLimitDecision | null = null;
-  const takeLimits: TakeLimits = async (key, product, now) => {
-    taken ??= await deps.limiter.take(key.id, product.rateLimits, now);
-    return taken;
-  };
-  if (charge === null) return verifyIn(deps.db, deps, input, question, takeLimits, null);
-  return transaction(deps.db, (tx) =>
-    verifyIn(tx, deps, input, question, takeLimits, (key, product, now) => chargeKey(tx, product, key, charge, now)),
-  );
+  let limits: RateLimitDecision | null = null;
+  for (let tries = 1; tries <= triesMax; tries += 1) {
+    const facts: Facts = { ...(await gatherFacts(deps, input.credential)), ...question };
+    const { key, product, now } = facts;
+    const refusal = decideRefusal(facts);
+    if (key === null) return refuse(deps, facts, refusal ?? 'INVALID_CREDENTIAL', null);
+    if (refusal !== null) return refuse(deps, facts, refusal, await deps.limiter.peek(key.id, product.rateLimits, now));
+    // A second look after a change in between is still the same request.
+    limits ??= await deps.limiter.take(key.id, product.rateLimits, now);
+    if (!limits.allowed) return refuse(deps, facts, 'RATE_LIMITED', limits);
+    const { charge } = question;
+    const outcome = charge && (await deps.takeCharge({ key, product, request: charge, at: now }));
+    if (outcome?.kind === 'stale') continue;
+    if (outcome?.kind === 'insufficient') return refuse(deps, facts, 'INSUFFICIENT_CREDITS', limits);
+    deps.uses.note(key, now);
+    return allow(facts, key, limits, outcome);
+  }
+  throw new UnavailableError('The key is being changed just now. Try again in a moment.');
 }
 
-type TakeLimits = (key: KeyRecord, product: Product, now: Date) => Promise<RateLimitDecision>;
-type TakeCredits = (key: KeyRecord, product: Product, now: Date) => Promise<ChargeOutcome>;
-
-/** The order of a verification: the credential and its key, then the key's limits, then its workspace's credits. */
-async function verifyIn(
-  db: Db | Tx,
-  deps: Deps,
-  { credential }: VerifyApiKey,
-  question: Question,
-  takeLimits: TakeLimits,
-  takeCredits: TakeCredits | null,
-): Promise<Verification> {
-  const facts: Facts = { ...(await gatherFacts({ ...deps, db }, credential)), ...question };
-  const { key, product, now } = facts;
-  const refusal = decideRefusal(facts);
-  if (key === null) return refuse(deps, facts, refusal ?? 'INVALID_CREDENTIAL', null);
-  if (refusal !== null) return refuse(deps, facts, refusal, await deps.limiter.peek(key.id, product.rateLimits, now));
-  const limits = await takeLimits(key, product, now);
-  if (!limits.allowed) return refuse(deps, facts, 'RATE_LIMITED', limits);
-  const outcome = takeCredits && (await takeCredits(key, product, now));
-  if (outcome !== null && 'insufficient' in outcome) return refuse(deps, facts, 'INSUFFICIENT_CREDITS', limits);
-  deps.uses.note(key, now);
-  return allow(facts, key, limits, outcome);
-}
+/** How often a request is looked at again because its key changed between the checks and the charge. */
+const triesMax = 5;
 
 interface Question {
   readonly expectedProduct: string | null;
