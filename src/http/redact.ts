@@ -3,7 +3,8 @@ import type { Product } from '../products/product.js';
 /** Takes what may be a secret out of a text that somebody will read: a log line, or the message of an error. */
 export type Redact = (text: string) => string;
 
-const mask = '[redacted]';
+/** What stands where a secret stood. */
+export const mask = '[redacted]';
 
 /** Ours, whatever the products: service tokens and the secrets that sign webhooks. */
 const ownPrefixes = ['tks_', 'whsec_'];

@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest';
+import { rateLimitHeaders } from '../../src/domain/rate-limits/headers.js';
+
+const at = (ms: number) => new Date(1_800_000_000_000 + ms);
+const minute = { limit: 60, windowSeconds: 60, remaining: 59, resetAt: at(60_000) };
+const hour = { limit: 1_000, windowSeconds: 3_600, remaining: 10, resetAt: at(3_600_000) };
+
+test('the window that would let the fewest requests through speaks for all', () => {
+  const decision = { allowed: true, retryAfterSeconds: 0, states: [minute, hour] };
+  expect(rateLimitHeaders(decision)).toEqual([
+    { name: 'X-RateLimit-Limit', value: '1000' },
+    { name: 'X-RateLimit-Remaining', value: '10' },
+    { name: 'X-RateLimit-Reset', value: '1800003600' },
+  ]);
+});
+
+test('among equals the one that stays tight the longest speaks', () => {
+  const states = [
+    { ...minute, remaining: 0 },
+    { ...hour, remaining: 0 },
+  ];
+  expect(rateLimitHeaders({ allowed: false, retryAfterSeconds: 30, states })[0]).toEqual({
+    name: 'X-RateLimit-Limit',
+    value: '1000',
+  });
+});
+
+test('a refusal says after how many seconds to come back, at least one', () => {
+  const states = [{ ...minute, remaining: 0 }];
+  expect(rateLimitHeaders({ allowed: false, retryAfterSeconds: 12, states })).toContainEqual({
+    name: 'Retry-After',
+    value: '12',
+  });
+  expect(rateLimitHeaders({ allowed: false, retryAfterSeconds: 0, states })).toContainEqual({
+    name: 'Retry-After',
+    value: '1',
+  });
+});
+
+test('a reset within a second is rounded up, so that who waits for it is let through', () => {
+  const [, , reset] = rateLimitHeaders({
+    allowed: true,
+    retryAfterSeconds: 0,
+    states: [{ ...minute, resetAt: at(1) }],
+  });
+  expect(reset).toEqual({ name: 'X-RateLimit-Reset', value: '1800000001' });
+});
+
+test('without limits there is nothing to say', () => {
+  expect(rateLimitHeaders({ allowed: true, retryAfterSeconds: 0, states: [] })).toEqual([]);
+});
