@@ -101,6 +101,8 @@ function explain(error: unknown): never {
   );
 }
 
+/** On one line, and without the frames of the engine's own code, which begin with their number. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? error.message : String(error);
+  return (message.split(/\n\s*0: /, 1)[0] ?? message).replace(/\s+/g, ' ').trim();
 }

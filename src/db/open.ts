@@ -148,6 +148,8 @@ async function prepareConnection(
 /** So that the pool never hands out a connection that has ended on the other side. */
 function endWhenDead(client: pg.Client, silentTimeout: number): void {
   const { connection } = client;
+  // Between the pool's own listeners there are gaps, and an error that nobody hears would end this process.
+  client.on('error', () => undefined);
   connection.stream.once('timeout', () => connection.stream.destroy());
   if ('setTimeout' in connection.stream && typeof connection.stream.setTimeout === 'function') {
     connection.stream.setTimeout(silentTimeout);
