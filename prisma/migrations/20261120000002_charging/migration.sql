@@ -1,6 +1,6 @@
 -- A line of the ledger gets its id from the database, while its account is locked: so the lines of one workspace sort in
 -- the order in which they were made, whichever process made them. It is a UUIDv7 whose random part begins with a sequence,
--- which decides between lines of the same moment.
+-- which decides between lines of the same moment; so what stands before the sequence is never random.
 CREATE SEQUENCE "LedgerEntry_order" AS bigint CYCLE MAXVALUE 1099511627775;
 
 CREATE FUNCTION tollkeeper_ledger_entry_id() RETURNS text LANGUAGE sql VOLATILE AS $$
@@ -8,7 +8,7 @@ CREATE FUNCTION tollkeeper_ledger_entry_id() RETURNS text LANGUAGE sql VOLATILE 
   SELECT 'led_'
     || lpad(to_hex(us / 1000), 12, '0')
     || '7' || lpad(to_hex((us % 1000) * 4), 3, '0')
-    || to_hex(8 + floor(random() * 4)::int) || lpad(to_hex(nextval('"LedgerEntry_order"')), 10, '0')
+    || '8' || lpad(to_hex(nextval('"LedgerEntry_order"')), 10, '0')
     || lpad(to_hex(floor(random() * 1048576)::int), 5, '0')
   FROM moment
 $$;
