@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { inject } from 'vitest';
 import { type Database, openDatabase } from '../src/db/open.js';
-import { runOnServer, withDatabase } from './postgresql.js';
+import { dropDatabase, runOnServer, withDatabase } from './postgresql.js';
 
 /** Few, since several test files run at once and a server has a hundred connections by default. */
 const poolSizeMax = 8;
@@ -28,11 +28,11 @@ export async function openTestDatabase(): Promise<Database> {
 export async function createTestDatabase(templateName = 'template1') {
   const template = inject('databaseTemplate');
   if (template.kind !== 'postgresql') throw new Error('This run has no PostgreSQL; set DATABASE_URL.');
-  const { serverUrl } = template;
-  const name = `tollkeeper_test_${randomBytes(6).toString('hex')}`;
+  const { serverUrl, runName } = template;
+  const name = `${runName}_${randomBytes(6).toString('hex')}`;
   await runOnServer(serverUrl, `CREATE DATABASE "${name}" TEMPLATE "${templateName}"`);
   return {
     databaseUrl: withDatabase(serverUrl, name),
-    remove: () => runOnServer(serverUrl, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`),
+    remove: () => dropDatabase(serverUrl, name),
   };
 }

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { migrate } from '../src/db/migrate.js';
 import { openDatabase } from '../src/db/open.js';
-import { runOnServer, withDatabase } from './postgresql.js';
+import { dropDatabases, runOnServer, withDatabase } from './postgresql.js';
 
 /** Where the tests of this run find a migrated database to copy. */
 export type DatabaseTemplate =
   | { kind: 'embedded'; snapshotPath: string }
-  | { kind: 'postgresql'; serverUrl: string; templateName: string };
+  | { kind: 'postgresql'; serverUrl: string; runName: string; templateName: string };
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -47,9 +47,11 @@ async function makeSnapshot(): Promise<Made> {
 }
 
 async function makeTemplateDatabase(serverUrl: string): Promise<Made> {
-  const templateName = `tollkeeper_template_${randomBytes(6).toString('hex')}`;
+  const runName = `tollkeeper_test_${randomBytes(4).toString('hex')}`;
+  const templateName = `${runName}_template`;
   await runOnServer(serverUrl, `CREATE DATABASE "${templateName}"`);
-  const remove = () => runOnServer(serverUrl, `DROP DATABASE IF EXISTS "${templateName}" WITH (FORCE)`);
+  // A test that fails may leave its database behind; the run's name finds it.
+  const remove = () => dropDatabases(serverUrl, runName);
   try {
     const database = await openDatabase({ databaseUrl: withDatabase(serverUrl, templateName) });
     await migrate(database);
@@ -58,5 +60,5 @@ async function makeTemplateDatabase(serverUrl: string): Promise<Made> {
     await remove();
     throw error;
   }
-  return { template: { kind: 'postgresql', serverUrl, templateName }, remove };
+  return { template: { kind: 'postgresql', serverUrl, runName, templateName }, remove };
 }

@@ -8,11 +8,15 @@ export function withDatabase(url: string, database: string): string {
 }
 
 /** Runs one statement outside a transaction, as CREATE DATABASE and DROP DATABASE want it. */
-export async function runOnServer(serverUrl: string, statement: string): Promise<void> {
+export async function runOnServer(
+  serverUrl: string,
+  statement: string,
+  values: string[] = [],
+): Promise<pg.QueryResult> {
   const client = new pg.Client({ connectionString: serverUrl, connectionTimeoutMillis: 5_000 });
   try {
     await client.connect();
-    await client.query(statement);
+    return await client.query(statement, values);
   } catch (error) {
     throw new Error(
       `DATABASE_URL is set, so the tests want that PostgreSQL, and it failed at: ${statement}. Start it, or unset DATABASE_URL to test on the embedded database.`,
@@ -21,4 +25,16 @@ export async function runOnServer(serverUrl: string, statement: string): Promise
   } finally {
     await client.end().catch(() => undefined);
   }
+}
+
+export async function dropDatabase(serverUrl: string, name: string): Promise<void> {
+  await runOnServer(serverUrl, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`);
+}
+
+/** Drops every database whose name begins so. */
+export async function dropDatabases(serverUrl: string, prefix: string): Promise<void> {
+  const { rows } = await runOnServer(serverUrl, 'SELECT datname FROM pg_database WHERE starts_with(datname, $1)', [
+    prefix,
+  ]);
+  for (const { datname } of rows) await dropDatabase(serverUrl, datname);
 }
