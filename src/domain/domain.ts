@@ -9,7 +9,9 @@ import { acceptInvitation, inviteMember } from './members/invite.js';
 import { removeMember, updateMember } from './members/update.js';
 import type { Actor } from './principal.js';
 import { rotateSigningSecret } from './signing-secrets/rotate.js';
-import { type VerifyApiKey, verifyApiKey } from './verification/verify.js';
+import { explainVerification } from './verification/explain.js';
+import type { VerifyApiKey } from './verification/question.js';
+import { verifyApiKey } from './verification/verify.js';
 import { createWorkspace } from './workspaces/create.js';
 import { resumeWorkspace, suspendWorkspace, updateWorkspace } from './workspaces/update.js';
 
@@ -49,6 +51,9 @@ export function createDomain(deps: Deps) {
     signingSecrets: { rotate: bind(rotateSigningSecret) },
     credits: { grant: bind(grantCredits) },
     charges: { capture: bind(captureCharge), release: bind(releaseCharge), refund: bind(refundCharge) },
-    verification: { verify: (input: VerifyApiKey) => verifyApiKey(deps, input) },
+    verification: {
+      verify: (input: VerifyApiKey) => verifyApiKey(deps, input),
+      explain: bind(explainVerification),
+    },
   };
 }

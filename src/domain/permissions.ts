@@ -19,6 +19,7 @@ export const permissions = {
   'apiKey:revoke': 'Revoke an API key.',
   'apiKey:delete': 'Delete an API key.',
   'apiKey:verify': 'Verify a credential and charge for an action.',
+  'apiKey:explain': 'Learn why a credential of the workspace is refused.',
   'signingSecret:rotate': 'Replace the signing secret of an API key.',
   'credits:read': 'See credits, prices and the ledger.',
   'credits:grant': 'Grant credits.',
@@ -41,6 +42,7 @@ const adminPermissions: readonly Permission[] = [
   'apiKey:update',
   'apiKey:revoke',
   'apiKey:delete',
+  'apiKey:explain',
   'signingSecret:rotate',
   'settings:manage',
 ];

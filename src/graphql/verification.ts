@@ -1,11 +1,17 @@
+import { ValidationError } from '../domain/errors.js';
 import type { RateLimitState as RateLimitStateShape } from '../domain/rate-limits/limiter.js';
 import type { Credential } from '../domain/verification/credential.js';
+import type {
+  CheckResult,
+  VerificationExplanation as VerificationExplanationShape,
+} from '../domain/verification/explain.js';
+import type { VerifyApiKey } from '../domain/verification/question.js';
 import type { Verification as VerificationShape } from '../domain/verification/verify.js';
 import type { Wording } from '../products/product.js';
 import { ApiKey } from './api-key.js';
 import { builder } from './builder.js';
 import { Charge } from './charge.js';
-import { VerificationCode } from './enums.js';
+import { Environment, VerificationCode } from './enums.js';
 import { Workspace } from './workspace.js';
 
 const Rejection = builder.objectRef<Wording>('Rejection').implement({
@@ -120,29 +126,96 @@ const VerifyApiKeyInput = builder.inputType('VerifyApiKeyInput', {
   fields: (t) => ({
     credential: t.field({ type: CredentialInput, required: true, description: 'What the customer presented.' }),
     product: t.string({ description: 'The product that is asked for: keys of others are refused. Without it: any.' }),
+    environment: t.field({
+      type: Environment,
+      description: 'The environment that is asked for: keys of the other are refused. Without it: any.',
+    }),
     requires: t.stringList({ description: 'Permissions that the key has to hold, all of them. At most 20.' }),
     origin: t.string({ description: 'The Origin header of the request, where it had one.' }),
     charge: t.field({ type: ChargeInput, description: 'What to charge for.' }),
   }),
 });
 
-builder.mutationField('verifyApiKey', (t) =>
-  t.field({
+/** The most requests that `verifyApiKeys` answers at once. */
+const verificationsMax = 100;
+
+builder.mutationFields((t) => ({
+  verifyApiKey: t.field({
     type: Verification,
     description:
       'Answers for one request: who is this, may they do this, and have they paid? For services. Call it for every request that the product gets.',
     authScopes: { permission: 'apiKey:verify' },
     args: { input: t.arg({ type: VerifyApiKeyInput, required: true, description: 'The request.' }) },
-    resolve: (_root, { input }, { domain }) => {
-      const { credential, charge, ...rest } = input;
-      return domain.verification.verify({
-        ...rest,
-        credential: toCredential(credential),
-        charge: charge && { ...charge, quantity: charge.quantity ?? 1, hold: charge.hold ?? false },
-      });
+    resolve: (_root, { input }, { domain }) => domain.verification.verify(toQuestion(input)),
+  }),
+  verifyApiKeys: t.field({
+    type: [Verification],
+    nullable: { list: false, items: true },
+    complexity: ({ inputs }) => ({ field: 1, multiplier: inputs.length }),
+    description:
+      'Answers for up to 100 requests at once, each by itself: null, with an error at its place, where an input is wrong. For services.',
+    authScopes: { permission: 'apiKey:verify' },
+    args: {
+      inputs: t.arg({ type: [VerifyApiKeyInput], required: true, description: 'The requests, at most 100.' }),
+    },
+    resolve: (_root, { inputs }, { domain }) => {
+      if (inputs.length > verificationsMax) {
+        throw new ValidationError('inputs', `At most ${verificationsMax} requests can be answered at once.`);
+      }
+      return inputs.map((input) => domain.verification.verify(toQuestion(input)));
     },
   }),
+}));
+
+const VerificationCheck = builder.objectRef<CheckResult>('VerificationCheck').implement({
+  description: 'One check of a verification, and what it found.',
+  fields: (t) => ({
+    code: t.expose('code', { type: VerificationCode, description: 'How a verification ends that fails it.' }),
+    rule: t.exposeString('rule', { description: 'What has to be so.' }),
+    passed: t.exposeBoolean('passed', {
+      nullable: true,
+      description: 'Whether it is so; null where it cannot be said, since the credential names no key.',
+    }),
+    reason: t.exposeString('reason', { nullable: true, description: 'What is the matter; null where nothing is.' }),
+  }),
+});
+
+const VerificationExplanation = builder.objectRef<VerificationExplanationShape>('VerificationExplanation').implement({
+  description: 'Why a verification ends as it does. Not for the customer: it tells the truth.',
+  fields: (t) => ({
+    code: t.expose('code', { type: VerificationCode, description: 'How it would end.' }),
+    apiKey: t.prismaField({
+      type: ApiKey,
+      nullable: true,
+      description: 'The key; null where the credential names none that may be seen.',
+      resolve: (query, { apiKeyId }, _args, { deps }) =>
+        apiKeyId === null ? null : deps.db.apiKey.findUnique({ ...query, where: { id: apiKeyId } }),
+    }),
+    checks: t.expose('checks', {
+      type: [VerificationCheck],
+      description: 'All checks in their order. The first that failed decides.',
+    }),
+  }),
+});
+
+builder.queryField('explainVerification', (t) =>
+  t.field({
+    type: VerificationExplanation,
+    description:
+      'Makes every check of a verification without any effect, and says which fail and why. For services, and for owners and admins about the keys of their workspaces.',
+    authScopes: { permission: 'apiKey:explain' },
+    args: { input: t.arg({ type: VerifyApiKeyInput, required: true, description: 'The request.' }) },
+    resolve: (_root, { input }, { actor, domain }) => domain.verification.explain(actor, toQuestion(input)),
+  }),
 );
+
+function toQuestion({ credential, charge, ...rest }: typeof VerifyApiKeyInput.$inferInput): VerifyApiKey {
+  return {
+    ...rest,
+    credential: toCredential(credential),
+    charge: charge && { ...charge, quantity: charge.quantity ?? 1, hold: charge.hold ?? false },
+  };
+}
 
 function toCredential({ bearer, pair }: typeof CredentialInput.$inferInput): Credential {
   return pair ? { kind: 'pair', keyId: pair.keyId, secret: pair.secret } : { kind: 'bearer', token: bearer ?? '' };

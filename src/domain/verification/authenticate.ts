@@ -40,6 +40,7 @@ export async function gatherFacts(
     key,
     product: (key && products.find(key.product)) ?? presented.product,
     expectedProduct: null,
+    expectedEnvironment: null,
     requires: [],
     origin: null,
     now: clock(),

@@ -1,3 +1,4 @@
+import type { Environment } from '../../generated/prisma/enums.js';
 import type { Product, RefusalCode } from '../../products/product.js';
 import { decideStatus } from '../api-keys/status.js';
 import type { KeyRecord } from './key-record.js';
@@ -11,37 +12,102 @@ export interface Facts {
   readonly product: Product;
   /** The product that the caller expects; null: any. */
   readonly expectedProduct: string | null;
+  /** The environment that the caller expects; null: any. */
+  readonly expectedEnvironment: Environment | null;
   readonly requires: readonly string[];
   /** The Origin of the customer's request; null where it had none, as requests of servers have. */
   readonly origin: string | null;
   readonly now: Date;
 }
 
-type Check = readonly [code: RefusalCode, fails: (facts: Facts & { key: KeyRecord }) => boolean];
+export type KeyFacts = Facts & { readonly key: KeyRecord };
+
+export interface Check {
+  readonly code: RefusalCode;
+  /** The rule, for whoever may know why a credential is refused. */
+  readonly rule: string;
+  readonly fails: (facts: KeyFacts) => boolean;
+  /** What is the matter with this one. */
+  readonly why: (facts: KeyFacts) => string;
+}
 
 /** The checks that follow once a key is found, in their order. The first that fails decides. Limits and credits come after them. */
-const checks: readonly Check[] = [
-  ['INVALID_CREDENTIAL', ({ key, now }) => key.secretRetiresAt !== null && key.secretRetiresAt <= now],
-  ['INVALID_CREDENTIAL', ({ key, now }) => decideStatus(key, now) === 'REVOKED'],
-  ['INVALID_CREDENTIAL', ({ key, presented }) => key.product !== presented.product.slug],
-  ['INVALID_CREDENTIAL', ({ key, expectedProduct }) => expectedProduct !== null && key.product !== expectedProduct],
-  ['DISABLED', ({ key }) => key.disabledAt !== null],
-  ['EXPIRED', ({ key, now }) => decideStatus(key, now) === 'EXPIRED'],
-  ['ORIGIN_NOT_ALLOWED', ({ key, origin }) => !allowsOrigin(key, origin)],
-  ['FORBIDDEN', ({ key, requires }) => requires.some((permission) => !key.permissions.includes(permission))],
-  ['WORKSPACE_SUSPENDED', ({ key }) => key.workspaceSuspendedAt !== null],
-  [
-    'FEATURE_DISABLED',
-    ({ key, product, requires }) => requires.some((permission) => needsMissingFeature(product, key, permission)),
-  ],
+export const checks: readonly Check[] = [
+  {
+    code: 'INVALID_CREDENTIAL',
+    rule: 'The secret is not retired.',
+    fails: ({ key, now }) => key.secretRetiresAt !== null && key.secretRetiresAt <= now,
+    why: ({ key }) => `This secret was retired at ${key.secretRetiresAt?.toISOString()}.`,
+  },
+  {
+    code: 'INVALID_CREDENTIAL',
+    rule: 'The key is not revoked.',
+    fails: ({ key, now }) => decideStatus(key, now) === 'REVOKED',
+    why: ({ key }) => `The key was revoked at ${key.revokedAt?.toISOString()}.`,
+  },
+  {
+    code: 'INVALID_CREDENTIAL',
+    rule: 'The key is of the product that is asked for.',
+    fails: ({ key, presented, expectedProduct }) => key.product !== (expectedProduct ?? presented.product.slug),
+    why: ({ key, expectedProduct }) => `The key is of ${key.product}, not of ${expectedProduct}.`,
+  },
+  {
+    code: 'INVALID_CREDENTIAL',
+    rule: 'The key is for the environment that is asked for.',
+    fails: ({ key, expectedEnvironment }) => expectedEnvironment !== null && key.environment !== expectedEnvironment,
+    why: ({ key, expectedEnvironment }) =>
+      `This key belongs to another environment: it is for ${key.environment}, not for ${expectedEnvironment}.`,
+  },
+  {
+    code: 'DISABLED',
+    rule: 'The key is not switched off.',
+    fails: ({ key }) => key.disabledAt !== null,
+    why: ({ key }) => `The key was switched off at ${key.disabledAt?.toISOString()}.`,
+  },
+  {
+    code: 'EXPIRED',
+    rule: 'The key has not expired.',
+    fails: ({ key, now }) => decideStatus(key, now) === 'EXPIRED',
+    why: ({ key }) => `The key expired at ${key.expiresAt?.toISOString()}.`,
+  },
+  {
+    code: 'ORIGIN_NOT_ALLOWED',
+    rule: 'The key may be used from the origin.',
+    fails: ({ key, origin }) => !allowsOrigin(key, origin),
+    why: ({ key, origin }) =>
+      `The key is restricted to ${key.allowedOrigins.join(', ')}; the request came from ${origin}.`,
+  },
+  {
+    code: 'FORBIDDEN',
+    rule: 'The key holds all permissions that are required.',
+    fails: (facts) => missingPermissions(facts).length > 0,
+    why: (facts) => `The key does not hold ${missingPermissions(facts).join(', ')}.`,
+  },
+  {
+    code: 'WORKSPACE_SUSPENDED',
+    rule: 'The workspace is not suspended.',
+    fails: ({ key }) => key.workspaceSuspendedAt !== null,
+    why: ({ key }) => `The workspace was suspended at ${key.workspaceSuspendedAt?.toISOString()}.`,
+  },
+  {
+    code: 'FEATURE_DISABLED',
+    rule: 'The features that the required permissions need are on.',
+    fails: (facts) => missingFeatures(facts).length > 0,
+    why: (facts) =>
+      `These features of ${facts.product.slug} are off for the workspace: ${missingFeatures(facts).join(', ')}.`,
+  },
 ];
 
 /** The code of the first check that a request fails, or null where only limits and credits remain to be seen. */
 export function decideRefusal(facts: Facts): RefusalCode | null {
   if (facts.presented.kind === 'missing') return 'MISSING_CREDENTIAL';
-  const { key } = facts;
-  if (facts.presented.kind === 'malformed' || key === null) return 'INVALID_CREDENTIAL';
-  return checks.find(([, fails]) => fails({ ...facts, key }))?.[0] ?? null;
+  if (facts.presented.kind === 'malformed' || !hasKey(facts)) return 'INVALID_CREDENTIAL';
+  return checks.find(({ fails }) => fails(facts))?.code ?? null;
+}
+
+/** Whether the credential names a key at all. */
+export function hasKey(facts: Facts): facts is KeyFacts {
+  return facts.key !== null;
 }
 
 /** A key without origins goes anywhere. A request without an Origin comes from no browser, which is what the restriction is about. */
@@ -49,7 +115,11 @@ function allowsOrigin({ allowedOrigins }: KeyRecord, origin: string | null): boo
   return origin === null || allowedOrigins.length === 0 || allowedOrigins.includes(origin);
 }
 
-function needsMissingFeature(product: Product, key: KeyRecord, permission: string): boolean {
-  const feature = product.permissions[permission]?.feature;
-  return feature !== undefined && !key.features.includes(feature);
+function missingPermissions({ key, requires }: KeyFacts): string[] {
+  return requires.filter((permission) => !key.permissions.includes(permission));
+}
+
+function missingFeatures({ key, product, requires }: KeyFacts): string[] {
+  const needed = requires.flatMap((permission) => product.permissions[permission]?.feature ?? []);
+  return needed.filter((feature) => !key.features.includes(feature));
 }

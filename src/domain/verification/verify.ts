@@ -1,33 +1,13 @@
 import type { Charge } from '../../generated/prisma/client.js';
 import type { RefusalCode, VerificationCode, Wording } from '../../products/product.js';
-import type { ChargeRequest } from '../credits/charge.js';
-import { parseQuantity } from '../credits/price.js';
 import type { Deps } from '../deps.js';
-import { UnavailableError, ValidationError } from '../errors.js';
-import { parseIdempotencyKey, parseOrigin } from '../input.js';
+import { UnavailableError } from '../errors.js';
 import { type HttpHeader, rateLimitHeaders } from '../rate-limits/headers.js';
 import type { RateLimitDecision, RateLimitState } from '../rate-limits/limiter.js';
 import { gatherFacts } from './authenticate.js';
 import { decideRefusal, type Facts } from './checks.js';
-import type { Credential } from './credential.js';
 import type { KeyRecord } from './key-record.js';
-
-export interface VerifyApiKey {
-  readonly credential: Credential;
-  /** The product that the key has to be of; without one, any product of this server. */
-  readonly product?: string | null | undefined;
-  readonly requires?: readonly string[] | null | undefined;
-  readonly origin?: string | null | undefined;
-  readonly charge?:
-    | {
-        readonly action: string;
-        readonly quantity: number;
-        readonly hold: boolean;
-        readonly idempotencyKey?: string | null | undefined;
-      }
-    | null
-    | undefined;
-}
+import { parseQuestion, type VerifyApiKey } from './question.js';
 
 /** How a verification ends: for every credential there is exactly one code. */
 export interface Verification {
@@ -45,12 +25,11 @@ export interface Verification {
   readonly headers: readonly HttpHeader[];
 }
 
-const requiresMax = 20;
-
 /**
  * Answers one request of a product's customer: is the credential good, may the key do this, does it keep its limits, and has its
  * workspace paid? A refusal is an answer, not an error.
- * @throws ValidationError for an input that no credential could make right: an unknown permission, product or action, a bad quantity
+ * @throws ValidationError for an input that no credential could make right: an unknown permission, product or action, a bad quantity;
+ * UnavailableError
  */
 export async function verifyApiKey(deps: Deps, input: VerifyApiKey): Promise<Verification> {
   const question = parseQuestion(deps, input);
@@ -76,47 +55,6 @@ export async function verifyApiKey(deps: Deps, input: VerifyApiKey): Promise<Ver
 
 /** How often a request is looked at again because its key changed between the checks and the charge. */
 const triesMax = 5;
-
-interface Question {
-  readonly expectedProduct: string | null;
-  readonly requires: readonly string[];
-  readonly origin: string | null;
-  readonly charge: ChargeRequest | null;
-}
-
-function parseQuestion({ products }: Deps, { product, requires, origin, charge }: VerifyApiKey): Question {
-  if (product != null && products.find(product) === null) {
-    throw new ValidationError('input.product', 'There is no product of this name.');
-  }
-  if ((requires?.length ?? 0) > requiresMax) {
-    throw new ValidationError('input.requires', `At most ${requiresMax} permissions can be required at once.`);
-  }
-  requires?.forEach((permission, index) => {
-    if (!products.all.some((each) => Object.hasOwn(each.permissions, permission))) {
-      throw new ValidationError(`input.requires.${index}`, 'No product of this server has a permission of this name.');
-    }
-  });
-  return {
-    expectedProduct: product ?? null,
-    requires: requires ?? [],
-    origin: origin == null || origin === '' ? null : parseRequestOrigin(origin),
-    charge: charge == null ? null : parseCharge(charge),
-  };
-}
-
-/** Browsers send `null` for an opaque origin: it is an origin, and one that nobody can have allowed. */
-function parseRequestOrigin(origin: string): string {
-  return origin === 'null' ? origin : parseOrigin('input.origin', origin);
-}
-
-function parseCharge({ action, quantity, hold, idempotencyKey }: NonNullable<VerifyApiKey['charge']>): ChargeRequest {
-  return {
-    action,
-    quantity: parseQuantity('input.charge.quantity', quantity),
-    hold,
-    idempotencyKey: parseIdempotencyKey('input.charge.idempotencyKey', idempotencyKey),
-  };
-}
 
 function allow(
   { product }: Facts,
