@@ -173,3 +173,13 @@ export async function aWorkspaceWith({
   const workspaceId = kind === 'PERSONAL' ? owner.personalWorkspaceId : await anOrganization(owner);
   return { server, owner, workspaceId };
 }
+
+/** Somebody who exists already joins a workspace by an invitation of its owner. @returns the id of the membership. */
+export async function join(owner: Person, workspaceId: string, person: Person, role: Role): Promise<string> {
+  const { inviteMember } = await owner.client.run(inviteDocument, {
+    input: { workspaceId, email: person.email, role },
+  });
+  const { token } = expectMember(inviteMember, 'InviteMemberPayload');
+  const { acceptInvitation } = await person.client.run(acceptDocument, { input: { token } });
+  return expectMember(acceptInvitation, 'AcceptInvitationPayload').member.id;
+}

@@ -9,6 +9,7 @@ import { pageComplexity, pageSizes } from './pages.js';
 import { Workspace } from './workspace.js';
 
 export const ApiKey = builder.prismaNode('ApiKey', {
+  nullable: true,
   id: { field: 'id', description: 'Names this key. It is no secret.' },
   description: 'A key of a workspace. Its plaintext was shown once, when it was created, and is not stored.',
   findUnique: (id, { actor }) => ({ id, AND: visibleApiKeys(actor.principal) }),

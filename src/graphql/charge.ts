@@ -5,6 +5,7 @@ import { builder } from './builder.js';
 import { ChargeState } from './enums.js';
 
 export const Charge = builder.prismaNode('Charge', {
+  nullable: true,
   id: { field: 'id', description: 'Names this charge.' },
   description: 'Credits taken, or reserved, for one action.',
   findUnique: (id, { actor: { principal } }) => ({

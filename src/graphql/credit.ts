@@ -11,6 +11,7 @@ import { Price, pricesOf } from './product.js';
 import { Workspace } from './workspace.js';
 
 export const LedgerEntry = builder.prismaNode('LedgerEntry', {
+  nullable: true,
   id: { field: 'id', description: 'Names this line.' },
   description: 'A line of the ledger. It is never changed and never removed.',
   findUnique: (id, { actor }) => ({ id, workspace: visibleWorkspaces(actor.principal) }),

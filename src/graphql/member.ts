@@ -11,6 +11,7 @@ import { Workspace } from './workspace.js';
 const seesPeople = { permission: 'member:read' } as const;
 
 export const Member = builder.prismaNode('Member', {
+  nullable: true,
   id: { field: 'id', description: 'Names this membership.' },
   description: 'Somebody in a workspace.',
   findUnique: (id, { actor: { principal } }) => ({
@@ -27,6 +28,7 @@ export const Member = builder.prismaNode('Member', {
 });
 
 export const Invitation = builder.prismaNode('Invitation', {
+  nullable: true,
   id: { field: 'id', description: 'Names this invitation.' },
   description: 'Somebody who was asked into a workspace and has not come yet.',
   findUnique: (id, { actor: { principal } }) => ({

@@ -1,6 +1,7 @@
 import { builder } from './builder.js';
 
 export const User = builder.prismaNode('User', {
+  nullable: true,
   id: { field: 'id', description: 'Names this person.' },
   description: 'A person. Seen by themselves, by those who share a workspace with them, and by services.',
   findUnique: (id, { actor: { principal } }) => {

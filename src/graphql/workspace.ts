@@ -5,6 +5,7 @@ import { WorkspaceKind } from './enums.js';
 import { pageComplexity, pageSizes } from './pages.js';
 
 export const Workspace = builder.prismaNode('Workspace', {
+  nullable: true,
   id: { field: 'id', description: 'Names this workspace.' },
   description: 'The tenant: owns keys and one pool of credits.',
   findUnique: (id, { actor }) => ({ id, AND: visibleWorkspaces(actor.principal) }),

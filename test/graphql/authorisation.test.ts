@@ -1,0 +1,212 @@
+import { GraphQLID, getNamedType, isInputObjectType } from 'graphql';
+import { describe, expect, test } from 'vitest';
+import { findIdKind, newId } from '../../src/db/ids.js';
+import type { Answer } from '../harness.js';
+import { readDatabaseState } from './database-state.js';
+import { documentOf, rootFields, specimenOf, specimens, type Variables } from './specimens.js';
+import { aWorld, principalNames, type World } from './world.js';
+
+/**
+ * What each root field answers to each kind of principal, about the same organization. `key` is a key of it, `foreignKey` one of another
+ * workspace, and owner, admin, member and stranger are people.
+ *
+ * ok: served · null, empty: as if it did not exist · 401: no credential · 403: no credential of this kind may · forbidden: ForbiddenError
+ * · not-found: NotFoundError
+ */
+const table = `
+                       anonymous  key   foreignKey  owner      admin      member     stranger   service
+  viewer               null       ok    ok          ok         ok         ok         ok         ok
+  products             ok         ok    ok          ok         ok         ok         ok         ok
+  node                 null       ok    null        ok         ok         ok         null       ok
+  nodes                empty      ok    empty       ok         ok         ok         empty      ok
+  workspaces           401        ok    empty       ok         ok         ok         empty      ok
+  workspace            401        ok    null        ok         ok         ok         null       ok
+  apiKeys              401        ok    empty       ok         ok         ok         empty      ok
+  apiKey               401        ok    null        ok         ok         ok         null       ok
+  credits              401        ok    null        ok         ok         ok         null       ok
+
+  createWorkspace      401        403   403         ok         ok         ok         ok         403
+  updateWorkspace      401        403   403         ok         ok         forbidden  not-found  ok
+  suspendWorkspace     401        403   403         403        403        403        403        ok
+  resumeWorkspace      401        403   403         403        403        403        403        ok
+  enableFeature        401        403   403         ok         ok         forbidden  not-found  ok
+  disableFeature       401        403   403         ok         ok         forbidden  not-found  ok
+
+  inviteMember         401        403   403         ok         ok         forbidden  not-found  ok
+  acceptInvitation     401        403   403         ok         not-found  not-found  not-found  403
+  updateMember         401        403   403         ok         ok         forbidden  not-found  ok
+  removeMember         401        403   403         ok         ok         forbidden  not-found  ok
+
+  createApiKey         401        403   403         ok         ok         forbidden  not-found  ok
+  updateApiKey         401        403   403         ok         ok         forbidden  not-found  ok
+  revokeApiKey         401        403   403         ok         ok         forbidden  not-found  ok
+  deleteApiKey         401        403   403         ok         ok         forbidden  not-found  ok
+  rotateSigningSecret  401        ok    not-found   ok         ok         forbidden  not-found  ok
+
+  grantCredits         401        403   403         403        403        403        403        ok
+  captureCharge        401        403   403         403        403        403        403        ok
+  releaseCharge        401        403   403         403        403        403        403        ok
+  refundCharge         401        403   403         403        403        403        403        ok
+  verifyApiKey         401        403   403         403        403        403        403        ok
+`;
+
+const [columns = [], ...rows] = table
+  .split('\n')
+  .map((line) => line.trim())
+  .filter((line) => line !== '')
+  .map((line) => line.split(/\s+/));
+
+test('the table has a row for every root field, and a column for every kind of principal', () => {
+  expect(rows.map(([name]) => name).sort()).toEqual(Object.keys(rootFields).sort());
+  expect(columns).toEqual(principalNames);
+  expect(Object.keys(specimens).sort()).toEqual(Object.keys(rootFields).sort());
+});
+
+test.each(rows)('%s answers each kind of principal as the table says', async (name = '', ...outcomes) => {
+  const world = await aWorld();
+  for (const [index, principal] of principalNames.entries()) {
+    const outcome = outcomes[index] ?? 'ok';
+    const variables = await specimenOf(name, world);
+    const before = outcome === 'ok' ? null : await readDatabaseState();
+    const answer = await world.clients[principal].send(documentOf(name), variables);
+    expect.soft(shown(answer), `${name} for ${principal}`).toEqual(expected(outcome, name, world));
+    if (before !== null) expect.soft(await readDatabaseState(), `${name} for ${principal}`).toEqual(before);
+  }
+});
+
+function shown({ status, data, errors }: Answer<Variables>) {
+  return { status, data, errors: errors.map(({ message, extensions }) => ({ message, extensions })) };
+}
+
+function expected(outcome: string, name: string, world: World) {
+  const served = (value: unknown) => ({ status: 200, data: { [name]: value }, errors: [] });
+  const refused = (status: number, code: string) => ({
+    status,
+    data: null,
+    errors: [
+      {
+        message: expect.any(String),
+        extensions: expect.objectContaining({ code, requestId: expect.stringMatching(/^req_/) }),
+      },
+    ],
+  });
+  switch (outcome) {
+    case 'ok':
+      return served(visible(name, world));
+    case 'null':
+      return served(null);
+    case 'empty':
+      return served(name === 'nodes' ? [null] : { nodes: expect.not.arrayContaining(listed(name, world)) });
+    case '401':
+      return refused(401, 'UNAUTHENTICATED');
+    case '403':
+      return refused(200, 'FORBIDDEN');
+    case 'forbidden':
+      return served({
+        __typename: 'ForbiddenError',
+        code: 'FORBIDDEN',
+        message: expect.any(String),
+        permission: expect.stringMatching(/^[a-zA-Z]+:[a-z]+$/),
+      });
+    case 'not-found':
+      return served({
+        __typename: 'NotFoundError',
+        code: 'NOT_FOUND',
+        message: expect.stringMatching(/not found/i),
+        field: expect.stringMatching(/^input\./),
+      });
+    default:
+      throw new Error(`The table has no outcome ${outcome}.`);
+  }
+}
+
+/** What whoever may see it is shown. */
+function visible(name: string, { organizationId, key, server }: World): unknown {
+  const queries: Readonly<Record<string, unknown>> = {
+    viewer: { kind: expect.stringMatching(/^(API_KEY|USER|SERVICE)$/) },
+    products: server.deps.products.all.map(({ slug }) => ({ slug })),
+    node: { id: organizationId },
+    nodes: [{ id: organizationId }],
+    workspaces: { nodes: expect.arrayContaining([{ id: organizationId }]) },
+    workspace: { id: organizationId },
+    apiKeys: { nodes: [{ id: key.id }] },
+    apiKey: { id: key.id },
+    credits: { balance: 100 },
+    verifyApiKey: { code: 'VALID' },
+  };
+  return queries[name] ?? { __typename: `${name.charAt(0).toUpperCase()}${name.slice(1)}Payload` };
+}
+
+function listed(name: string, { organizationId, key }: World): unknown[] {
+  return [{ id: name === 'workspaces' ? organizationId : key.id }];
+}
+
+/** Root fields that take an id from a person, and the input that holds it. */
+const byId = Object.entries(rootFields).flatMap(([name, field]) => {
+  const people = rows.find(([row]) => row === name)?.[1 + principalNames.indexOf('owner')];
+  return people === 'ok' ? findIds(field).map((path) => [name, path] as const) : [];
+});
+
+describe('foreign, unknown and malformed ids look exactly alike', () => {
+  test.each(byId)('%s by %s', async (name, path) => {
+    const world = await aWorld();
+    const { stranger } = world.clients;
+    const variables = await specimenOf(name, world);
+    const ask = async (id: string) =>
+      shownWithoutRequest(await stranger.send(documentOf(name), withId(variables, path, id)));
+    const foreign = await ask(readId(variables, path));
+    expect(await ask(sameKindOfId(readId(variables, path)))).toEqual(foreign);
+    expect(await ask('nonsense')).toEqual(foreign);
+    expect(await ask('')).toEqual(foreign);
+  });
+
+  test('one kind of id has one message, whichever root field is asked', async () => {
+    const world = await aWorld();
+    const messages = new Map<string, Set<unknown>>();
+    for (const [name, path] of byId) {
+      const { data } = await world.clients.stranger.send(documentOf(name), await specimenOf(name, world));
+      const result = data?.[name];
+      if (typeof result !== 'object' || result === null || !('message' in result)) continue;
+      messages.set(path, (messages.get(path) ?? new Set()).add(result.message));
+    }
+    expect(Object.fromEntries([...messages].map(([path, { size }]) => [path, size]))).toEqual({
+      'input.workspaceId': 1,
+      'input.apiKeyId': 1,
+      'input.memberId': 1,
+    });
+  });
+});
+
+function findIds({ args }: (typeof rootFields)[string]): string[] {
+  return args.flatMap((arg) => {
+    const type = getNamedType(arg.type);
+    if (type === GraphQLID) return [arg.name];
+    if (!isInputObjectType(type)) return [];
+    const fields = Object.values(type.getFields());
+    return fields.filter((field) => getNamedType(field.type) === GraphQLID).map(({ name }) => `${arg.name}.${name}`);
+  });
+}
+
+function readId(variables: Variables, path: string): string {
+  const value = path.split('.').reduce<unknown>((at, step) => (at as Variables)[step], variables);
+  return String(Array.isArray(value) ? value[0] : value);
+}
+
+function withId(variables: Variables, path: string, id: string): Variables {
+  const [step = '', field] = path.split('.');
+  if (field !== undefined) return { ...variables, [step]: { ...(variables[step] as Variables), [field]: id } };
+  return { ...variables, [step]: Array.isArray(variables[step]) ? [id] : id };
+}
+
+function sameKindOfId(id: string): string {
+  return newId(findIdKind(id) ?? 'workspace');
+}
+
+function shownWithoutRequest(answer: Answer<Variables>) {
+  const { status, data, errors } = shown(answer);
+  return {
+    status,
+    data,
+    errors: errors.map(({ message, extensions }) => ({ message, ...extensions, requestId: null })),
+  };
+}

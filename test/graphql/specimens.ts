@@ -1,0 +1,164 @@
+import { type GraphQLField, type GraphQLSchema, getNamedType, isUnionType } from 'graphql';
+import { buildSchema } from '../../src/graphql/schema.js';
+import { anOrganization, aPerson, join } from '../factories.js';
+import { graphql } from '../generated/index.js';
+import { expectMember } from '../harness.js';
+import { aCharge, anotherKey, type World } from './world.js';
+
+export const schema: GraphQLSchema = buildSchema({ mutationsPerMinute: 60 });
+
+export type Variables = Record<string, unknown>;
+type RootField = GraphQLField<unknown, unknown>;
+
+/** All that can be asked and done, by name. */
+export const rootFields: Readonly<Record<string, RootField>> = {
+  ...schema.getQueryType()?.getFields(),
+  ...schema.getMutationType()?.getFields(),
+};
+
+const inviteDocument = graphql(`
+  mutation InviteOfSpecimens($input: InviteMemberInput!) {
+    inviteMember(input: $input) { __typename ... on InviteMemberPayload { token } ... on Error { code message } }
+  }
+`);
+
+/** For each root field, variables with which its owner, or a service, is served. Whatever a call would use up is made anew. */
+export const specimens: Readonly<Record<string, (world: World) => Variables | Promise<Variables>>> = {
+  viewer: () => ({}),
+  products: () => ({}),
+  workspaces: () => ({ first: 100, after: null, last: null, before: null }),
+  workspace: ({ organizationId }) => ({ id: organizationId }),
+  apiKeys: ({ organizationId }) => ({
+    workspaceId: organizationId,
+    filter: { status: 'ACTIVE', product: 'default', environment: 'LIVE' },
+    first: 100,
+  }),
+  apiKey: ({ key }) => ({ id: key.id }),
+  credits: ({ organizationId }) => ({ workspaceId: organizationId }),
+  node: ({ organizationId }) => ({ id: organizationId }),
+  nodes: ({ organizationId }) => ({ ids: [organizationId] }),
+
+  createWorkspace: () => ({ input: { name: 'Made for a test' } }),
+  updateWorkspace: ({ organizationId }) => ({ input: { workspaceId: organizationId, name: 'Renamed' } }),
+  suspendWorkspace: async ({ people }) => ({
+    input: { workspaceId: await anOrganization(people.owner), reason: 'Unpaid' },
+  }),
+  resumeWorkspace: async ({ people }) => ({ input: { workspaceId: await anOrganization(people.owner) } }),
+  enableFeature: ({ organizationId }) => ({
+    input: { workspaceId: organizationId, product: 'default', feature: 'exports' },
+  }),
+  disableFeature: ({ organizationId }) => ({
+    input: { workspaceId: organizationId, product: 'default', feature: 'exports' },
+  }),
+
+  inviteMember: ({ organizationId }) => ({
+    input: { workspaceId: organizationId, email: 'guest@example.com', role: 'MEMBER' },
+  }),
+  // Sent to the owner, so for all others it is somebody else's.
+  acceptInvitation: async ({ people }) => {
+    const workspaceId = await anOrganization(people.stranger, 'Welcoming');
+    const { inviteMember } = await people.stranger.client.run(inviteDocument, {
+      input: { workspaceId, email: people.owner.email, role: 'MEMBER' },
+    });
+    return { input: { token: expectMember(inviteMember, 'InviteMemberPayload').token } };
+  },
+  updateMember: ({ memberId }) => ({ input: { memberId, role: 'MEMBER', permissions: ['apiKey:create'] } }),
+  removeMember: async ({ server, people, organizationId }) => ({
+    input: { memberId: await join(people.owner, organizationId, await aPerson(server), 'MEMBER') },
+  }),
+
+  createApiKey: ({ organizationId }) => ({
+    input: {
+      workspaceId: organizationId,
+      name: 'new',
+      product: 'default',
+      environment: 'LIVE',
+      permissions: ['data:read'],
+      allowedOrigins: ['https://app.example.com'],
+      expiresAt: '2999-01-31T12:00:00Z',
+    },
+  }),
+  updateApiKey: async (world) => ({
+    input: {
+      apiKeyId: await anotherKey(world),
+      name: 'renamed',
+      enabled: true,
+      permissions: ['data:read'],
+      allowedOrigins: ['https://app.example.com'],
+      expiresAt: '2999-01-31T12:00:00Z',
+    },
+  }),
+  revokeApiKey: async (world) => ({ input: { apiKeyId: await anotherKey(world), reason: 'Leaked' } }),
+  deleteApiKey: async (world) => ({ input: { apiKeyId: await anotherKey(world) } }),
+  rotateSigningSecret: ({ key }) => ({ input: { apiKeyId: key.id } }),
+
+  grantCredits: ({ organizationId }) => ({
+    input: { workspaceId: organizationId, credits: 5, reason: 'Paid', idempotencyKey: crypto.randomUUID() },
+  }),
+  captureCharge: async (world) => ({ input: { chargeId: await aCharge(world, { hold: true }), credits: 1 } }),
+  releaseCharge: async (world) => ({ input: { chargeId: await aCharge(world, { hold: true }) } }),
+  refundCharge: async (world) => ({
+    input: { chargeId: await aCharge(world), credits: 1, reason: 'Broken', idempotencyKey: crypto.randomUUID() },
+  }),
+  verifyApiKey: ({ key }) => ({
+    input: {
+      credential: { bearer: key.secret },
+      product: 'default',
+      requires: ['data:read'],
+      origin: 'https://app.example.com',
+      charge: { action: 'request', quantity: 1, hold: false, idempotencyKey: crypto.randomUUID() },
+    },
+  }),
+};
+
+/** Variables with which a root field serves its owner, or a service. */
+export async function specimenOf(name: string, world: World): Promise<Variables> {
+  const specimen = specimens[name];
+  if (specimen === undefined) throw new Error(`There is no specimen of ${name}.`);
+  return specimen(world);
+}
+
+const querySelections: Readonly<Record<string, string>> = {
+  viewer: '{ kind }',
+  products: '{ slug }',
+  workspaces: '{ nodes { id } }',
+  workspace: '{ id }',
+  apiKeys: '{ nodes { id } }',
+  apiKey: '{ id }',
+  credits: '{ balance }',
+  node: '{ id }',
+  nodes: '{ id }',
+  verifyApiKey: '{ code }',
+};
+
+/** A document that calls one root field with all of its arguments as variables, and shows an error whole. */
+export function documentOf(name: string): string {
+  const field = getRootField(name);
+  const operation = field === schema.getQueryType()?.getFields()[name] ? 'query' : 'mutation';
+  const declared = field.args.map((arg) => `$${arg.name}: ${arg.type}`).join(', ');
+  const given = field.args.map((arg) => `${arg.name}: $${arg.name}`).join(', ');
+  const parentheses = (text: string) => (text === '' ? '' : `(${text})`);
+  return `${operation} ${parentheses(declared)} { ${name}${parentheses(given)} ${selectionOf(name, field)} }`;
+}
+
+export function getRootField(name: string): RootField {
+  const field = rootFields[name];
+  if (field === undefined) throw new Error(`The schema has no root field ${name}.`);
+  return field;
+}
+
+function selectionOf(name: string, field: RootField): string {
+  const type = getNamedType(field.type);
+  if (!isUnionType(type)) return querySelections[name] ?? '{ __typename }';
+  const own: Readonly<Record<string, string>> = {
+    ForbiddenError: 'permission',
+    LimitReachedError: 'limit',
+    NotFoundError: 'field',
+    ValidationError: 'field',
+  };
+  const members = type.getTypes().flatMap((member) => {
+    const fields = own[member.name];
+    return fields === undefined ? [] : [`... on ${member.name} { ${fields} }`];
+  });
+  return `{ __typename ... on Error { code message } ${members.join(' ')} }`;
+}

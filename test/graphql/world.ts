@@ -1,0 +1,93 @@
+import { anOrganization, aPerson, createApiKey, grantCredits, join, type Person, verify } from '../factories.js';
+import { aServer, type Client, type TestServer } from '../harness.js';
+
+/** An organization with somebody of each kind around it. */
+export interface World {
+  readonly server: TestServer;
+  readonly organizationId: string;
+  readonly people: People;
+  /** A key of the organization. */
+  readonly key: { readonly id: string; readonly secret: string };
+  /** A key of the stranger's own workspace. */
+  readonly foreignKey: { readonly id: string; readonly secret: string };
+  /** The membership of the one who is only a member. */
+  readonly memberId: string;
+  /** A client of each kind of principal. */
+  readonly clients: Readonly<Record<PrincipalName, Client>>;
+}
+
+interface People {
+  readonly owner: Person;
+  readonly admin: Person;
+  readonly member: Person;
+  readonly stranger: Person;
+}
+
+/** Every kind of principal, as the columns of a table name them. */
+export const principalNames = [
+  'anonymous',
+  'key',
+  'foreignKey',
+  'owner',
+  'admin',
+  'member',
+  'stranger',
+  'service',
+] as const;
+export type PrincipalName = (typeof principalNames)[number];
+
+let gathering: Promise<People> | undefined;
+
+/** Signing up costs more than all the rest, so the same four people are in every world of a process. Each world is an organization of its own. */
+function gatherPeople(server: TestServer): Promise<People> {
+  gathering ??= Promise.all([
+    aPerson(server, 'Olivia Owner'),
+    aPerson(server, 'Adam Admin'),
+    aPerson(server, 'Mia Member'),
+    aPerson(server, 'Sam Stranger'),
+  ]).then(([owner, admin, member, stranger]) => ({ owner, admin, member, stranger }));
+  return gathering;
+}
+
+export async function aWorld(): Promise<World> {
+  const server = await aServer();
+  const people = await gatherPeople(server);
+  const { owner, admin, member, stranger } = people;
+  const organizationId = await anOrganization(owner);
+  await join(owner, organizationId, admin, 'ADMIN');
+  const memberId = await join(owner, organizationId, member, 'MEMBER');
+  const { apiKey, secret } = await createApiKey(owner.client, { workspaceId: organizationId, name: 'ours' });
+  const foreignWorkspaceId = await anOrganization(stranger, 'Elsewhere');
+  const foreign = await createApiKey(stranger.client, { workspaceId: foreignWorkspaceId, name: 'theirs' });
+  return {
+    server,
+    organizationId,
+    people,
+    key: { id: apiKey.id, secret },
+    foreignKey: { id: foreign.apiKey.id, secret: foreign.secret },
+    memberId,
+    clients: {
+      anonymous: server.anonymous,
+      key: server.anonymous.with({ authorization: `Bearer ${secret}` }),
+      foreignKey: server.anonymous.with({ authorization: `Bearer ${foreign.secret}` }),
+      owner: owner.client,
+      admin: admin.client,
+      member: member.client,
+      stranger: stranger.client,
+      service: server.backend,
+    },
+  };
+}
+
+/** Another key of the organization. @returns its id. */
+export async function anotherKey({ people, organizationId }: World): Promise<string> {
+  return (await createApiKey(people.owner.client, { workspaceId: organizationId, name: 'another' })).apiKey.id;
+}
+
+/** A charge of two credits, taken or held. @returns its id. */
+export async function aCharge({ server, key, organizationId }: World, { hold = false } = {}): Promise<string> {
+  await grantCredits(server, organizationId, 2);
+  const { charge, code } = await verify(server, key.secret, { charge: { action: 'request', quantity: 2, hold } });
+  if (charge === null || charge === undefined) throw new Error(`The charge was refused: ${code}`);
+  return charge.id;
+}
