@@ -10,6 +10,7 @@ import {
 import pg from 'pg';
 import { UnavailableError } from '../domain/errors.js';
 import type { ScriptAdapter, ScriptAdapterFactory, ScriptTransaction } from './adapter.js';
+import { outageStates } from './outage.js';
 
 /**
  * Prisma's way into PostgreSQL. It is @prisma/adapter-pg, with three things mended: a script is sent whole (7.10 cuts it
@@ -122,9 +123,6 @@ function rethrowForPrisma(error: unknown): never {
   const mapped = errorsByCode[code] ?? errorsByMessage.find(([pattern]) => pattern.test(error.message))?.[1];
   throw mapped ? new DriverAdapterError({ ...mapped, originalMessage: error.message }) : error;
 }
-
-/** What PostgreSQL says when it ends a session or has no room: its class of SQLSTATE, as pg gives it. */
-const outageStates = /^(08...|53...|57P0[1-5]|57014|25006)$/;
 
 /** As {@link rethrowForPrisma}, for a statement that goes past Prisma. @throws UnavailableError where the database is away; else the error as it is. */
 export function rethrowOutage(error: unknown): never {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDriverAdapterError } from '@prisma/driver-adapter-utils';
 import { UnavailableError } from '../domain/errors.js';
 import { Prisma, type PrismaClient } from '../generated/prisma/client.js';
+import { outageStates } from './outage.js';
 
 export type Db = PrismaClient;
 export type Tx = Prisma.TransactionClient;
@@ -69,12 +70,6 @@ const unavailableKinds = new Set([
   'TooManyConnections',
 ]);
 
-/**
- * SQLSTATEs for the same: connection exceptions (08), insufficient resources (53), the operator or a limit intervened
- * (57), a lock or an idle transaction met its limit, and a server that has become a read-only standby.
- */
-const unavailableStates = /^(08...|53...|57P0[1-5]|57014|55P03|25P0[34]|25006)$/;
-
 /** Whether the database could not be reached, or could not answer in time: not the caller's fault, and it may pass. */
 export function isUnavailable(error: unknown): boolean {
   if (error instanceof UnavailableError) return true;
@@ -82,7 +77,7 @@ export function isUnavailable(error: unknown): boolean {
   if (isStartTimeout(error) || isExpired(error)) return true;
   const { kind, state, severity } = driverErrorOf(error);
   // FATAL ends the session, or refuses to begin one.
-  return unavailableKinds.has(kind) || unavailableStates.test(state) || severity === 'FATAL';
+  return unavailableKinds.has(kind) || outageStates.test(state) || severity === 'FATAL';
 }
 
 /** Whether a unique index refused the write, through Prisma's queries and through raw SQL alike. */
