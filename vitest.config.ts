@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { defineConfig } from 'vitest/config';
 
+const report = process.env.TEST_REPORT;
 const require = createRequire(import.meta.url);
 
 export default defineConfig({
@@ -11,6 +12,8 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
+    // CI counts what a report says; people read what is printed.
+    reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
     globalSetup: ['test/global-setup.ts'],
     pool: 'forks',
     // Each test makes its own tenant, so files can share a process; loading the schema once per process saves most of the time.
