@@ -127,7 +127,7 @@ const wordings = z.strictObject({
   }),
   INSUFFICIENT_CREDITS: wording.default({ status: 402, code: 'insufficient_credits', message: 'Not enough credits.' }),
   /** Not codes of a verification, but of this server's own answers to the product's customers. */
-  NOT_FOUND: wording.default({ status: 404, code: 'not_found', message: 'Not found.' }),
+  NOT_FOUND: wording.default({ status: 404, code: 'not_found', message: 'API key not found.' }),
   INTERNAL: wording.default({ status: 500, code: 'internal_error', message: 'Something went wrong on our side.' }),
 });
 

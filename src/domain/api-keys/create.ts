@@ -88,7 +88,8 @@ export async function createApiKey(deps: Deps, actor: Actor, input: CreateApiKey
         createdAt: now,
       },
     });
-    const signingSecret = product.signingSecrets ? await createSigningSecret(tx, deps, apiKey) : null;
+    const atOnce = { ...deps, clock: () => now };
+    const signingSecret = product.signingSecrets ? await createSigningSecret(tx, atOnce, apiKey) : null;
     const freeCreditsRemaining = await grantFreeCredits(tx, product, apiKey, now);
     await recordAudit(tx, actor, {
       workspaceId,

@@ -45,7 +45,8 @@ export async function getManagedKey(
   apiKeyId: string,
   permission: Permission,
 ): Promise<{ key: ApiKey; product: Product }> {
-  const notFound = new NotFoundError('input.apiKeyId', 'API key not found.');
+  // Nobody knows the product of a key that is not there.
+  const notFound = new NotFoundError('input.apiKeyId', products.primary.wording.NOT_FOUND.message);
   const visible = { AND: [{ id: apiKeyId }, visibleApiKeys(actor.principal)] };
   const seen = await tx.apiKey.findFirst({ where: visible, select: { workspaceId: true } });
   if (seen === null) throw notFound;
@@ -55,8 +56,20 @@ export async function getManagedKey(
   if (access === null || key === null) throw notFound;
   const product = products.find(key.product);
   if (product === null) throw notFound;
-  if (!mayManageKey(product, actor, access, key, permission)) throw new ForbiddenError(permission);
+  if (!mayManageKey(product, actor, access, key, permission)) throw missingToManage(product, permission);
   return { key, product };
+}
+
+/** Names what would help: where keys do not go by role, the permission of the act itself would not. */
+function missingToManage({ slug, issuers }: Product, permission: Permission): ForbiddenError {
+  switch (issuers.by) {
+    case 'operator':
+      return new ForbiddenError(permission, `Keys of ${slug} are managed by the operator.`);
+    case 'permission':
+      return new ForbiddenError(issuers.permission);
+    case 'role':
+      return new ForbiddenError(permission);
+  }
 }
 
 /** Refuses one more active key where the product's limit is reached. Call it under the workspace's lock. @throws LimitReachedError */
