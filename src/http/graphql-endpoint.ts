@@ -1,18 +1,16 @@
-import { type DocumentNode, type ExecutionResult, GraphQLError, type GraphQLSchema, parse } from 'graphql';
+import { type DocumentNode, type ExecutionResult, GraphQLError, type GraphQLSchema } from 'graphql';
 import { createYoga, type Plugin } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import { ValidationError } from '../domain/errors.js';
 import type { Context } from '../graphql/context.js';
 import { mediaType, parseJson, readBody, UnsupportedMediaTypeError } from './body.js';
+import { parseWithinLimits } from './document-limits.js';
 import { endsRequest, type PublicError, toExtensions, toPublicError } from './errors.js';
 import type { Exchange } from './exchange.js';
 import type { Redact } from './redact.js';
 
 export const graphqlPath = '/graphql';
-
-/** A document of more tokens is not read to its end. */
-const documentTokensMax = 10_000;
 
 /** Documents are kept parsed by their text. Their sizes are counted, since one of a megabyte would weigh like a thousand. */
 const cachedDocumentsMax = 1_000;
@@ -41,7 +39,7 @@ export function createGraphqlEndpoint({ schema, createContext, log, redact }: Gr
       if (prepared === undefined) throw new Error('A document is about to run for nobody.');
       return prepared;
     },
-    plugins: [useRequest(createContext), useTokenLimit(), usePublicErrors({ log, redact })],
+    plugins: [useRequest(createContext), useDocumentLimits(), usePublicErrors({ log, redact })],
     // The handler answers browsers that ask for a page.
     graphiql: false,
     parserAndValidationCache: { documentCache: createCache<DocumentNode>(), errorCache: createCache<object>() },
@@ -108,12 +106,10 @@ function parseParameter(name: string, value: string | null): unknown {
   }
 }
 
-function useTokenLimit(): Plugin {
+function useDocumentLimits(): Plugin {
   return {
     onParse({ setParseFn }) {
-      setParseFn((source: Parameters<typeof parse>[0], options: Parameters<typeof parse>[1]) =>
-        parse(source, { ...options, maxTokens: documentTokensMax }),
-      );
+      setParseFn(parseWithinLimits);
     },
   };
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createServerAdapter } from '@whatwg-node/server';
 import { StartError } from '../start-error.js';
@@ -16,6 +16,9 @@ const limits = {
   // Node would drop the second of two Authorization headers in silence. Joined, they are refused.
   joinDuplicateHeaders: true,
 } as const;
+
+/** From the first byte to the last of the answer: a client that does not read holds nothing for longer. */
+const exchangeMsMax = 120_000;
 
 /** What is in flight when the server closes may take this long. */
 const drainMsMax = 10_000;
@@ -34,6 +37,7 @@ export async function listen(handler: Handler, { host, port }: { host: string; p
     handler.fetch(request, { address: req.socket.remoteAddress ?? null }),
   );
   const server = createServer(limits, adapter.requestListener);
+  server.on('request', limitExchange);
   const unused = trackUnused(server);
   server.listen(port, host);
   try {
@@ -47,6 +51,11 @@ export async function listen(handler: Handler, { host, port }: { host: string; p
 function portOf(server: Server): number {
   const address = server.address();
   return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+function limitExchange(_request: IncomingMessage, response: ServerResponse): void {
+  const end = setTimeout(() => response.destroy(), exchangeMsMax);
+  response.once('close', () => clearTimeout(end));
 }
 
 /** Connections over which nothing has come yet. Browsers open such in advance, and Node takes them for busy. */

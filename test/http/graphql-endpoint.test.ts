@@ -45,6 +45,19 @@ function extensions(code: string, field?: string) {
   return { code, requestId: expect.stringMatching(/^req_/), ...(field === undefined ? {} : { field }) };
 }
 
+test('introspection, as tools ask for it, is answered', async () => {
+  const { getIntrospectionQuery } = await import('graphql');
+  const query = getIntrospectionQuery({
+    descriptions: true,
+    inputValueDeprecation: true,
+    oneOf: true,
+    schemaDescription: true,
+  });
+  const answer = await server.graphql(query);
+  expect(answer).toMatchObject({ status: 200, body: { data: { __schema: { queryType: { name: 'Query' } } } } });
+  expect(answer.body).not.toHaveProperty('errors');
+});
+
 test('the audit of graphql-http finds nothing', async () => {
   const results = await auditServer({
     url: 'https://keys.example.com/graphql',
@@ -89,12 +102,63 @@ describe('a request that cannot be read names what is wrong', () => {
     });
   });
 
-  test('a document of too many tokens', async () => {
-    const query = `{ ${'__typename '.repeat(10_001)} }`;
+  test.each([
+    ['too many tokens', `{ ${'__typename '.repeat(5_001)} }`],
+    ['selections nested beyond all measure', `${'{ viewer '.repeat(1_500)} ${'}'.repeat(1_500)}`],
+    ['a list nested beyond all measure', `{ products(first: ${'['.repeat(2_400)}${']'.repeat(2_400)}) { slug } }`],
+    ['an object nested beyond all measure', `{ workspace(id: ${'{a:'.repeat(1_200)}1${'}'.repeat(1_200)}) { id } }`],
+  ])('a document with %s', async (_name, query) => {
     expect(await errorOf(await post(JSON.stringify({ query })))).toEqual({
       status: 400,
       extensions: extensions('GRAPHQL_PARSE_FAILED'),
     });
+  });
+
+  const many = (times: number, write: (index: number) => string) =>
+    Array.from({ length: times }, (_, i) => write(i)).join(' ');
+
+  test.each([
+    ['the same field, over and over', `{ viewer { ${'kind '.repeat(4_000)} } }`],
+    ['the same field in as many places', `{ ${'viewer { kind } '.repeat(1_000)} }`],
+    ['the same field with other arguments', `{ ${many(500, (i) => `workspace(id: "${i}") { id }`)} }`],
+    [
+      'the same field in many fragments',
+      `{ ${many(400, (i) => `...F${i}`)} } ${many(400, (i) => `fragment F${i} on Query { viewer { kind } }`)}`,
+    ],
+    [
+      'fragments in fragments in fragments',
+      `{ ...F0 } ${many(500, (i) => `fragment F${i} on Query { ...F${i + 1} }`)} fragment F500 on Query { __typename }`,
+    ],
+    [
+      'fragments that double',
+      `{ ...F0 } ${many(30, (i) => `fragment F${i} on Query { ...F${i + 1} ...F${i + 1} }`)} fragment F30 on Query { __typename }`,
+    ],
+    [
+      'fragments that double, spread by nobody',
+      `{ __typename } ${many(30, (i) => `fragment F${i} on Query { ...F${i + 1} ...F${i + 1} }`)} fragment F30 on Query { __typename }`,
+    ],
+  ])('a document that costs too much to check: %s', async (_name, query) => {
+    const startedAt = performance.now();
+    expect(await errorOf(await post(JSON.stringify({ query })))).toEqual({
+      status: 400,
+      extensions: extensions('BAD_USER_INPUT', 'query'),
+    });
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+
+  test('fragments that contain each other', async () => {
+    const query = '{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }';
+    expect(await errorOf(await post(JSON.stringify({ query })))).toEqual({
+      status: 400,
+      extensions: extensions('GRAPHQL_VALIDATION_FAILED'),
+    });
+  });
+
+  test('variables nested beyond all measure', async () => {
+    const nested = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
+    const query = 'mutation ($input: CreateWorkspaceInput!) { createWorkspace(input: $input) { __typename } }';
+    const response = await post(`{"query":"${query}","variables":{"input":${nested}}}`);
+    expect(await errorOf(response)).toEqual({ status: 400, extensions: extensions('BAD_USER_INPUT', 'input') });
   });
 
   test('a field that does not exist', async () => {

@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newId } from '../../src/db/ids.js';
 import { createServiceToken } from '../../src/domain/service-tokens.js';
 import { makeKey, publicUrl, startTestServer } from './server.js';
 
@@ -47,6 +49,48 @@ describe('who asks', () => {
     const { token } = await server.signUp();
     const answer = await server.graphql(viewer, { authorization: `bEARER ${token}` });
     expect(answer.body).toMatchObject({ data: { viewer: { kind: 'USER' } } });
+  });
+
+  test('the signed token of set-auth-token is the same person', async () => {
+    const { email } = await server.signUp();
+    const response = await server.fetch('/api/auth/sign-in/email', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ email, password: 'correct horse battery' }),
+    });
+    const token = response.headers.get('set-auth-token');
+    expect(token).toMatch(/^[A-Za-z0-9]{32}\./);
+    const answer = await server.graphql(viewer, { authorization: `Bearer ${token}` });
+    expect(answer.body).toMatchObject({ data: { viewer: { kind: 'USER', user: { email } } } });
+    const forged = await server.graphql(viewer, { authorization: `Bearer ${token?.slice(0, 34)}${'A'.repeat(40)}` });
+    expect(forged.status).toBe(401);
+  });
+
+  test('a session that has expired is refused', async () => {
+    const { token } = await server.signUp();
+    await server.deps.db.authSession.update({ where: { token }, data: { expiresAt: new Date(Date.now() - 1) } });
+    expect((await server.graphql(viewer, { authorization: `Bearer ${token}` })).status).toBe(401);
+  });
+
+  test('a person whose sign-up was cut short gets the PERSONAL workspace with the next request', async () => {
+    const token = randomBytes(16).toString('hex');
+    const id = newId('user');
+    await server.deps.db.user.create({
+      data: {
+        id,
+        name: 'Cut short',
+        email: `${id}@example.com`,
+        sessions: { create: { id: newId('authSession'), token, expiresAt: new Date(Date.now() + 60_000) } },
+      },
+    });
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () => server.graphql(viewer, { authorization: `Bearer ${token}` })),
+    );
+    expect(answers.map(({ body }) => body)).toEqual(
+      answers.map(() => ({
+        data: { viewer: expect.objectContaining({ kind: 'USER', workspace: { kind: 'PERSONAL' } }) },
+      })),
+    );
   });
 
   test('a service token is a service', async () => {
