@@ -30,7 +30,7 @@ const ProductPermission = builder
   .implement({
     description: 'What a key may be allowed at a product.',
     fields: (t) => ({
-      name: t.exposeString('name', { description: 'resource:action' }),
+      name: t.exposeString('name', { description: 'Its name, in the form `resource:action`.' }),
       description: t.exposeString('description', { description: 'What it allows.' }),
       grantable: t.exposeBoolean('grantable', { description: 'Whether keys can hold it at all.' }),
       feature: t.string({

@@ -10,7 +10,7 @@ import { aWorld, principalNames, type World } from './world.js';
  * What each root field answers to each kind of principal, about the same organization. `key` is a key of it, `foreignKey` one of another
  * workspace, and owner, admin, member and stranger are people.
  *
- * ok: served · null, empty: as if it did not exist · 401: no credential · 403: no credential of this kind may · forbidden: ForbiddenError
+ * ok: served · null, empty, unknown: as if it did not exist · 401: no credential · 403: no credential of this kind may · forbidden: ForbiddenError
  * · not-found: NotFoundError
  */
 const table = `
@@ -24,6 +24,7 @@ const table = `
   apiKeys              401        ok    empty       ok         ok         ok         empty      ok
   apiKey               401        ok    null        ok         ok         ok         null       ok
   credits              401        ok    null        ok         ok         ok         null       ok
+  explainVerification  401        403   403         ok         ok         unknown    unknown    ok
 
   createWorkspace      401        403   403         ok         ok         ok         ok         403
   updateWorkspace      401        403   403         ok         ok         forbidden  not-found  ok
@@ -48,6 +49,7 @@ const table = `
   releaseCharge        401        403   403         403        403        403        403        ok
   refundCharge         401        403   403         403        403        403        403        ok
   verifyApiKey         401        403   403         403        403        403        403        ok
+  verifyApiKeys        401        403   403         403        403        403        403        ok
 `;
 
 const [columns = [], ...rows] = table
@@ -97,6 +99,8 @@ function expected(outcome: string, name: string, world: World) {
       return served(null);
     case 'empty':
       return served(name === 'nodes' ? [null] : { nodes: expect.not.arrayContaining(listed(name, world)) });
+    case 'unknown':
+      return served({ code: 'INVALID_CREDENTIAL' });
     case '401':
       return refused(401, 'UNAUTHENTICATED');
     case '403':
@@ -132,7 +136,9 @@ function visible(name: string, { organizationId, key, server }: World): unknown 
     apiKeys: { nodes: [{ id: key.id }] },
     apiKey: { id: key.id },
     credits: { balance: 100 },
+    explainVerification: { code: 'VALID' },
     verifyApiKey: { code: 'VALID' },
+    verifyApiKeys: [{ code: 'VALID' }],
   };
   return queries[name] ?? { __typename: `${name.charAt(0).toUpperCase()}${name.slice(1)}Payload` };
 }

@@ -100,16 +100,21 @@ export const specimens: Readonly<Record<string, (world: World) => Variables | Pr
   refundCharge: async (world) => ({
     input: { chargeId: await aCharge(world), credits: 1, reason: 'Broken', idempotencyKey: crypto.randomUUID() },
   }),
-  verifyApiKey: ({ key }) => ({
-    input: {
-      credential: { bearer: key.secret },
-      product: 'default',
-      requires: ['data:read'],
-      origin: 'https://app.example.com',
-      charge: { action: 'request', quantity: 1, hold: false, idempotencyKey: crypto.randomUUID() },
-    },
-  }),
+  explainVerification: (world) => ({ input: aVerification(world) }),
+  verifyApiKey: (world) => ({ input: aVerification(world) }),
+  verifyApiKeys: (world) => ({ inputs: [aVerification(world)] }),
 };
+
+function aVerification({ key }: World): Variables {
+  return {
+    credential: { bearer: key.secret },
+    product: 'default',
+    environment: 'LIVE',
+    requires: ['data:read'],
+    origin: 'https://app.example.com',
+    charge: { action: 'request', quantity: 1, hold: false, idempotencyKey: crypto.randomUUID() },
+  };
+}
 
 /** Variables with which a root field serves its owner, or a service. */
 export async function specimenOf(name: string, world: World): Promise<Variables> {
@@ -128,7 +133,9 @@ const querySelections: Readonly<Record<string, string>> = {
   credits: '{ balance }',
   node: '{ id }',
   nodes: '{ id }',
+  explainVerification: '{ code }',
   verifyApiKey: '{ code }',
+  verifyApiKeys: '{ code }',
 };
 
 /** A document that calls one root field with all of its arguments as variables, and shows an error whole. */
