@@ -1,0 +1,175 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { RateLimit, RateLimitDecision } from '../../src/domain/rate-limits/limiter.js';
+import { createRollingWindows } from '../../src/domain/rate-limits/rolling-windows.js';
+import { aPerson, createApiKey, verify } from '../factories.js';
+import { startServer } from '../harness.js';
+import { countBy } from './movements.js';
+
+/** Two or three limits over different windows, small enough that random requests meet all of them. */
+const limits = fc.uniqueArray(
+  fc.record({ limit: fc.integer({ min: 1, max: 6 }), windowSeconds: fc.integer({ min: 1, max: 12 }) }),
+  { minLength: 1, maxLength: 3, selector: ({ windowSeconds }) => windowSeconds },
+);
+
+/** Milliseconds to the next request: often none, often just around the end of a window. */
+const gapMs = fc.oneof(
+  fc.constant(0),
+  fc.integer({ min: 0, max: 1_500 }),
+  fc.tuple(fc.integer({ min: 1, max: 12 }), fc.integer({ min: -1, max: 1 })).map(([s, ms]) => s * 1_000 + ms),
+);
+
+const request = fc.record({ gapMs, key: fc.constantFrom('a', 'b'), isTake: fc.nat(3).map((n) => n > 0) });
+
+/** What a limiter has to answer, by looking at every request that it ever let through. */
+function decideNaively(
+  times: readonly number[],
+  limits: readonly RateLimit[],
+  nowMs: number,
+  isTake: boolean,
+): RateLimitDecision {
+  const within = (moment: number, { windowSeconds }: RateLimit, all = times) =>
+    all.filter((time) => time > moment - windowSeconds * 1_000 && time <= moment);
+  const fits = (moment: number) => limits.every((limit) => within(moment, limit).length < limit.limit);
+  const allowed = fits(nowMs);
+  // Room comes only when some request leaves some window.
+  const leaveAt = times.flatMap((time) => limits.map(({ windowSeconds }) => time + windowSeconds * 1_000));
+  const freeAt = allowed ? nowMs : Math.min(...leaveAt.filter((moment) => moment > nowMs && fits(moment)));
+  const counted = allowed && isTake ? [...times, nowMs] : times;
+  return {
+    allowed,
+    retryAfterSeconds: Math.ceil((freeAt - nowMs) / 1_000),
+    states: limits.map((limit) => {
+      const [oldest] = within(nowMs, limit, counted);
+      return {
+        ...limit,
+        remaining: limit.limit - within(nowMs, limit, counted).length,
+        resetAt: new Date(oldest === undefined ? nowMs : oldest + limit.windowSeconds * 1_000),
+      };
+    }),
+  };
+}
+
+/** No window, wherever it begins, contains more than its limit. Only windows that begin at a request need be looked at. */
+function expectKept(times: readonly number[], limits: readonly RateLimit[]): void {
+  for (const { limit, windowSeconds } of limits) {
+    for (const start of times) {
+      const count = times.filter((time) => time >= start && time < start + windowSeconds * 1_000).length;
+      expect(count, `in the ${windowSeconds} s from ${start}`).toBeLessThanOrEqual(limit);
+    }
+  }
+}
+
+describe('rolling windows', () => {
+  test('answer as if every request were remembered, let no window contain more than its limit, and count no refusal', async () => {
+    await fc.assert(
+      fc.asyncProperty(limits, fc.array(request, { maxLength: 60, size: 'max' }), async (limits, requests) => {
+        const limiter = createRollingWindows();
+        const startMs = Date.UTC(2030, 0, 1);
+        const times: Record<string, number[]> = { a: [], b: [] };
+        let nowMs = startMs;
+        for (const { gapMs, key, isTake } of requests) {
+          nowMs += gapMs;
+          const own = times[key] ?? [];
+          const expected = decideNaively(own, limits, nowMs, isTake);
+          const decision = await limiter[isTake ? 'take' : 'peek'](key, limits, new Date(nowMs));
+          expect(decision).toEqual(expected);
+          if (isTake && decision.allowed) own.push(nowMs);
+          if (decision.allowed) continue;
+          const later = (seconds: number) => limiter.peek(key, limits, new Date(nowMs + seconds * 1_000));
+          expect(await later(decision.retryAfterSeconds)).toMatchObject({ allowed: true });
+          expect(await later(decision.retryAfterSeconds - 1)).toMatchObject({ allowed: false });
+        }
+        for (const own of Object.values(times)) expectKept(own, limits);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('let as many through as the limit says, however many come at once', async () => {
+    const limiter = createRollingWindows();
+    const now = new Date('2030-01-01T00:00:00Z');
+    const limits = [
+      { limit: 60, windowSeconds: 60 },
+      { limit: 1_000, windowSeconds: 3_600 },
+    ];
+    let letThrough = 0;
+    for (let minute = 0; minute < 60; minute += 1) {
+      const at = new Date(now.getTime() + minute * 60_000);
+      const decisions = await Promise.all(Array.from({ length: 100 }, () => limiter.take('a', limits, at)));
+      letThrough += decisions.filter(({ allowed }) => allowed).length;
+    }
+    expect(letThrough).toBe(1_000);
+    const refused = await limiter.take('a', limits, new Date(now.getTime() + 3_599_001));
+    expect(refused).toMatchObject({ allowed: false, retryAfterSeconds: 1 });
+    expect(await limiter.take('a', limits, new Date(now.getTime() + 3_600_000))).toMatchObject({ allowed: true });
+  });
+});
+
+describe('through the schema', () => {
+  const verifications = (count: number, secret: string) =>
+    `mutation { ${Array.from(
+      { length: count },
+      (_, index) => `v${index}: verifyApiKey(input: { credential: { bearer: "${secret}" } }) {
+        code rateLimits { limit remaining resetAt } headers { name value } }`,
+    ).join('\n')} }`;
+
+  interface Verified {
+    readonly code: string;
+    readonly rateLimits: readonly { limit: number; remaining: number; resetAt: string }[];
+    readonly headers: readonly { name: string; value: string }[];
+  }
+
+  async function aLimitedKey() {
+    const server = await startServer({ products: ['masko'] });
+    const person = await aPerson(server);
+    const { secret } = await createApiKey(person.client, { name: 'ci' });
+    return { server, secret };
+  }
+
+  const secondsOf = ({ headers }: Verified) => Number(headers.find(({ name }) => name === 'Retry-After')?.value);
+
+  test('61 verifications of one key in one request are 60 let through and 1 refused, and waiting as told lets the next one through', async () => {
+    const { server, secret } = await aLimitedKey();
+    const { data } = await server.backend.send<Record<string, Verified>>(verifications(61, secret));
+    const answers = Object.values(data ?? {});
+    expect(answers.map(({ code }) => code)).toEqual([...Array.from({ length: 60 }, () => 'VALID'), 'RATE_LIMITED']);
+    expect(answers.map(({ rateLimits }) => rateLimits[0]?.remaining)).toEqual([
+      ...Array.from({ length: 60 }, (_, index) => 59 - index),
+      0,
+    ]);
+    const [refused] = answers.slice(-1);
+    if (!refused) throw new Error('There are 61 answers.');
+    // The refused one counts in no window.
+    expect(refused.rateLimits[1]?.remaining).toBe(940);
+    const seconds = secondsOf(refused);
+    expect(seconds).toBeGreaterThan(50);
+    expect(seconds).toBeLessThanOrEqual(60);
+    expect(await verify(server, secret)).toMatchObject({ code: 'RATE_LIMITED', rejection: { status: 429 } });
+    server.clock.advance(seconds * 1_000);
+    expect(await verify(server, secret)).toMatchObject({ code: 'VALID' });
+  });
+
+  test('requests that arrive at once, with several verifications each, share the windows of their key', async () => {
+    const { server, secret } = await aLimitedKey();
+    const responses = await Promise.all(
+      Array.from({ length: 12 }, () => server.backend.send<Record<string, Verified>>(verifications(10, secret))),
+    );
+    const codes = responses.flatMap(({ data }) => Object.values(data ?? {}).map(({ code }) => code));
+    expect(countBy(codes, (code) => code)).toEqual({ VALID: 60, RATE_LIMITED: 60 });
+  });
+
+  test("a key's own requests count in the same windows as its verifications", async () => {
+    const { server, secret } = await aLimitedKey();
+    const own = server.anonymous.with({ authorization: `Bearer ${secret}` });
+    await server.backend.send(verifications(59, secret));
+    const last = await own.send('{ viewer { kind } }');
+    expect(last).toMatchObject({ status: 200, data: { viewer: { kind: 'API_KEY' } } });
+    expect(last.headers.get('x-ratelimit-remaining')).toBe('0');
+    const refused = await own.send('{ viewer { kind } }');
+    expect(refused).toMatchObject({ status: 429, data: null, errors: [{ extensions: { code: 'RATE_LIMITED' } }] });
+    expect(await verify(server, secret)).toMatchObject({ code: 'RATE_LIMITED' });
+    server.clock.advance(Number(refused.headers.get('retry-after')) * 1_000);
+    expect(await own.send('{ viewer { kind } }')).toMatchObject({ status: 200 });
+  });
+});
