@@ -55,12 +55,17 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       public: true,
       permission: (permission) => mayHold(actor.principal, permission),
     }),
-    unauthorizedError: (_parent, { actor, deps }, info) => {
-      if (actor.principal.kind !== 'anonymous') {
-        return new ForbiddenError('', `This credential may not use ${info.parentType.name}.${info.fieldName}.`);
+    unauthorizedError: (_parent, { actor: { principal }, deps }, info) => {
+      if (principal.kind === 'anonymous') {
+        const { message, code } = deps.products.primary.wording.MISSING_CREDENTIAL;
+        return new UnauthenticatedError(message, code);
       }
-      const { message, code } = deps.products.primary.wording.MISSING_CREDENTIAL;
-      return new UnauthenticatedError(message, code);
+      const product = principal.kind === 'apiKey' ? deps.products.find(principal.product) : null;
+      if (product !== null) {
+        const { message, code } = product.wording.FORBIDDEN;
+        return new ForbiddenError('', message, code);
+      }
+      return new ForbiddenError('', `This credential may not use ${info.parentType.name}.${info.fieldName}.`);
     },
   },
   errors: {
