@@ -1,0 +1,540 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import {
+  aMember,
+  anOrganization,
+  aPerson,
+  aWorkspaceWith,
+  charge,
+  createApiKey,
+  grantCredits,
+  revokeApiKey,
+  verify,
+} from '../factories.js';
+import { aServer, startServer } from '../harness.js';
+import { allowed, charged, failure, fieldRefusedOverHttp, refused, refusedOverHttp } from './answers.js';
+import {
+  ask,
+  askForKey,
+  bearer,
+  creditsOf,
+  keyOf,
+  keysOf,
+  ledgerOf,
+  productsOf,
+  removeMember,
+  updateApiKey,
+} from './calls.js';
+
+// Statements of the document that a key server cannot show: the Developer dashboard, which is a client of this API; where customers keep
+// a key; higher limits by mail, which are another product file; what images and animations look like.
+
+const unauthenticated = { status: 401, code: '401', message: 'The API key is missing or not valid.' };
+const insufficient = { status: 402, code: '402', message: 'Insufficient credits: top up your balance to continue.' };
+const denied = { status: 403, code: '403', message: 'Access denied: you do not own this resource.' };
+const tooMany = { status: 429, code: '429', message: 'Too Many Requests: the rate limit is exceeded. Wait and retry.' };
+
+const minute = { limit: 60, windowSeconds: 60 };
+const hour = { limit: 1_000, windowSeconds: 3_600 };
+const minuteMs = 60_000;
+
+/** A key of the document's form that nobody was given. */
+const anUnknownKey = () => `masko_${randomBytes(32).toString('hex')}`;
+
+/** Where a key stands after this many requests in a minute. */
+function limitsAfter(requests: number) {
+  return {
+    rateLimits: [
+      { ...minute, remaining: 60 - requests, resetAt: expect.any(String) },
+      { ...hour, remaining: 1_000 - requests, resetAt: expect.any(String) },
+    ],
+    headers: [
+      { name: 'X-RateLimit-Limit', value: '60' },
+      { name: 'X-RateLimit-Remaining', value: String(60 - requests) },
+      { name: 'X-RateLimit-Reset', value: expect.stringMatching(/^\d{10}$/) },
+    ],
+  };
+}
+
+/** The key and its workspace, as a refusal shows them that knows the key. */
+function known(apiKey: { id: string }, workspaceId: string) {
+  return { apiKey: { id: apiKey.id, name: expect.any(String) }, workspace: { id: workspaceId } };
+}
+
+async function aKey() {
+  const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'masko' });
+  return { server, owner, workspaceId, ...(await createApiKey(owner.client, { name: 'mascot' })) };
+}
+
+/** A key on a server of its own, whose clock this test moves. */
+async function aKeyInTime() {
+  const server = await startServer({ products: ['masko'] });
+  const owner = await aPerson(server);
+  return { server, workspaceId: owner.personalWorkspaceId, ...(await createApiKey(owner.client, { name: 'mascot' })) };
+}
+
+describe('Authentication', () => {
+  test('a request with the key as its Bearer token is let through', async () => {
+    const { server, workspaceId, apiKey, secret } = await aKey();
+    expect(await verify(server, secret)).toEqual(allowed(apiKey, workspaceId, limitsAfter(1)));
+  });
+
+  test('an unauthenticated request is 401', async () => {
+    const server = await aServer({ products: ['masko'] });
+    expect(await verify(server, '')).toEqual(refused('MISSING_CREDENTIAL', unauthenticated));
+    expect(await ask(server, {}, '{ credits { balance } }')).toEqual(
+      fieldRefusedOverHttp('UNAUTHENTICATED', unauthenticated, 'credits'),
+    );
+  });
+});
+
+describe('API Keys', () => {
+  test('the server tells everybody how the keys of Masko look, what they cost and what they are promised', async () => {
+    expect(await productsOf(await aServer({ products: ['masko'] }))).toEqual([
+      {
+        slug: 'masko',
+        headers: ['authorization'],
+        keyFormats: [{ environment: 'LIVE', prefix: 'masko_', length: 64, alphabet: 'hex', checksum: false }],
+        permissions: [],
+        features: [],
+        prices: [
+          { action: 'image', credits: 1, unit: 'image' },
+          { action: 'animation', credits: 5, unit: 'second' },
+          { action: 'logo', credits: 5, unit: 'logo' },
+          { action: 'edit', credits: 1, unit: 'edit' },
+        ],
+        freeCredits: 0,
+        rateLimits: [minute, hour],
+        activeKeysMax: 10,
+        signingSecrets: false,
+      },
+    ]);
+  });
+
+  test('a key is masko_ and 64 hex characters, and comes with no signing secret and no credits', async () => {
+    const { secret, signingSecret, freeCreditsRemaining } = await aKey();
+    expect(secret).toMatch(/^masko_[0-9a-f]{64}$/);
+    expect({ signingSecret, freeCreditsRemaining }).toEqual({ signingSecret: null, freeCreditsRemaining: 0 });
+  });
+
+  test('only the SHA-256 hash is stored, beside the last four characters', async () => {
+    const { server, apiKey, secret } = await aKey();
+    const stored = await server.deps.db.keySecret.findMany({ where: { apiKeyId: apiKey.id } });
+    expect(stored).toEqual([
+      {
+        id: expect.any(String),
+        workspaceId: expect.any(String),
+        apiKeyId: apiKey.id,
+        hash: expect.anything(),
+        preview: secret.slice(-4),
+        createdAt: expect.any(Date),
+        lastUsedAt: null,
+        retiresAt: null,
+      },
+    ]);
+    expect(Buffer.from(stored[0]?.hash ?? []).toString('hex')).toBe(createHash('sha256').update(secret).digest('hex'));
+  });
+
+  test('the raw key is shown once and cannot be retrieved later', async () => {
+    const { owner, apiKey, secret } = await aKey();
+    expect(await keysOf(owner.client)).toEqual([
+      { id: apiKey.id, name: 'mascot', preview: secret.slice(-4), status: 'ACTIVE' },
+    ]);
+    expect(JSON.stringify(await keyOf(owner.client, apiKey.id))).not.toContain(secret);
+  });
+
+  test('a GET with the key in the Authorization header reads the credits, as the example of the document does', async () => {
+    const { server, workspaceId, secret } = await aKey();
+    await grantCredits(server, workspaceId, 12);
+    const query = encodeURIComponent('{ credits { balance } }');
+    const response = await server.fetch(`/graphql?query=${query}`, { headers: { Authorization: `Bearer ${secret}` } });
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({ data: { credits: { balance: 12 } } });
+  });
+
+  test('a compromised key that is revoked is refused immediately', async () => {
+    const { server, owner, apiKey, secret } = await aKey();
+    expect(await revokeApiKey(owner.client, apiKey.id)).toEqual({ id: apiKey.id, status: 'REVOKED' });
+    expect(await verify(server, secret)).toEqual(refused('INVALID_CREDENTIAL', unauthenticated));
+    expect(await ask(server, bearer(secret))).toEqual(refusedOverHttp('UNAUTHENTICATED', unauthenticated));
+  });
+});
+
+describe('Creating API Keys', () => {
+  test('a key is created programmatically, by a person who signed in', async () => {
+    const { owner, workspaceId } = await aWorkspaceWith({ product: 'masko' });
+    expect(await askForKey(owner.client, { name: 'script' })).toEqual({
+      __typename: 'CreateApiKeyPayload',
+      apiKey: { name: 'script', product: 'masko', createdBy: { id: owner.id }, workspace: { id: workspaceId } },
+    });
+  });
+
+  test('a workspace has up to 10 active keys; revoking or disabling one makes room', async () => {
+    const { owner } = await aWorkspaceWith({ product: 'masko' });
+    const keys = [];
+    for (let made = 0; made < 10; made += 1) keys.push(await createApiKey(owner.client, { name: `key ${made}` }));
+    const limit = {
+      __typename: 'LimitReachedError',
+      code: 'LIMIT_REACHED',
+      limit: 10,
+      message: 'A workspace can have 10 active keys of masko. Revoke or disable one first.',
+    };
+    expect(await askForKey(owner.client, { name: 'eleventh' })).toEqual(limit);
+
+    const [first, second] = keys.map(({ apiKey }) => apiKey.id);
+    await revokeApiKey(owner.client, first ?? '');
+    expect(await askForKey(owner.client, { name: 'in place of the first' })).toMatchObject({
+      __typename: 'CreateApiKeyPayload',
+    });
+    expect(await askForKey(owner.client, { name: 'eleventh' })).toEqual(limit);
+
+    await updateApiKey(owner.client, { apiKeyId: second ?? '', enabled: false });
+    expect(await askForKey(owner.client, { name: 'in place of the second' })).toMatchObject({
+      __typename: 'CreateApiKeyPayload',
+    });
+    expect(await updateApiKey(owner.client, { apiKeyId: second ?? '', enabled: true })).toEqual(limit);
+  });
+
+  test('the limit is per workspace: an organization has 10 of its own', async () => {
+    const { owner } = await aWorkspaceWith({ product: 'masko' });
+    for (let made = 0; made < 10; made += 1) await createApiKey(owner.client, { name: `key ${made}` });
+    const workspaceId = await anOrganization(owner);
+    expect(await askForKey(owner.client, { name: 'team', workspaceId })).toMatchObject({
+      __typename: 'CreateApiKeyPayload',
+    });
+  });
+});
+
+describe('Personal vs Organization Keys', () => {
+  test('a personal key deducts from personal credits, an organization key from the credit pool of the team', async () => {
+    const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'masko' });
+    const organizationId = await anOrganization(owner);
+    await grantCredits(server, workspaceId, 20);
+    await grantCredits(server, organizationId, 30);
+    const personal = await createApiKey(owner.client, { name: 'personal' });
+    const team = await createApiKey(owner.client, { name: 'team', workspaceId: organizationId });
+
+    expect(await charge(server, personal.secret, { action: 'image' })).toEqual(
+      allowed(personal.apiKey, workspaceId, { charge: charged(1, 19), ...limitsAfter(1) }),
+    );
+    expect(await charge(server, team.secret, { action: 'logo' })).toEqual(
+      allowed(team.apiKey, organizationId, { charge: charged(5, 25), ...limitsAfter(1) }),
+    );
+    expect(await creditsOf(owner.client)).toEqual({ balance: 19, held: 0, available: 19 });
+    expect(await creditsOf(owner.client, organizationId)).toEqual({ balance: 25, held: 0, available: 25 });
+  });
+
+  test('a key accesses the workspace that it is of, and no other', async () => {
+    const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'masko' });
+    const organizationId = await anOrganization(owner);
+    const { apiKey, secret } = await createApiKey(owner.client, { name: 'team', workspaceId: organizationId });
+    const query = `{ own: workspace(id: "${organizationId}") { id } other: workspace(id: "${workspaceId}") { id }
+      credits(workspaceId: "${workspaceId}") { balance } workspaces { nodes { id } } apiKeys { nodes { id } } }`;
+    expect(await ask(server, bearer(secret), query)).toMatchObject({
+      status: 200,
+      body: {
+        data: {
+          own: { id: organizationId },
+          other: null,
+          credits: null,
+          workspaces: { nodes: [{ id: organizationId }] },
+          apiKeys: { nodes: [{ id: apiKey.id }] },
+        },
+      },
+    });
+  });
+
+  test('whoever switches workspaces sees the keys of the one that they switched to', async () => {
+    const { owner, workspaceId } = await aWorkspaceWith({ product: 'masko' });
+    const organizationId = await anOrganization(owner);
+    await createApiKey(owner.client, { name: 'personal' });
+    await createApiKey(owner.client, { name: 'team', workspaceId: organizationId });
+    const names = async (id: string) => (await keysOf(owner.client, id)).map(({ name }) => name);
+    expect(await names(workspaceId)).toEqual(['personal']);
+    expect(await names(organizationId)).toEqual(['team']);
+  });
+
+  test.each(['OWNER', 'ADMIN'] as const)('a member who is %s creates organization keys', async (role) => {
+    const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'masko', kind: 'ORGANIZATION' });
+    const person = await aMember(server, owner, workspaceId, role);
+    expect(await askForKey(person.client, { name: 'team', workspaceId })).toEqual({
+      __typename: 'CreateApiKeyPayload',
+      apiKey: { name: 'team', product: 'masko', createdBy: { id: person.id }, workspace: { id: workspaceId } },
+    });
+  });
+
+  test('a member who is MEMBER creates no organization keys, but has personal ones', async () => {
+    const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'masko', kind: 'ORGANIZATION' });
+    const member = await aMember(server, owner, workspaceId, 'MEMBER');
+    expect(await askForKey(member.client, { name: 'team', workspaceId })).toEqual({
+      __typename: 'ForbiddenError',
+      code: 'FORBIDDEN',
+      permission: 'apiKey:create',
+      message: 'You may not create keys of masko in this workspace.',
+    });
+    expect(await askForKey(member.client, { name: 'personal' })).toMatchObject({
+      apiKey: { workspace: { id: member.personalWorkspaceId } },
+    });
+  });
+
+  test('nobody else creates keys in a workspace, since they do not see it', async () => {
+    const { server, workspaceId } = await aWorkspaceWith({ product: 'masko', kind: 'ORGANIZATION' });
+    const stranger = await aPerson(server);
+    expect(await askForKey(stranger.client, { name: 'team', workspaceId })).toEqual({
+      __typename: 'NotFoundError',
+      code: 'NOT_FOUND',
+      field: 'input.workspaceId',
+      message: 'Workspace not found.',
+    });
+  });
+
+  test('any member uses an organization key: a MEMBER sees it, and requests with it are the team’s', async () => {
+    const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'masko', kind: 'ORGANIZATION' });
+    await grantCredits(server, workspaceId, 10);
+    const { apiKey, secret } = await createApiKey(owner.client, { name: 'team', workspaceId });
+    const member = await aMember(server, owner, workspaceId, 'MEMBER');
+    expect(await keysOf(member.client, workspaceId)).toEqual([
+      { id: apiKey.id, name: 'team', preview: secret.slice(-4), status: 'ACTIVE' },
+    ]);
+    expect(await charge(server, secret, { action: 'edit' })).toEqual(
+      allowed(apiKey, workspaceId, { charge: charged(1, 9), ...limitsAfter(1) }),
+    );
+    expect(await creditsOf(member.client, workspaceId)).toEqual({ balance: 9, held: 0, available: 9 });
+  });
+
+  test('an organization key stays the team’s when the admin who created it leaves', async () => {
+    const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'masko', kind: 'ORGANIZATION' });
+    const admin = await aMember(server, owner, workspaceId, 'ADMIN');
+    const { apiKey, secret } = await createApiKey(admin.client, { name: 'team', workspaceId });
+    expect(await removeMember(admin.client, admin.memberId)).toEqual({
+      __typename: 'RemoveMemberPayload',
+      removedMemberId: admin.memberId,
+    });
+    expect(await keysOf(admin.client, workspaceId)).toEqual([]);
+    expect(await verify(server, secret)).toEqual(allowed(apiKey, workspaceId, limitsAfter(1)));
+  });
+});
+
+describe('Rate Limits', () => {
+  test('60 requests per minute per key are let through, and the 61st is 429', async () => {
+    const { server, workspaceId, apiKey, secret } = await aKeyInTime();
+    for (let request = 1; request <= 60; request += 1) {
+      expect(await verify(server, secret)).toEqual(allowed(apiKey, workspaceId, limitsAfter(request)));
+    }
+    const { rateLimits, headers } = limitsAfter(60);
+    expect(await verify(server, secret)).toEqual(
+      refused('RATE_LIMITED', tooMany, {
+        ...known(apiKey, workspaceId),
+        rateLimits,
+        headers: [...headers, { name: 'Retry-After', value: expect.stringMatching(/^([1-5]?\d|60)$/) }],
+      }),
+    );
+  });
+
+  test('the limit is per key: another key of the same workspace has its own', async () => {
+    const { server, owner, workspaceId, secret } = await aKey();
+    await verify(server, secret);
+    const other = await createApiKey(owner.client, { name: 'other' });
+    expect(await verify(server, other.secret)).toEqual(allowed(other.apiKey, workspaceId, limitsAfter(1)));
+  });
+
+  test('the window rolls: each request leaves it a minute later, and a refused one never was in it', async () => {
+    const { server, workspaceId, apiKey, secret } = await aKeyInTime();
+    const codes = async (requests: number) => {
+      const seen = [];
+      for (let request = 0; request < requests; request += 1) seen.push((await verify(server, secret)).code);
+      return seen;
+    };
+    const valid = (requests: number) => Array.from({ length: requests }, () => 'VALID');
+    expect(await codes(1)).toEqual(valid(1));
+    server.clock.advance(minuteMs / 2);
+    expect(await codes(60)).toEqual([...valid(59), 'RATE_LIMITED']);
+    server.clock.advance(minuteMs / 2);
+    expect(await codes(2)).toEqual([...valid(1), 'RATE_LIMITED']);
+    server.clock.advance(minuteMs / 2);
+    expect(await codes(60)).toEqual([...valid(59), 'RATE_LIMITED']);
+    server.clock.advance(minuteMs);
+    expect(await verify(server, secret)).toMatchObject({
+      ...allowed(apiKey, workspaceId),
+      rateLimits: [
+        { ...minute, remaining: 59 },
+        { ...hour, remaining: 1_000 - 1 - 59 - 1 - 59 - 1 },
+      ],
+      headers: limitsAfter(1).headers,
+    });
+  });
+
+  test('1,000 requests per hour per key are let through, however they are spread, and the 1,001st is 429', async () => {
+    const { server, workspaceId, apiKey, secret } = await aKeyInTime();
+    for (let request = 0; request < 1_000; request += 1) {
+      if (request > 0 && request % 50 === 0) server.clock.advance(minuteMs);
+      const { status } = await ask(server, bearer(secret), '{ __typename }');
+      expect(status).toBe(200);
+    }
+    // 50 in this minute: the minute would let 10 more through.
+    expect(await verify(server, secret)).toEqual(
+      refused('RATE_LIMITED', tooMany, {
+        ...known(apiKey, workspaceId),
+        rateLimits: [
+          { ...minute, remaining: 10, resetAt: expect.any(String) },
+          { ...hour, remaining: 0, resetAt: expect.any(String) },
+        ],
+        headers: [
+          { name: 'X-RateLimit-Limit', value: '1000' },
+          { name: 'X-RateLimit-Remaining', value: '0' },
+          { name: 'X-RateLimit-Reset', value: expect.stringMatching(/^\d{10}$/) },
+          // The first minute's requests leave the hour 41 minutes from now.
+          { name: 'Retry-After', value: expect.stringMatching(/^2[34]\d\d$/) },
+        ],
+      }),
+    );
+    server.clock.advance(41 * minuteMs);
+    expect(await verify(server, secret)).toMatchObject({ valid: true, code: 'VALID' });
+  });
+
+  test('the key’s own requests to this server count in the same windows, and are refused with 429 beyond them', async () => {
+    const { server, workspaceId, apiKey, secret } = await aKeyInTime();
+    const seen = [];
+    for (let request = 1; request <= 60; request += 1) seen.push(await ask(server, bearer(secret)));
+    const resets = seen.map(({ headers }) => headers['x-ratelimit-reset']);
+    expect(seen).toEqual(
+      Array.from({ length: 60 }, (_each, index) => ({
+        status: 200,
+        body: { data: { viewer: { apiKey: { id: apiKey.id } } } },
+        headers: {
+          'x-ratelimit-limit': '60',
+          'x-ratelimit-remaining': String(59 - index),
+          // When the first of them leaves the window.
+          'x-ratelimit-reset': resets[0],
+        },
+      })),
+    );
+    const refusal = await ask(server, bearer(secret));
+    expect(refusal).toEqual(
+      refusedOverHttp('RATE_LIMITED', tooMany, {
+        'x-ratelimit-limit': '60',
+        'x-ratelimit-remaining': '0',
+        'x-ratelimit-reset': resets[0] ?? '',
+        'retry-after': expect.stringMatching(/^([1-5]?\d|60)$/),
+      }),
+    );
+    expect(await verify(server, secret)).toMatchObject({ code: 'RATE_LIMITED', ...known(apiKey, workspaceId) });
+
+    server.clock.advance(Number(refusal.headers['retry-after']) * 1_000);
+    expect((await ask(server, bearer(secret))).status).toBe(200);
+  });
+
+  test('nothing is charged for a request beyond the limit', async () => {
+    const { server, workspaceId, secret } = await aKeyInTime();
+    await grantCredits(server, workspaceId, 100);
+    for (let request = 0; request < 60; request += 1) await ask(server, bearer(secret), '{ __typename }');
+    expect(await charge(server, secret, { action: 'logo' })).toMatchObject({ code: 'RATE_LIMITED', charge: null });
+    expect(await creditsOf(server.backend, workspaceId)).toEqual({ balance: 100, held: 0, available: 100 });
+  });
+
+  test('every response about a known key says where it stands, refusals included', async () => {
+    const { server, owner, workspaceId, apiKey, secret } = await aKey();
+    expect(await charge(server, secret, { action: 'image' })).toEqual(
+      refused('INSUFFICIENT_CREDITS', insufficient, { ...known(apiKey, workspaceId), ...limitsAfter(1) }),
+    );
+    await updateApiKey(owner.client, { apiKeyId: apiKey.id, enabled: false });
+    expect(await verify(server, secret)).toEqual(
+      refused('DISABLED', unauthenticated, { ...known(apiKey, workspaceId), ...limitsAfter(1) }),
+    );
+  });
+});
+
+describe('Credits', () => {
+  const prices: readonly [name: string, request: { action: string; quantity?: number }, cost: number][] = [
+    ['an image costs 1 credit', { action: 'image' }, 1],
+    ['an animation costs 5 credits per second', { action: 'animation' }, 5],
+    ['an animation of 4 seconds costs 20', { action: 'animation', quantity: 4 }, 20],
+    ['an animation of 2.5 seconds costs 13, the next whole credit', { action: 'animation', quantity: 2.5 }, 13],
+    ['a logo costs 5 credits', { action: 'logo' }, 5],
+    ['an edit costs 1 credit', { action: 'edit' }, 1],
+  ];
+
+  test.each(prices)('%s', async (_name, request, cost) => {
+    const { server, owner, workspaceId, apiKey, secret } = await aKey();
+    await grantCredits(server, workspaceId, 50);
+    expect(await charge(server, secret, request)).toEqual(
+      allowed(apiKey, workspaceId, { charge: charged(cost, 50 - cost), ...limitsAfter(1) }),
+    );
+    expect(await ledgerOf(owner.client, workspaceId)).toEqual([
+      { kind: 'CHARGE', credits: -cost, balanceAfter: 50 - cost, action: request.action, apiKeyId: apiKey.id },
+      { kind: 'GRANT', credits: 50, balanceAfter: 50, action: null, apiKeyId: null },
+    ]);
+  });
+
+  test('the balance can be checked at any time, with the key or signed in', async () => {
+    const { server, owner, workspaceId, secret } = await aKey();
+    await grantCredits(server, workspaceId, 7);
+    const balance = { balance: 7, held: 0, available: 7 };
+    expect(await creditsOf(server.anonymous.with(bearer(secret)))).toEqual(balance);
+    expect(await creditsOf(owner.client)).toEqual(balance);
+  });
+});
+
+describe('Error Codes', () => {
+  test.each([
+    ['another prefix', `mask_${'0'.repeat(64)}`],
+    ['too short', `masko_${'0'.repeat(63)}`],
+    ['too long', `masko_${'0'.repeat(65)}`],
+    ['characters that are not hex', `masko_${'x'.repeat(64)}`],
+    ['unknown', anUnknownKey()],
+  ])('401: an invalid key is refused: %s', async (_name, invalid) => {
+    const server = await aServer({ products: ['masko'] });
+    expect(await verify(server, invalid)).toEqual(refused('INVALID_CREDENTIAL', unauthenticated));
+    expect(await ask(server, bearer(invalid))).toEqual(refusedOverHttp('UNAUTHENTICATED', unauthenticated));
+  });
+
+  test('402: with too few credits the request is refused, and nothing is taken', async () => {
+    const { server, owner, workspaceId, apiKey, secret } = await aKey();
+    await grantCredits(server, workspaceId, 14);
+    const animation = { action: 'animation', quantity: 3 };
+    expect(await charge(server, secret, animation)).toEqual(
+      refused('INSUFFICIENT_CREDITS', insufficient, { ...known(apiKey, workspaceId), ...limitsAfter(1) }),
+    );
+    expect(await creditsOf(owner.client)).toEqual({ balance: 14, held: 0, available: 14 });
+    // "Top up your balance to continue."
+    await grantCredits(server, workspaceId, 1);
+    expect(await charge(server, secret, animation)).toEqual(
+      allowed(apiKey, workspaceId, { charge: charged(15, 0), ...limitsAfter(2) }),
+    );
+  });
+
+  test('403: what the key may not do is denied in the same words by verification and by this server', async () => {
+    // The document's own API has no permissions to choose from: those of a product beside it stand in for a foreign resource.
+    const server = await aServer({ products: ['masko', 'craftkit'] });
+    const owner = await aPerson(server);
+    const { apiKey, secret } = await createApiKey(owner.client, { name: 'mascot' });
+    expect(await verify(server, secret, { requires: ['render:create'] })).toEqual(
+      refused('FORBIDDEN', denied, {
+        ...known(apiKey, owner.personalWorkspaceId),
+        rateLimits: [
+          { ...minute, remaining: 60, resetAt: expect.any(String) },
+          { ...hour, remaining: 1_000, resetAt: expect.any(String) },
+        ],
+        headers: expect.any(Array),
+      }),
+    );
+    const revoke = `mutation { revokeApiKey(input: { apiKeyId: "${apiKey.id}" }) { __typename } }`;
+    expect(await ask(server, bearer(secret), revoke)).toEqual({
+      // What is wrong with one field stands beside the data of the others, with 200; its code says FORBIDDEN.
+      status: 200,
+      body: { data: null, errors: [failure('FORBIDDEN', denied, 'revokeApiKey')] },
+      headers: { 'x-ratelimit-limit': '60', 'x-ratelimit-remaining': '59', 'x-ratelimit-reset': expect.any(String) },
+    });
+  });
+
+  test('404: the routes that manage keys say that there is no such resource', async () => {
+    const { owner } = await aKey();
+    const stranger = await aKey();
+    expect(await updateApiKey(owner.client, { apiKeyId: stranger.apiKey.id, name: 'mine' })).toEqual({
+      __typename: 'NotFoundError',
+      code: 'NOT_FOUND',
+      field: 'input.apiKeyId',
+      message: 'There is no such resource.',
+    });
+  });
+});
