@@ -2,9 +2,10 @@ import type { Logger } from 'pino';
 import type { Database } from './db/open.js';
 import { createUseRecorder } from './domain/api-keys/use-recorder.js';
 import { createTill } from './domain/credits/charge.js';
-import { releaseExpiredHolds } from './domain/credits/settle.js';
+import { sweepCredits } from './domain/credits/sweep.js';
 import { type Clock, type Deps, systemClock } from './domain/deps.js';
-import { createRollingWindows } from './domain/rate-limits/rolling-windows.js';
+import type { RateLimiter } from './domain/rate-limits/limiter.js';
+import { createLocalLimiter } from './domain/rate-limits/open-limiter.js';
 import { createCipher } from './domain/signing-secrets/cipher.js';
 import { createKeyFinder } from './domain/verification/key-record.js';
 import { createHandler, type Handler, type HandlerOptions } from './http/handler.js';
@@ -15,6 +16,8 @@ export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
   readonly database: Database;
   readonly products: Products;
   readonly log: Logger;
+  /** One of its own, in memory, unless one is given. Whoever opened it closes it. */
+  readonly limiter?: RateLimiter;
   /** The system's unless a test hands in its own. */
   readonly clock?: Clock;
 }
@@ -26,10 +29,17 @@ export interface Server {
   close(): Promise<void>;
 }
 
-const holdSweepMs = 15_000;
+const creditSweepMs = 15_000;
 
 /** Puts the server together over an open, migrated database. Tests and the real start do it the same way. */
-export function composeServer({ database, products, log, clock = systemClock, ...options }: ComposeOptions): Server {
+export function composeServer({
+  database,
+  products,
+  log,
+  limiter = createLocalLimiter(),
+  clock = systemClock,
+  ...options
+}: ComposeOptions): Server {
   const { db } = database;
   const deps: Deps = {
     db,
@@ -39,19 +49,19 @@ export function composeServer({ database, products, log, clock = systemClock, ..
     findKeyRecord: createKeyFinder(database.run),
     takeCharge: createTill(database),
     cipher: createCipher(options.encryptionKey),
-    limiter: createRollingWindows(),
+    limiter,
     uses: createUseRecorder(db, log),
   };
-  const holdSweep = repeat(
-    holdSweepMs,
-    () => releaseExpiredHolds(deps),
-    (error) => log.warn({ err: error }, 'could not release expired holds'),
+  const creditSweep = repeat(
+    creditSweepMs,
+    () => sweepCredits(deps),
+    (error) => log.warn({ err: error }, 'could not sweep expired holds and grants'),
   );
   return {
     handler: createHandler({ deps, ...options }),
     deps,
     async close() {
-      await holdSweep.stop();
+      await creditSweep.stop();
       await deps.uses.close();
     },
   };

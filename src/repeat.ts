@@ -1,8 +1,8 @@
-/** Runs work now and then, never twice at once, until it is stopped. A failure is told and does not end it. */
+/** Runs work at once and then now and then, never twice at the same time, until it is stopped. A failure is told and does not end it. */
 export function repeat(intervalMs: number, work: () => Promise<unknown>, onError: (error: unknown) => void) {
   let running: Promise<unknown> = Promise.resolve();
   let isRunning = false;
-  const timer = setInterval(() => {
+  const run = () => {
     if (isRunning) return;
     isRunning = true;
     running = work()
@@ -10,8 +10,10 @@ export function repeat(intervalMs: number, work: () => Promise<unknown>, onError
       .finally(() => {
         isRunning = false;
       });
-  }, intervalMs);
+  };
+  const timer = setInterval(run, intervalMs);
   timer.unref();
+  run();
   return {
     /** Waits for the run that is under way. */
     async stop(): Promise<void> {

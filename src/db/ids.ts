@@ -8,6 +8,7 @@ export const idPrefixes = {
   authSession: 'ses',
   authVerification: 'avf',
   charge: 'chg',
+  creditGrant: 'grt',
   invitation: 'inv',
   keySecret: 'sec',
   ledgerEntry: 'led',

@@ -1,9 +1,10 @@
 import { visibleApiKeys } from '../domain/access.js';
+import type { SpendLimit as SpendLimitShape } from '../domain/api-keys/spend-limit.js';
 import { decideStatus, hasStatus } from '../domain/api-keys/status.js';
 import { ConflictError, ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../domain/errors.js';
 import type { Prisma } from '../generated/prisma/client.js';
 import { builder } from './builder.js';
-import { ApiKeyStatus, Environment } from './enums.js';
+import { ApiKeyStatus, Environment, SpendPeriod } from './enums.js';
 import { resolveNestedPage } from './nested-page.js';
 import { pageComplexity, pageSizes } from './pages.js';
 import { Workspace } from './workspace.js';
@@ -48,6 +49,32 @@ export const ApiKey = builder.prismaNode('ApiKey', {
     revokedAt: t.expose('revokedAt', { type: 'DateTime', nullable: true, description: 'When it was revoked.' }),
     revocationReason: t.exposeString('revocationReason', { nullable: true, description: 'Why it was revoked.' }),
     workspace: t.relation('workspace', { description: 'Whose it is.' }),
+  }),
+});
+
+const SpendLimit = builder.objectRef<SpendLimitShape>('SpendLimit').implement({
+  description: 'The most that a key spends in a period, beside what its workspace can pay.',
+  fields: (t) => ({
+    credits: t.exposeInt('credits', { description: 'Credits in any one period.' }),
+    period: t.expose('period', { type: SpendPeriod, description: 'How long a period is.' }),
+  }),
+});
+
+builder.prismaObjectField(ApiKey, 'spendLimit', (t) =>
+  t.field({
+    type: SpendLimit,
+    nullable: true,
+    description: 'The most that it spends in a period; null without a limit.',
+    resolve: ({ spendLimit, spendPeriod }) =>
+      spendLimit === null || spendPeriod === null ? null : { credits: spendLimit, period: spendPeriod },
+  }),
+);
+
+const SpendLimitInput = builder.inputType('SpendLimitInput', {
+  description: 'The most that a key is to spend in a period. What it spends counts from when the limit is set.',
+  fields: (t) => ({
+    credits: t.int({ required: true, description: 'Credits in any one period: at least 1.' }),
+    period: t.field({ type: SpendPeriod, required: true, description: 'How long a period is.' }),
   }),
 });
 
@@ -117,6 +144,7 @@ const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
     environment: t.field({ type: Environment, defaultValue: 'LIVE', description: 'What it is for.' }),
     permissions: t.stringList({ description: `${permissions} Without them: all that keys can hold.` }),
     allowedOrigins: t.stringList({ description: allowedOrigins }),
+    spendLimit: t.field({ type: SpendLimitInput, description: 'The most that it is to spend in a period.' }),
     expiresAt: t.field({ type: 'DateTime', description: 'When it is to end by itself.' }),
   }),
 });
@@ -152,6 +180,10 @@ const UpdateApiKeyInput = builder.inputType('UpdateApiKeyInput', {
     enabled: t.boolean({ description: 'false switches it off, true on again.' }),
     permissions: t.stringList({ description: permissions }),
     allowedOrigins: t.stringList({ description: `${allowedOrigins} An empty list: any.` }),
+    spendLimit: t.field({
+      type: SpendLimitInput,
+      description: 'The most that it is to spend in a period; null: no limit.',
+    }),
     expiresAt: t.field({ type: 'DateTime', description: 'When it is to end by itself; null: never.' }),
   }),
 });

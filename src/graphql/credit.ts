@@ -101,6 +101,15 @@ const GrantCreditsInput = builder.inputType('GrantCreditsInput', {
     workspaceId: t.id({ required: true, description: 'Whose they are to be.' }),
     credits: t.int({ required: true, description: 'How many: at least 1.' }),
     reason: t.string({ description: 'Why, for the ledger: at most 500 characters.' }),
+    expiresAt: t.field({
+      type: 'DateTime',
+      description:
+        'When what is not spent of them is taken back. Without it: never. What runs out first is spent first.',
+    }),
+    priority: t.int({
+      defaultValue: 0,
+      description: 'Lower is spent first, whatever runs out when: from -1000 to 1000.',
+    }),
     idempotencyKey: t.string({
       description: 'Chosen by you, such as the id of a payment: the same key in the same workspace adds once.',
     }),

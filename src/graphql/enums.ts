@@ -35,6 +35,16 @@ export const ApiKeyStatus = builder.enumType('ApiKeyStatus', {
   } as const,
 });
 
+export const SpendPeriod = builder.enumType('SpendPeriod', {
+  description:
+    'How long a spend limit counts. Periods begin on the hour, at midnight and on the first of the month, in UTC.',
+  values: {
+    HOUR: { description: 'An hour.' },
+    DAY: { description: 'A day.' },
+    MONTH: { description: 'A month.' },
+  } as const,
+});
+
 export const LedgerEntryKind = builder.enumType('LedgerEntryKind', {
   description: 'Why credits moved.',
   values: {
@@ -72,6 +82,9 @@ export const VerificationCode = builder.enumType('VerificationCode', {
     WORKSPACE_SUSPENDED: { description: 'The workspace is suspended by the operator.' },
     FEATURE_DISABLED: { description: 'A required permission needs a feature that is off for the workspace.' },
     RATE_LIMITED: { description: 'The key has used up a rate limit.' },
-    INSUFFICIENT_CREDITS: { description: 'The workspace cannot pay for the action. Nothing was taken.' },
+    INSUFFICIENT_CREDITS: {
+      description:
+        'The workspace cannot pay for the action, or the key has reached its spend limit. Nothing was taken.',
+    },
   } as const,
 });

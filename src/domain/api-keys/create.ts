@@ -16,6 +16,7 @@ import { createSigningSecret } from '../signing-secrets/create.js';
 import { findPersonalWorkspaceId } from '../workspaces/personal.js';
 import { mayIssueKeys, requireRoomForKey } from './management.js';
 import { parseKeyPermissions } from './permissions.js';
+import { parseSpendLimit, type SpendLimit } from './spend-limit.js';
 
 export interface CreateApiKey {
   /** Without one: the person's PERSONAL workspace. */
@@ -27,6 +28,7 @@ export interface CreateApiKey {
   /** Without them: all that the product lets keys hold. */
   readonly permissions?: readonly string[] | null | undefined;
   readonly allowedOrigins?: readonly string[] | null | undefined;
+  readonly spendLimit?: SpendLimit | null | undefined;
   readonly expiresAt?: Date | null | undefined;
 }
 
@@ -55,6 +57,7 @@ export async function createApiKey(deps: Deps, actor: Actor, input: CreateApiKey
   const permissions = parseKeyPermissions(product, 'input.permissions', input.permissions);
   const allowedOrigins = parseAllowedOrigins(product, input.allowedOrigins);
   const expiresAt = input.expiresAt ? parseFutureTime('input.expiresAt', input.expiresAt, now) : null;
+  const spendLimit = parseSpendLimit(input.spendLimit);
   const workspaceId = input.workspaceId ?? (await getOwnWorkspaceId(deps, actor));
 
   return transaction(deps.db, async (tx) => {
@@ -71,6 +74,7 @@ export async function createApiKey(deps: Deps, actor: Actor, input: CreateApiKey
         keyId: product.credential.transport === 'headerPair' ? generateSecret(product.credential.keyId) : null,
         permissions,
         allowedOrigins,
+        ...spendLimit,
         createdByKind: kind,
         createdByUserId: actor.principal.kind === 'user' ? actor.principal.userId : null,
         createdAt: now,
@@ -95,7 +99,14 @@ export async function createApiKey(deps: Deps, actor: Actor, input: CreateApiKey
       workspaceId,
       action: 'apiKey.created',
       subjectId: apiKey.id,
-      after: { name, product: product.slug, environment: input.environment, permissions, allowedOrigins },
+      after: {
+        name,
+        product: product.slug,
+        environment: input.environment,
+        permissions,
+        allowedOrigins,
+        ...spendLimit,
+      },
     });
     return { apiKey, secret, signingSecret, freeCreditsRemaining };
   });

@@ -8,6 +8,7 @@ import type { Actor } from '../principal.js';
 import { parseAllowedOrigins } from './create.js';
 import { getManagedKey, requireRoomForKey } from './management.js';
 import { parseKeyPermissions } from './permissions.js';
+import { parseSpendLimit, type SpendLimit } from './spend-limit.js';
 import { decideStatus } from './status.js';
 
 export interface UpdateApiKey {
@@ -16,6 +17,8 @@ export interface UpdateApiKey {
   readonly enabled?: boolean | null | undefined;
   readonly permissions?: readonly string[] | null | undefined;
   readonly allowedOrigins?: readonly string[] | null | undefined;
+  /** undefined: as it is; null: none. */
+  readonly spendLimit?: SpendLimit | null | undefined;
   /** undefined: as it is; null: never. */
   readonly expiresAt?: Date | null | undefined;
 }
@@ -38,6 +41,7 @@ export async function updateApiKey(deps: Deps, actor: Actor, input: UpdateApiKey
           : parseKeyPermissions(product, 'input.permissions', input.permissions),
       allowedOrigins:
         input.allowedOrigins == null ? key.allowedOrigins : parseAllowedOrigins(product, input.allowedOrigins),
+      ...(input.spendLimit === undefined ? {} : parseSpendLimit(input.spendLimit)),
       disabledAt: input.enabled == null ? key.disabledAt : input.enabled ? null : (key.disabledAt ?? now),
       expiresAt: input.expiresAt ? parseFutureTime('input.expiresAt', input.expiresAt, now) : keepOrClear(key, input),
     };
@@ -60,11 +64,13 @@ function keepOrClear(key: ApiKey, { expiresAt }: UpdateApiKey): Date | null {
   return expiresAt === null ? null : key.expiresAt;
 }
 
-function changeable({ name, permissions, allowedOrigins, disabledAt, expiresAt }: ApiKey) {
+function changeable({ name, permissions, allowedOrigins, spendLimit, spendPeriod, disabledAt, expiresAt }: ApiKey) {
   return {
     name,
     permissions,
     allowedOrigins,
+    spendLimit,
+    spendPeriod,
     disabledAt: disabledAt?.toISOString() ?? null,
     expiresAt: expiresAt?.toISOString() ?? null,
   };

@@ -28,6 +28,8 @@ export interface ChargeOrder {
 export type ChargeOutcome =
   | { readonly kind: 'charged'; readonly charge: Charge; readonly replayed: boolean }
   | { readonly kind: 'insufficient' }
+  /** The key has reached the spend limit of its period. */
+  | { readonly kind: 'capped' }
   /** The key or its workspace ended or was suspended after it was checked: check again. */
   | { readonly kind: 'stale' };
 
@@ -44,7 +46,7 @@ const takeCharges: Statement = {
 
 interface DecidedRow {
   readonly n: number;
-  readonly outcome: 'done' | 'replayed' | 'insufficient' | 'unpriced' | 'stale';
+  readonly outcome: 'done' | 'replayed' | 'insufficient' | 'capped' | 'unpriced' | 'stale';
   readonly balanceAfter: number | null;
   readonly original: string | null;
 }
@@ -145,9 +147,9 @@ function outcomeOf(
         : new Error('A charge that stands was not found.');
     }
     case 'insufficient':
-      return { kind: 'insufficient' };
+    case 'capped':
     case 'stale':
-      return { kind: 'stale' };
+      return { kind: row.outcome };
     default:
       return unpriced ?? new Error('A charge was not decided.');
   }

@@ -1,3 +1,4 @@
+import { newId } from '../../db/ids.js';
 import { type Tx, transaction } from '../../db/transaction.js';
 import type { ApiKey, LedgerEntry } from '../../generated/prisma/client.js';
 import type { Product } from '../../products/product.js';
@@ -6,14 +7,18 @@ import { recordAudit } from '../audit.js';
 import type { Deps } from '../deps.js';
 import { ValidationError } from '../errors.js';
 import { findRecordedResult, recordResult } from '../idempotency.js';
-import { creditsMax, parseCredits, parseIdempotencyKey, parseReason } from '../input.js';
+import { creditsMax, parseCredits, parseFutureTime, parseIdempotencyKey, parseReason } from '../input.js';
 import type { Actor } from '../principal.js';
-import { lockAccount, post } from './ledger.js';
+import { lockAccount, type Posting, post, settleGrants } from './ledger.js';
 
 export interface GrantCredits {
   readonly workspaceId: string;
   readonly credits: number;
   readonly reason?: string | null | undefined;
+  /** When what is not spent of it is taken back; without it: never. */
+  readonly expiresAt?: Date | null | undefined;
+  /** Lower is spent first; among equals what runs out first. 0 unless told. */
+  readonly priority?: number | null | undefined;
   readonly idempotencyKey?: string | null | undefined;
 }
 
@@ -29,6 +34,8 @@ export async function grantCredits(
   const credits = parseCredits('input.credits', input.credits);
   const reason = parseReason('input.reason', input.reason);
   const idempotencyKey = parseIdempotencyKey('input.idempotencyKey', input.idempotencyKey);
+  const expiresAt = input.expiresAt ? parseFutureTime('input.expiresAt', input.expiresAt, deps.clock()) : null;
+  const priority = parsePriority('input.priority', input.priority ?? 0);
   return transaction(deps.db, async (tx) => {
     const { workspaceId } = await getAccess(tx, actor.principal, input.workspaceId, 'credits:grant');
     await lockAccount(tx, workspaceId);
@@ -39,7 +46,8 @@ export async function grantCredits(
       return { entry, workspaceId, replayed: true };
     }
     const createdAt = deps.clock();
-    const entry = await post(tx, { workspaceId, kind: 'GRANT', credits, reason, createdAt });
+    const line = { workspaceId, credits, reason, createdAt };
+    const entry = await postGrant(tx, line, { expiresAt, priority });
     if (entry === null) {
       throw new ValidationError('input.credits', `A balance cannot exceed ${creditsMax} credits.`);
     }
@@ -64,14 +72,60 @@ export async function grantFreeCredits(tx: Tx, product: Product, key: ApiKey, no
     skipDuplicates: true,
   });
   if (count === 0) return 0;
-  const entry = await post(tx, {
-    workspaceId,
-    kind: 'GRANT',
-    credits: freeCredits,
-    apiKeyId: key.id,
-    product: slug,
-    reason: 'Free credits with the first key',
-    createdAt: now,
-  });
+  await lockAccount(tx, workspaceId);
+  const line = { workspaceId, credits: freeCredits, apiKeyId: key.id, product: slug, createdAt: now };
+  const entry = await postGrant(
+    tx,
+    { ...line, reason: 'Free credits with the first key' },
+    { expiresAt: null, priority: 0 },
+  );
   return entry === null ? 0 : freeCredits;
+}
+
+/** Posts a grant and remembers until when it counts. Call it under the account's lock. @returns null where the balance cannot take it. */
+async function postGrant(
+  tx: Tx,
+  line: Omit<Posting, 'kind'>,
+  { expiresAt, priority }: { expiresAt: Date | null; priority: number },
+): Promise<LedgerEntry | null> {
+  const { workspaceId, credits, createdAt } = line;
+  // What was spent until now was spent of the grants that were there.
+  await settleGrants(tx, workspaceId, createdAt);
+  const entry = await post(tx, { ...line, kind: 'GRANT' });
+  if (entry === null) return null;
+  const id = newId('creditGrant');
+  await tx.creditGrant.create({
+    data: { id, workspaceId, credits, remaining: credits, priority, expiresAt, createdAt },
+  });
+  if (expiresAt !== null) {
+    await tx.$executeRaw`
+      UPDATE "CreditAccount" SET "expiresAt" = LEAST("expiresAt", ${expiresAt}::timestamptz) WHERE "workspaceId" = ${workspaceId}`;
+  }
+  return entry;
+}
+
+const priorityMax = 1_000;
+
+function parsePriority(field: string, priority: number): number {
+  if (Math.abs(priority) > priorityMax) {
+    throw new ValidationError(field, `A priority is a whole number from -${priorityMax} to ${priorityMax}.`);
+  }
+  return priority;
+}
+
+const accountsPerRun = 500;
+
+/** Takes back what has run out of time. A charge does the same for its own account before it is decided. @returns how many accounts were looked at. */
+export async function expireGrants(deps: Deps): Promise<number> {
+  const now = deps.clock();
+  const due = await deps.db.creditAccount.findMany({
+    where: { expiresAt: { lte: now } },
+    select: { workspaceId: true },
+    orderBy: { expiresAt: 'asc' },
+    take: accountsPerRun,
+  });
+  for (const { workspaceId } of due) {
+    await transaction(deps.db, (tx) => settleGrants(tx, workspaceId, now));
+  }
+  return due.length;
 }

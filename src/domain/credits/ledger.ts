@@ -31,6 +31,11 @@ export async function lockAccount(tx: Tx, workspaceId: string): Promise<void> {
   await tx.$queryRaw`SELECT 1 FROM "CreditAccount" WHERE "workspaceId" = ${workspaceId} FOR UPDATE`;
 }
 
+/** Takes back what has run out of time, and brings up to date what remains of each grant; see the migration that makes the function. */
+export async function settleGrants(tx: Tx, workspaceId: string, at: Date): Promise<void> {
+  await tx.$queryRaw`SELECT tollkeeper_settle_grants(${workspaceId}, ${at}::timestamptz)::text`;
+}
+
 /**
  * Changes an account in one guarded statement. Follow it with {@link writeEntry} in the same transaction.
  * @returns the account afterwards, or null, with nothing written, where the credits available do not suffice or the balance would exceed what can be counted.

@@ -8,7 +8,7 @@ import { findRecordedResult, recordResult } from '../idempotency.js';
 import { parseCredits, parseIdempotencyKey, parseReason } from '../input.js';
 import type { Permission } from '../permissions.js';
 import type { Actor } from '../principal.js';
-import { lockAccount, type Posting, post } from './ledger.js';
+import { lockAccount, type Posting, post, settleGrants } from './ledger.js';
 import { decidePrice, parseQuantity } from './price.js';
 
 const settle: Permission = 'charge:settle';
@@ -95,6 +95,7 @@ export async function refundCharge(deps: Deps, actor: Actor, input: RefundCharge
     const now = deps.clock();
     const posted = await post(tx, { ...lineOf(charge), kind: 'REFUND', credits, reason, createdAt: now });
     if (posted === null) throw new ConflictError('The balance cannot take this refund.');
+    await lowerSpending(tx, charge, credits);
     const updated = await tx.charge.update({
       where: { id: charge.id },
       data: {
@@ -179,7 +180,19 @@ async function settleHold(
 ): Promise<Charge> {
   const entry = await post(tx, { ...lineOf(charge), ...movement, createdAt: deps.clock() });
   if (entry === null) throw new Error(`The account of ${charge.workspaceId} does not cover the hold ${charge.id}.`);
+  await lowerSpending(tx, charge, charge.credits - (data.capturedCredits ?? 0));
+  // What a hold kept of a grant that has run out since is taken now.
+  await settleGrants(tx, charge.workspaceId, deps.clock());
   return tx.charge.update({ where: { id: charge.id }, data: { ...data, balanceAfter: entry.balanceAfter } });
+}
+
+/** What is given back does not count against the spend limit of the period in which it was charged. */
+async function lowerSpending(tx: Tx, { apiKeyId, createdAt }: Charge, credits: number): Promise<void> {
+  await tx.$executeRaw`
+    UPDATE "KeySpending" s SET "credits" = greatest(0, s."credits" - ${credits}::int)
+    FROM "ApiKey" k
+    WHERE k."id" = ${apiKeyId} AND s."apiKeyId" = k."id"
+      AND s."startsAt" = date_trunc(lower(k."spendPeriod"::text), ${createdAt}::timestamptz AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'`;
 }
 
 function lineOf({ workspaceId, id, apiKeyId, product, action }: Charge) {

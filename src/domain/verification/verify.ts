@@ -39,14 +39,15 @@ export async function verifyApiKey(deps: Deps, input: VerifyApiKey): Promise<Ver
     const { key, product, now } = facts;
     const refusal = decideRefusal(facts);
     if (key === null) return refuse(deps, facts, refusal ?? 'INVALID_CREDENTIAL', null);
-    if (refusal !== null) return refuse(deps, facts, refusal, await deps.limiter.peek(key.id, product.rateLimits, now));
+    if (refusal !== null) return refuse(deps, facts, refusal, await deps.limiter.peek(key.id, product, now));
     // A second look after a change in between is still the same request.
-    limits ??= await deps.limiter.take(key.id, product.rateLimits, now);
+    limits ??= await deps.limiter.take(key.id, product, now);
     if (!limits.allowed) return refuse(deps, facts, 'RATE_LIMITED', limits);
     const { charge } = question;
     const outcome = charge && (await deps.takeCharge({ key, product, request: charge, at: now }));
     if (outcome?.kind === 'stale') continue;
-    if (outcome?.kind === 'insufficient') return refuse(deps, facts, 'INSUFFICIENT_CREDITS', limits);
+    if (outcome?.kind === 'insufficient' || outcome?.kind === 'capped')
+      return refuse(deps, facts, 'INSUFFICIENT_CREDITS', limits);
     deps.uses.note(key, now);
     return allow(facts, key, limits, outcome);
   }
@@ -59,7 +60,7 @@ const triesMax = 5;
 function allow(
   { product }: Facts,
   key: KeyRecord,
-  { states }: RateLimitDecision,
+  limits: RateLimitDecision,
   charge: Verification['charge'],
 ): Verification {
   const isTest = key.environment === 'TEST';
@@ -71,8 +72,8 @@ function allow(
     billable: !(isTest && product.testKeys.free),
     watermark: isTest && product.testKeys.watermark,
     charge,
-    rateLimits: states,
-    headers: rateLimitHeaders({ allowed: true, states, retryAfterSeconds: 0 }),
+    rateLimits: limits.states,
+    headers: rateLimitHeaders(limits),
   };
 }
 

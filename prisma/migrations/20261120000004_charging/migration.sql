@@ -15,11 +15,61 @@ $$;
 
 ALTER TABLE "LedgerEntry" ALTER COLUMN "id" SET DEFAULT tollkeeper_ledger_entry_id();
 
+-- Brings the grants of one workspace up to date and takes what has run out. What the balance has lost since the last time was
+-- spent in the order of priority, end and age; what is held is kept for its holds in the same order. What was refunded and
+-- belongs to no grant any more becomes one that does not run out. Afterwards what remains of all grants is the balance.
+CREATE FUNCTION tollkeeper_settle_grants(workspace text, at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  account "CreditAccount";
+  given "CreditGrant";
+  spent bigint;
+  reserved integer;
+  rest integer;
+  reserved_here integer;
+  expired integer;
+BEGIN
+  SELECT * INTO account FROM "CreditAccount" WHERE "workspaceId" = workspace FOR UPDATE;
+  SELECT coalesce(sum("remaining"), 0) - account."balance" INTO spent
+  FROM "CreditGrant" WHERE "workspaceId" = workspace AND "remaining" > 0;
+  reserved := account."held";
+
+  FOR given IN
+    SELECT * FROM "CreditGrant" WHERE "workspaceId" = workspace AND "remaining" > 0
+    ORDER BY "priority", "expiresAt" NULLS LAST, "id"
+  LOOP
+    rest := given."remaining" - least(given."remaining", greatest(spent, 0));
+    spent := spent - (given."remaining" - rest);
+    reserved_here := least(rest, reserved);
+    reserved := reserved - reserved_here;
+    expired := CASE WHEN given."expiresAt" <= at THEN rest - reserved_here ELSE 0 END;
+    IF expired > 0 THEN
+      account."balance" := account."balance" - expired;
+      INSERT INTO "LedgerEntry" ("workspaceId", "kind", "credits", "balanceAfter", "heldAfter", "reason", "createdAt")
+      VALUES (workspace, 'EXPIRE', -expired, account."balance", account."held", 'Granted credits ran out of time', at);
+    END IF;
+    IF given."remaining" <> rest - expired THEN
+      UPDATE "CreditGrant" SET "remaining" = rest - expired WHERE "id" = given."id";
+    END IF;
+  END LOOP;
+
+  IF spent < 0 THEN
+    INSERT INTO "CreditGrant" ("id", "workspaceId", "credits", "remaining", "createdAt")
+    VALUES ('grt_' || substr(tollkeeper_ledger_entry_id(), 5), workspace, -spent, -spent, at);
+  END IF;
+
+  UPDATE "CreditAccount" SET
+    "balance" = account."balance",
+    "expiresAt" = (SELECT min("expiresAt") FROM "CreditGrant" WHERE "workspaceId" = workspace AND "remaining" > 0)
+  WHERE "workspaceId" = workspace;
+END
+$$;
+
 -- Decides and writes a batch of charges in one statement. Element n of each array belongs to charge n; they are decided in
 -- this order, so a charge that does not fit is refused and a later, smaller one may still fit. Accounts are locked in the
 -- order of their ids, so that batches of several processes never wait for each other in a circle.
 --
--- Outcomes: done; replayed (`original` is the charge that stands under the idempotency key); insufficient; unpriced (no
+-- Outcomes: done; replayed (`original` is the charge that stands under the idempotency key); insufficient; capped (the key has
+-- reached the limit of its period); unpriced (no
 -- price was given and nothing stands under the key); stale (key or workspace ended or were suspended since they were checked).
 --
 -- `is_retry` says that the batch was sent before and its answer was lost: what it had written is found by its id.
@@ -53,42 +103,64 @@ DECLARE
   helds_after integer[] := array_fill(NULL::integer, ARRAY[size]);
   -- Under the first charge of each idempotency key: the one of its charges that was done.
   winners integer[] := array_fill(NULL::integer, ARRAY[size]);
+  -- Of keys with a spend limit: the limit, when the period began, and under the first charge of each key and period what was
+  -- spent in it.
+  limits integer[];
+  starts timestamptz[];
+  slots integer[];
+  spendings bigint[];
   account integer;
+  runs_out boolean;
 BEGIN
-  SELECT array_agg(a."workspaceId"), array_agg(a."balance"), array_agg(a."held")
-  INTO account_ids, balances, helds
+  SELECT array_agg(a."workspaceId"), array_agg(a."balance"), array_agg(a."held"), bool_or(a."expiresAt" <= made_at[size])
+  INTO account_ids, balances, helds, runs_out
   FROM (
-    SELECT "workspaceId", "balance", "held" FROM "CreditAccount"
+    SELECT "workspaceId", "balance", "held", "expiresAt" FROM "CreditAccount"
     WHERE "workspaceId" = ANY (workspace_ids) ORDER BY "workspaceId" FOR UPDATE
   ) a;
 
-  SELECT array_agg(f.account ORDER BY f.n), array_agg(f.live ORDER BY f.n), array_agg(f.original ORDER BY f.n), array_agg(f.first ORDER BY f.n)
-  INTO accounts, lives, originals, firsts
+  IF runs_out THEN
+    PERFORM tollkeeper_settle_grants("workspaceId", made_at[size])
+    FROM "CreditAccount" WHERE "workspaceId" = ANY (account_ids) AND "expiresAt" <= made_at[size];
+    SELECT array_agg(a."balance" ORDER BY a."workspaceId"), array_agg(a."held" ORDER BY a."workspaceId")
+    INTO balances, helds
+    FROM "CreditAccount" a WHERE a."workspaceId" = ANY (account_ids);
+  END IF;
+
+  SELECT array_agg(f.account ORDER BY f.n), array_agg(f.live ORDER BY f.n), array_agg(f.original ORDER BY f.n), array_agg(f.first ORDER BY f.n),
+    array_agg(f.spend_limit ORDER BY f.n), array_agg(f.start ORDER BY f.n), array_agg(f.slot ORDER BY f.n),
+    array_agg(CASE WHEN f.start IS NOT NULL THEN coalesce(
+      (SELECT s."credits" FROM "KeySpending" s WHERE s."apiKeyId" = f.api_key_id AND s."startsAt" = f.start), 0
+    ) END ORDER BY f.n)
+  INTO accounts, lives, originals, firsts, limits, starts, slots, spendings
   FROM (
-    SELECT i.n, a.n::integer AS account,
-      EXISTS (
-        SELECT FROM "ApiKey" k JOIN "Workspace" w ON w."id" = k."workspaceId"
-        WHERE k."id" = i.api_key_id AND k."workspaceId" = i.workspace_id
-          AND k."revokedAt" IS NULL AND k."deletedAt" IS NULL AND k."disabledAt" IS NULL
-          AND (k."expiresAt" IS NULL OR k."expiresAt" > i.made_at) AND w."suspendedAt" IS NULL
-      ) AS live,
+    SELECT i.n, i.api_key_id, a.n::integer AS account, k.live, k."spendLimit" AS spend_limit, k.start,
       CASE
         WHEN i.idempotency_key IS NOT NULL THEN (
           SELECT c."id" FROM "Charge" c WHERE c."workspaceId" = i.workspace_id AND c."idempotencyKey" = i.idempotency_key
         )
         WHEN is_retry THEN (SELECT c."id" FROM "Charge" c WHERE c."id" = i.charge_id)
       END AS original,
-      (min(i.n) OVER (PARTITION BY i.workspace_id, coalesce(i.idempotency_key, i.charge_id)))::integer AS first
+      (min(i.n) OVER (PARTITION BY i.workspace_id, coalesce(i.idempotency_key, i.charge_id)))::integer AS first,
+      (min(i.n) OVER (PARTITION BY i.api_key_id, k.start))::integer AS slot
     FROM unnest(charge_ids, workspace_ids, api_key_ids, idempotency_keys, made_at)
       WITH ORDINALITY AS i(charge_id, workspace_id, api_key_id, idempotency_key, made_at, n)
     LEFT JOIN unnest(account_ids) WITH ORDINALITY AS a(workspace_id, n) ON a.workspace_id = i.workspace_id
+    LEFT JOIN LATERAL (
+      SELECT k."spendLimit",
+        date_trunc(lower(k."spendPeriod"::text), i.made_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS start,
+        k."revokedAt" IS NULL AND k."deletedAt" IS NULL AND k."disabledAt" IS NULL
+          AND (k."expiresAt" IS NULL OR k."expiresAt" > i.made_at) AND w."suspendedAt" IS NULL AS live
+      FROM "ApiKey" k JOIN "Workspace" w ON w."id" = k."workspaceId"
+      WHERE k."id" = i.api_key_id AND k."workspaceId" = i.workspace_id
+    ) k ON true
   ) f;
 
   FOR i IN 1 .. size LOOP
     account := accounts[i];
     IF originals[i] = charge_ids[i] THEN
       outcomes[i] := 'done';
-    ELSIF account IS NULL OR NOT lives[i] THEN
+    ELSIF account IS NULL OR lives[i] IS NOT TRUE THEN
       outcomes[i] := 'stale';
     ELSIF originals[i] IS NOT NULL THEN
       outcomes[i] := 'replayed';
@@ -99,6 +171,8 @@ BEGIN
       outcomes[i] := 'unpriced';
     ELSIF balances[account] - helds[account] < prices[i] THEN
       outcomes[i] := 'insufficient';
+    ELSIF limits[i] IS NOT NULL AND spendings[slots[i]] + prices[i] > limits[i] THEN
+      outcomes[i] := 'capped';
     ELSE
       IF holds[i] THEN
         helds[account] := helds[account] + prices[i];
@@ -109,12 +183,23 @@ BEGIN
       balances_after[i] := balances[account];
       helds_after[i] := helds[account];
       winners[firsts[i]] := i;
+      IF limits[i] IS NOT NULL THEN
+        spendings[slots[i]] := spendings[slots[i]] + prices[i];
+      END IF;
     END IF;
   END LOOP;
 
   UPDATE "CreditAccount" a SET "balance" = u.balance, "held" = u.held
   FROM unnest(account_ids, balances, helds) AS u(workspace_id, balance, held)
   WHERE a."workspaceId" = u.workspace_id AND (a."balance" <> u.balance OR a."held" <> u.held);
+
+  -- Charges of one key are always decided under the lock of its workspace's account, so nobody else has written in between.
+  INSERT INTO "KeySpending" AS s ("workspaceId", "apiKeyId", "startsAt", "credits")
+  SELECT i.workspace_id, i.api_key_id, i.start, i.spending
+  FROM unnest(workspace_ids, api_key_ids, limits, starts, slots, spendings)
+    WITH ORDINALITY AS i(workspace_id, api_key_id, spend_limit, start, slot, spending, n)
+  WHERE i.n = i.slot AND i.spend_limit IS NOT NULL
+  ON CONFLICT ("apiKeyId", "startsAt") DO UPDATE SET "credits" = excluded."credits" WHERE s."credits" <> excluded."credits";
 
   INSERT INTO "Charge" (
     "id", "workspaceId", "apiKeyId", "product", "action", "quantity", "credits", "balanceAfter", "state", "idempotencyKey", "createdAt", "expiresAt"
