@@ -1,5 +1,6 @@
 import { composeServer } from './compose.js';
 import type { Db } from './db/transaction.js';
+import { type OpenLimiter, openLimiter } from './domain/rate-limits/open-limiter.js';
 import { createServiceToken, hasServiceToken, registerServiceToken } from './domain/service-tokens.js';
 import { readOrMakeEncryptionKey } from './encryption-key.js';
 import { type Env, readEnv } from './env.js';
@@ -21,7 +22,9 @@ async function start(env: Env): Promise<void> {
   const products = await loadProducts(env.products);
   const log = createLog({ level: env.logLevel, products: products.all });
   const database = await openForUse(env, log);
+  let limits: OpenLimiter | undefined;
   try {
+    limits = await openLimiter(env.redisUrl, products, log);
     const publicUrl = env.publicUrl ?? `http://${env.host}:${env.port}`;
     const encryptionKey = env.encryptionKey ?? (await readOrMakeEncryptionKey(env.dataDir));
     const madeToken = await provideServiceToken(database.db, env);
@@ -29,6 +32,7 @@ async function start(env: Env): Promise<void> {
       database,
       products,
       log,
+      limiter: limits.limiter,
       encryptionKey,
       publicUrl,
       allowedOrigins: env.allowedOrigins,
@@ -50,6 +54,7 @@ async function start(env: Env): Promise<void> {
     await listening.close();
     await server.close();
   } finally {
+    await limits?.close();
     await database.close();
   }
   log.info('closed');

@@ -103,7 +103,7 @@ export class RateLimitedError extends DomainError {
   }
 }
 
-/** The database cannot be reached just now. Nothing was done that was not acknowledged; asking again is safe with an idempotency key. */
+/** What is needed cannot be reached just now: the database unless it says otherwise. Nothing was done that was not acknowledged; asking again is safe with an idempotency key. */
 export class UnavailableError extends DomainError {
   readonly code = 'SERVICE_UNAVAILABLE';
   readonly status = 503;

@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
 import type { Deps } from '../domain/deps.js';
 import { NotFoundError, RateLimitedError } from '../domain/errors.js';
+import type { RateLimitPolicy } from '../domain/rate-limits/limiter.js';
 import { mediaType, parseJson, readBody } from './body.js';
 import { type PublicError, toExtensions, toPublicError } from './errors.js';
 import type { Exchange } from './exchange.js';
@@ -8,7 +9,7 @@ import { addressHeader, authPath, type Sessions } from './principals/session.js'
 import type { Redact } from './redact.js';
 
 /** Guessing passwords is slow for one address. Signing up is not limited: a company's people share an address. */
-const signInLimits = [{ limit: 60, windowSeconds: 60 }];
+const signInPolicy: RateLimitPolicy = { rateLimits: [{ limit: 60, windowSeconds: 60 }], rateLimitFallback: 'open' };
 
 export interface AuthEndpointOptions {
   readonly deps: Pick<Deps, 'limiter' | 'clock' | 'log'>;
@@ -51,7 +52,7 @@ async function throttleSignIn(
   { address }: Exchange,
 ) {
   if (request.method !== 'POST' || !new URL(request.url).pathname.startsWith(`${authPath}/sign-in/`)) return;
-  const decision = await limiter.take(`sign-in:${networkOf(address)}`, signInLimits, clock());
+  const decision = await limiter.take(`sign-in:${networkOf(address)}`, signInPolicy, clock());
   if (decision.allowed) return;
   throw new RateLimitedError('Too many attempts to sign in. Wait and try again.', decision.retryAfterSeconds);
 }

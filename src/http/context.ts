@@ -7,20 +7,21 @@ import { createLoaders } from '../graphql/loaders.js';
 import type { Exchange } from './exchange.js';
 import { type Identity, StaleCookieError } from './principals/resolve.js';
 import type { Sessions } from './principals/session.js';
+import type { RequestHead } from './request-head.js';
 
 export interface ContextOptions {
   readonly deps: Deps;
   readonly domain: Domain;
   readonly sessions: Pick<Sessions, 'expiredCookie'>;
-  readonly resolvePrincipal: (request: Request) => Promise<Identity>;
+  readonly resolvePrincipal: (request: RequestHead) => Promise<Identity>;
 }
 
 /**
  * Makes the function that turns a request into what its resolvers get. It throws what ends a request before anything
- * is asked: UnauthenticatedError, ValidationError for two credentials, RateLimitedError.
+ * is asked: UnauthenticatedError, ValidationError for two credentials, RateLimitedError, UnavailableError.
  */
 export function createContextFactory({ deps, domain, sessions, resolvePrincipal }: ContextOptions) {
-  return async function createContext(request: Request, exchange: Exchange): Promise<Context> {
+  return async function createContext(request: RequestHead, exchange: Exchange): Promise<Context> {
     const { requestId, address, responseHeaders } = exchange;
     const identity = await resolvePrincipal(request).catch((error: unknown) => {
       if (error instanceof StaleCookieError) responseHeaders.append('set-cookie', sessions.expiredCookie);
@@ -46,7 +47,7 @@ async function takeFromRateLimits(
   responseHeaders: Headers,
 ): Promise<void> {
   if (principal.kind !== 'apiKey' || product === null || product.rateLimits.length === 0) return;
-  const decision = await limiter.take(principal.apiKeyId, product.rateLimits, clock());
+  const decision = await limiter.take(principal.apiKeyId, product, clock());
   for (const { name, value } of rateLimitHeaders(decision)) responseHeaders.set(name, value);
   if (decision.allowed) return;
   const { message, code } = product.wording.RATE_LIMITED;

@@ -178,6 +178,8 @@ export const productSchema = z
       .array(z.strictObject({ limit: z.int().min(1).max(1_000_000), windowSeconds: z.int().min(1).max(86_400) }))
       .max(4)
       .default([]),
+    /** Where processes share their limits and Redis does not answer: `open` lets each go by what it knows, `closed` refuses with 503. */
+    rateLimitFallback: z.enum(['open', 'closed']).default('open'),
     /** The most ACTIVE keys of this product per workspace; null: no limit of the product's. */
     activeKeysMax: z.int().min(1).max(10_000).nullable().default(null),
     /** Whether each key comes with a secret that signs its webhooks. */

@@ -6,11 +6,26 @@ const minute = { limit: 60, windowSeconds: 60, remaining: 59, resetAt: at(60_000
 const hour = { limit: 1_000, windowSeconds: 3_600, remaining: 10, resetAt: at(3_600_000) };
 
 test('the window that would let the fewest requests through speaks for all', () => {
-  const decision = { allowed: true, retryAfterSeconds: 0, states: [minute, hour] };
+  const decision = { allowed: true, retryAfterSeconds: 0, decidedAt: at(0), states: [minute, hour] };
   expect(rateLimitHeaders(decision)).toEqual([
     { name: 'X-RateLimit-Limit', value: '1000' },
     { name: 'X-RateLimit-Remaining', value: '10' },
     { name: 'X-RateLimit-Reset', value: '1800003600' },
+    { name: 'RateLimit-Policy', value: '"minute";q=60;w=60, "hour";q=1000;w=3600' },
+    { name: 'RateLimit', value: '"minute";r=59;t=60, "hour";r=10;t=3600' },
+  ]);
+});
+
+test('each window has its own name, and says for how long no more than the remaining requests may come', () => {
+  const states = [
+    { limit: 5, windowSeconds: 1, remaining: 5, resetAt: at(0) },
+    { limit: 9, windowSeconds: 90, remaining: 0, resetAt: at(20_001) },
+    { limit: 99, windowSeconds: 86_400, remaining: 98, resetAt: at(1) },
+  ];
+  expect(rateLimitHeaders({ allowed: false, retryAfterSeconds: 21, decidedAt: at(0), states }).slice(3)).toEqual([
+    { name: 'RateLimit-Policy', value: '"second";q=5;w=1, "90s";q=9;w=90, "day";q=99;w=86400' },
+    { name: 'RateLimit', value: '"second";r=5;t=1, "90s";r=0;t=21, "day";r=98;t=1' },
+    { name: 'Retry-After', value: '21' },
   ]);
 });
 
@@ -19,7 +34,7 @@ test('among equals the one that stays tight the longest speaks', () => {
     { ...minute, remaining: 0 },
     { ...hour, remaining: 0 },
   ];
-  expect(rateLimitHeaders({ allowed: false, retryAfterSeconds: 30, states })[0]).toEqual({
+  expect(rateLimitHeaders({ allowed: false, retryAfterSeconds: 30, decidedAt: at(0), states })[0]).toEqual({
     name: 'X-RateLimit-Limit',
     value: '1000',
   });
@@ -27,11 +42,11 @@ test('among equals the one that stays tight the longest speaks', () => {
 
 test('a refusal says after how many seconds to come back, at least one', () => {
   const states = [{ ...minute, remaining: 0 }];
-  expect(rateLimitHeaders({ allowed: false, retryAfterSeconds: 12, states })).toContainEqual({
+  expect(rateLimitHeaders({ allowed: false, retryAfterSeconds: 12, decidedAt: at(0), states })).toContainEqual({
     name: 'Retry-After',
     value: '12',
   });
-  expect(rateLimitHeaders({ allowed: false, retryAfterSeconds: 0, states })).toContainEqual({
+  expect(rateLimitHeaders({ allowed: false, retryAfterSeconds: 0, decidedAt: at(0), states })).toContainEqual({
     name: 'Retry-After',
     value: '1',
   });
@@ -41,11 +56,12 @@ test('a reset within a second is rounded up, so that who waits for it is let thr
   const [, , reset] = rateLimitHeaders({
     allowed: true,
     retryAfterSeconds: 0,
+    decidedAt: at(0),
     states: [{ ...minute, resetAt: at(1) }],
   });
   expect(reset).toEqual({ name: 'X-RateLimit-Reset', value: '1800000001' });
 });
 
 test('without limits there is nothing to say', () => {
-  expect(rateLimitHeaders({ allowed: true, retryAfterSeconds: 0, states: [] })).toEqual([]);
+  expect(rateLimitHeaders({ allowed: true, retryAfterSeconds: 0, decidedAt: at(0), states: [] })).toEqual([]);
 });

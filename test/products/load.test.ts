@@ -75,6 +75,7 @@ describe('loading', () => {
       freeCredits: 0,
       testKeys: { free: true, watermark: false },
       rateLimits: [],
+      rateLimitFallback: 'open',
       activeKeysMax: null,
       signingSecrets: false,
       allowedOrigins: false,

@@ -1,84 +1,84 @@
 import { LRUCache } from 'lru-cache';
-import type { RateLimit, RateLimitDecision, RateLimiter, RateLimitState } from './limiter.js';
+import { describeDecision, type Standing } from './decision.js';
+import type { RateLimit, RateLimitDecision } from './limiter.js';
 
 /** The most keys whose requests are remembered at once. The least recently used are forgotten first. */
 const keysMax = 100_000;
 
+export interface RollingWindows {
+  /** Decides one request, and counts it where it is let through. */
+  take(key: string, limits: readonly RateLimit[], now: Date): RateLimitDecision;
+  /** Where the windows stand, without counting anything. */
+  peek(key: string, limits: readonly RateLimit[], now: Date): RateLimitDecision;
+  /** Counts a request that was let through by somebody else. */
+  note(key: string, limits: readonly RateLimit[], now: Date): void;
+}
+
 /**
  * Exact rolling windows in the memory of one process: never more than `limit` requests in any `windowSeconds`. The time of each
- * request that was let through is kept for as long as the longest window lasts; a refused request counts in none.
+ * request that was let through is kept for as long as a window needs it; a refused request counts in none. A clock that goes back
+ * stands still here until it has caught up, for at most the longest window.
  */
-export function createRollingWindows(): RateLimiter {
+export function createRollingWindows(): RollingWindows {
   const requests = new LRUCache<string, number[]>({ max: keysMax });
+
+  const look = (key: string, limits: readonly RateLimit[], now: Date) => {
+    const remembered = requests.get(key) ?? [];
+    const isFuture = (remembered.at(-1) ?? 0) > now.getTime() + longestMs(limits);
+    const times = isFuture ? [] : remembered;
+    const nowMs = Math.max(now.getTime(), times.at(-1) ?? 0);
+    return { times, nowMs, firsts: limits.map((limit) => firstInside(times, limit, nowMs)) };
+  };
+  const count = (key: string, limits: readonly RateLimit[], now: Date) => {
+    const { times, nowMs, firsts } = look(key, limits, now);
+    times.splice(0, Math.min(times.length, ...firsts));
+    times.push(nowMs);
+    requests.set(key, times);
+  };
+  const peek = (key: string, limits: readonly RateLimit[], now: Date) => {
+    const { times, nowMs, firsts } = look(key, limits, now);
+    const standings = limits.map((limit, index) => standingOf(times, limit, firsts[index] ?? times.length, nowMs));
+    const allowed = limits.every(({ limit }, index) => (standings[index]?.used ?? 0) < limit);
+    return describeDecision(limits, standings, allowed, now);
+  };
+
   return {
     take(key, limits, now) {
-      const nowMs = now.getTime();
-      const times = requests.get(key) ?? [];
-      const waits = longestWaitMs(times, limits, nowMs);
-      if (waits === 0 && limits.length > 0) {
-        forget(times, limits, nowMs);
-        times.push(nowMs);
-        requests.set(key, times);
-      }
-      return Promise.resolve(describe(times, limits, nowMs, waits));
+      const before = peek(key, limits, now);
+      if (!before.allowed || limits.length === 0) return before;
+      count(key, limits, now);
+      return { ...peek(key, limits, now), allowed: true, retryAfterSeconds: 0 };
     },
-    peek(key, limits, now) {
-      const times = requests.get(key) ?? [];
-      return Promise.resolve(describe(times, limits, now.getTime(), longestWaitMs(times, limits, now.getTime())));
+    peek,
+    note(key, limits, now) {
+      if (limits.length > 0) count(key, limits, now);
     },
   };
 }
 
-/** Drops what no window contains any more. */
-function forget(times: number[], limits: readonly RateLimit[], nowMs: number): void {
-  const longestMs = Math.max(...limits.map(({ windowSeconds }) => windowSeconds * 1000));
-  times.splice(0, firstAfter(times, nowMs - longestMs));
+function longestMs(limits: readonly RateLimit[]): number {
+  return Math.max(0, ...limits.map(({ windowSeconds }) => windowSeconds * 1000));
 }
 
-/** How long until one more request would fit into every window; 0 where it fits now. */
-function longestWaitMs(times: readonly number[], limits: readonly RateLimit[], nowMs: number): number {
-  return Math.max(0, ...limits.map((limit) => waitMs(times, limit, nowMs)));
-}
-
-function describe(
-  times: readonly number[],
-  limits: readonly RateLimit[],
-  nowMs: number,
-  longestMs: number,
-): RateLimitDecision {
-  return {
-    allowed: longestMs === 0,
-    states: limits.map((limit) => stateOf(times, limit, nowMs)),
-    retryAfterSeconds: Math.ceil(longestMs / 1000),
-  };
-}
-
-/** How long until one more request fits into a window; 0 where it fits now. */
-function waitMs(times: readonly number[], { limit, windowSeconds }: RateLimit, nowMs: number): number {
-  // The newest requests are last: the one that must leave the window is the limit-th from the end.
-  const blocking = times[times.length - limit];
-  return blocking === undefined ? 0 : Math.max(0, blocking + windowSeconds * 1000 - nowMs);
-}
-
-function stateOf(times: readonly number[], { limit, windowSeconds }: RateLimit, nowMs: number): RateLimitState {
-  const windowMs = windowSeconds * 1000;
-  const first = firstAfter(times, nowMs - windowMs);
+function standingOf(times: readonly number[], { windowSeconds }: RateLimit, first: number, nowMs: number): Standing {
   const oldest = times[first];
   return {
-    limit,
-    windowSeconds,
-    remaining: Math.max(0, limit - (times.length - first)),
-    resetAt: new Date((oldest ?? nowMs) + (oldest === undefined ? 0 : windowMs)),
+    used: times.length - first,
+    resetMs: oldest === undefined ? 0 : oldest + windowSeconds * 1000 - nowMs,
   };
 }
 
-/** The index of the first time that is later than a moment: a window of 60 s does not contain what happened exactly 60 s ago. */
-function firstAfter(times: readonly number[], momentMs: number): number {
-  let low = 0;
+/**
+ * The index of the first request that a window contains, of the newest `limit` ones: more it never needs to know. A window of 60 s
+ * does not contain what happened exactly 60 s ago.
+ */
+function firstInside(times: readonly number[], { limit, windowSeconds }: RateLimit, nowMs: number): number {
+  const startMs = nowMs - windowSeconds * 1000;
+  let low = Math.max(0, times.length - limit);
   let high = times.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((times[middle] ?? Number.POSITIVE_INFINITY) <= momentMs) low = middle + 1;
+    if ((times[middle] ?? Number.POSITIVE_INFINITY) <= startMs) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -82,14 +82,14 @@ function explainCredential({ presented, product }: Facts, isKnown: boolean): Che
 
 async function explainKey(deps: Deps, facts: KeyFacts, { charge }: Question): Promise<CheckResult[]> {
   const { key, product, now } = facts;
-  const limits = await deps.limiter.peek(key.id, product.rateLimits, now);
+  const limits = await deps.limiter.peek(key.id, product, now);
   const results = checks.map(({ code, rule, fails, why }) => result(code, rule, !fails(facts), () => why(facts)));
   results.push(
     result(
       'RATE_LIMITED',
       'The key keeps its rate limits.',
-      limits.allowed,
-      `Wait ${limits.retryAfterSeconds} seconds.`,
+      limits?.allowed ?? null,
+      `Wait ${limits?.retryAfterSeconds} seconds.`,
     ),
   );
   if (charge === null) return results;
