@@ -50,7 +50,7 @@ export function composeServer({
     takeCharge: createTill(database),
     cipher: createCipher(options.encryptionKey),
     limiter,
-    uses: createUseRecorder(db, log),
+    uses: createUseRecorder(database.run, log),
   };
   const creditSweep = repeat(
     creditSweepMs,

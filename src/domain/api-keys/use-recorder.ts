@@ -1,58 +1,162 @@
 import type { Logger } from 'pino';
-import type { Db } from '../../db/transaction.js';
+import type { RunStatement, Statement } from '../../db/open.js';
+import type { VerificationCode } from '../../products/product.js';
+import { type Tally, UseBuffer } from '../usage/use-buffer.js';
+import type { KeyRecord } from '../verification/key-record.js';
 
-/** Remembers when keys were last used, and writes it down now and then, so that no verification waits for it. A kill loses at most one interval. */
+type SpendingKey = Pick<KeyRecord, 'id' | 'workspaceId'>;
+type UsedKey = Pick<KeyRecord, 'id' | 'workspaceId' | 'secretId'>;
+
+/**
+ * Remembers how keys are used, and writes it down now and then, so that nobody waits for it. A kill loses what was not written yet:
+ * about two seconds. Where the database's answer to a write is lost, what it wrote may be counted twice; nothing is lost then.
+ */
 export interface UseRecorder {
-  note(key: { readonly id: string; readonly secretId: string }, at: Date): void;
-  /** Writes what was noted. */
+  /** Counts a verification by its outcome. One that let the request through is the last use of its secret too. */
+  record(key: UsedKey, code: VerificationCode, credits: number, at: Date): void;
+  /** Counts credits that were taken without a verification: those of a captured hold. */
+  spend(key: SpendingKey, credits: number, at: Date): void;
+  /** Notes a use that is no verification and is not counted: a key's own request to this server. */
+  note(key: UsedKey, at: Date): void;
+  /** Writes what was recorded until now. Where the database is away it is kept, for the next time. Never rejects. */
   flush(): Promise<void>;
-  /** Writes what was noted, and stops. */
+  /** Writes what was recorded, and stops. */
   close(): Promise<void>;
 }
 
-const flushIntervalMs = 1_000;
+const flushIntervalMs = 2_000;
 
-export function createUseRecorder(db: Db, log: Logger): UseRecorder {
-  let uses = new Map<string, { apiKeyId: string; at: Date }>();
+/** One statement takes some 10 ms, and its arguments keep the event loop for less than 1 ms. */
+const rowsPerStatement = 1_000;
+
+/** So many keys in use do not wait for the interval. */
+const earlyFlushSize = 10_000;
+
+/** What is kept while the database is away: some 20 MB at most. */
+const bufferSizeMax = 50_000;
+
+const hourMs = 3_600_000;
+
+// Rows are locked in one order, so that processes which write the same keys never wait for each other in a circle.
+const addUsage: Statement = {
+  name: 'add-usage',
+  text: `
+    INSERT INTO "KeyUsage" AS k ("workspaceId", "apiKeyId", "hour", "code", "requests", "credits")
+    SELECT u.workspace_id, u.api_key_id, to_timestamp(u.hour * 3600.0::float8), u.code, u.requests, u.credits
+    FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::bigint[], $6::bigint[])
+      AS u(workspace_id, api_key_id, hour, code, requests, credits)
+    ORDER BY u.api_key_id, u.hour, u.code
+    ON CONFLICT ("apiKeyId", "hour", "code") DO UPDATE
+    SET "requests" = k."requests" + excluded."requests", "credits" = k."credits" + excluded."credits"`,
+};
+
+const setLastUseOf = (table: 'KeySecret' | 'ApiKey'): Statement => ({
+  name: `set-last-use-of-${table}`,
+  text: `
+    WITH used AS (
+      SELECT u.id, max(u.at) AS at FROM unnest($1::text[], $2::timestamptz[]) AS u(id, at) GROUP BY u.id
+    ), locked AS (
+      SELECT t."id", used.at FROM "${table}" t JOIN used ON used.id = t."id"
+      WHERE t."lastUsedAt" IS NULL OR t."lastUsedAt" < used.at
+      ORDER BY t."id" FOR NO KEY UPDATE OF t
+    )
+    UPDATE "${table}" t SET "lastUsedAt" = greatest(t."lastUsedAt", locked.at) FROM locked WHERE t."id" = locked."id"`,
+});
+const setLastUseOfSecrets = setLastUseOf('KeySecret');
+const setLastUseOfKeys = setLastUseOf('ApiKey');
+
+export function createUseRecorder(run: RunStatement, log: Logger): UseRecorder {
+  const buffer = new UseBuffer(bufferSizeMax);
   let flushing: Promise<void> = Promise.resolve();
+  let isFlushing = false;
+  let isDatabaseAway = false;
+  /** What did not fit, since it was last logged. */
+  let droppedCount = 0;
 
-  const write = async () => {
-    if (uses.size === 0) return;
-    const noted = [...uses].sort(([a], [b]) => (a < b ? -1 : 1));
-    uses = new Map();
-    const secretIds = noted.map(([secretId]) => secretId);
-    const apiKeyIds = noted.map(([, { apiKeyId }]) => apiKeyId);
-    const times = noted.map(([, { at }]) => at.toISOString());
-    try {
-      await db.$executeRaw`
-        UPDATE "KeySecret" s SET "lastUsedAt" = u."at"
-        FROM (SELECT * FROM unnest(${secretIds}::text[], ${times}::timestamptz[])) AS u("id", "at")
-        WHERE s."id" = u."id" AND (s."lastUsedAt" IS NULL OR s."lastUsedAt" < u."at")`;
-      await db.$executeRaw`
-        UPDATE "ApiKey" k SET "lastUsedAt" = u."at"
-        FROM (
-          SELECT "id", max("at") AS "at" FROM unnest(${apiKeyIds}::text[], ${times}::timestamptz[]) AS n("id", "at") GROUP BY "id"
-        ) AS u
-        WHERE k."id" = u."id" AND (k."lastUsedAt" IS NULL OR k."lastUsedAt" < u."at")`;
-    } catch (error) {
-      log.warn({ err: error, keys: noted.length }, 'could not write when keys were last used');
+  const writeTallies = async () => {
+    for (let left = buffer.tallyCount; left > 0; left -= rowsPerStatement) {
+      const tallies = buffer.takeTallies(Math.min(left, rowsPerStatement));
+      await run(addUsage, columnsOf(tallies)).catch((error: unknown) => {
+        buffer.putBack({ tallies });
+        throw error;
+      });
     }
+  };
+  const writeLastUses = async () => {
+    for (let left = buffer.lastUseCount; left > 0; left -= rowsPerStatement) {
+      const lastUses = buffer.takeLastUses(Math.min(left, rowsPerStatement));
+      const times = lastUses.map(({ at }) => at.toISOString());
+      const write = async () => {
+        await run(setLastUseOfSecrets, [lastUses.map(({ secretId }) => secretId), times]);
+        await run(setLastUseOfKeys, [lastUses.map(({ apiKeyId }) => apiKeyId), times]);
+      };
+      await write().catch((error: unknown) => {
+        buffer.putBack({ lastUses });
+        throw error;
+      });
+    }
+  };
+  const write = async () => {
+    isFlushing = true;
+    try {
+      await writeTallies();
+      await writeLastUses();
+      if (isDatabaseAway) log.info('the usage of keys is written again');
+      isDatabaseAway = false;
+    } catch (error) {
+      // Once per outage: it is tried again every few seconds.
+      if (!isDatabaseAway) log.warn({ err: error }, 'could not write the usage of keys; it is kept and written later');
+      isDatabaseAway = true;
+    }
+    if (droppedCount > 0) log.error({ uses: droppedCount }, `lost uses of keys: ${bufferSizeMax} are kept at most`);
+    droppedCount = 0;
+    isFlushing = false;
   };
   const flush = () => {
     flushing = flushing.then(write);
     return flushing;
   };
-  const timer = setInterval(flush, flushIntervalMs);
+  const timer = setInterval(() => {
+    if (!isFlushing) flush();
+  }, flushIntervalMs);
   timer.unref();
 
+  const count = (key: SpendingKey, code: VerificationCode, requests: number, credits: number, at: Date) => {
+    const hour = Math.floor(at.getTime() / hourMs);
+    if (!buffer.add(key.workspaceId, key.id, hour, code, requests, credits)) droppedCount += 1;
+    if (buffer.tallyCount >= earlyFlushSize && !isFlushing && !isDatabaseAway) flush();
+  };
+
+  const note = ({ id, secretId }: UsedKey, at: Date) => {
+    if (!buffer.touch(secretId, id, at)) droppedCount += 1;
+  };
+
   return {
-    note(key, at) {
-      uses.set(key.secretId, { apiKeyId: key.id, at });
+    record(key, code, credits, at) {
+      count(key, code, 1, credits, at);
+      if (code === 'VALID') note(key, at);
     },
+    spend(key, credits, at) {
+      if (credits > 0) count(key, 'VALID', 0, credits, at);
+    },
+    note,
     flush,
-    close() {
+    async close() {
       clearInterval(timer);
-      return flush();
+      await flush();
+      const lost = { tallies: buffer.tallyCount, lastUses: buffer.lastUseCount };
+      if (lost.tallies + lost.lastUses > 0) log.error(lost, 'lost the usage of keys: the database is away');
     },
   };
+}
+
+function columnsOf(tallies: readonly Tally[]): unknown[] {
+  return [
+    tallies.map(({ workspaceId }) => workspaceId),
+    tallies.map(({ apiKeyId }) => apiKeyId),
+    tallies.map(({ hour }) => hour),
+    tallies.map(({ code }) => code),
+    tallies.map(({ requests }) => requests),
+    tallies.map(({ credits }) => credits),
+  ];
 }

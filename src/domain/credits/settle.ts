@@ -26,9 +26,9 @@ export interface CaptureCharge {
  * @throws ValidationError for more than was held, NotFoundError, ConflictError for a charge that holds nothing any more
  */
 export async function captureCharge(deps: Deps, actor: Actor, input: CaptureCharge): Promise<{ charge: Charge }> {
-  return transaction(deps.db, async (tx) => {
+  const { charge, taken } = await transaction(deps.db, async (tx) => {
     const charge = await getLockedCharge(tx, actor, input.chargeId);
-    if (charge.state === 'CAPTURED') return { charge };
+    if (charge.state === 'CAPTURED') return { charge, taken: 0 };
     requireHeld(charge);
     const credits = decideCapture(deps, charge, input);
     const data = { state: 'CAPTURED', capturedCredits: credits } as const;
@@ -40,8 +40,10 @@ export async function captureCharge(deps: Deps, actor: Actor, input: CaptureChar
       data,
     );
     await audit(tx, actor, 'charge.captured', charge, { credits });
-    return { charge: updated };
+    return { charge: updated, taken: credits };
   });
+  deps.uses.spend({ id: charge.apiKeyId, workspaceId: charge.workspaceId }, taken, deps.clock());
+  return { charge };
 }
 
 /** Gives back all of a hold. Releasing twice is not an error. @throws NotFoundError, ConflictError for a charge that was taken */

@@ -48,7 +48,7 @@ export async function verifyApiKey(deps: Deps, input: VerifyApiKey): Promise<Ver
     if (outcome?.kind === 'stale') continue;
     if (outcome?.kind === 'insufficient' || outcome?.kind === 'capped')
       return refuse(deps, facts, 'INSUFFICIENT_CREDITS', limits);
-    deps.uses.note(key, now);
+    deps.uses.record(key, 'VALID', creditsTaken(outcome), now);
     return allow(facts, key, limits, outcome);
   }
   throw new UnavailableError('The key is being changed just now. Try again in a moment.');
@@ -77,10 +77,15 @@ function allow(
   };
 }
 
+/** What was taken just now: a repetition was counted with its original, and a hold is counted when it is captured. */
+function creditsTaken(outcome: Verification['charge']): number {
+  return outcome === null || outcome.replayed || outcome.charge.state === 'HELD' ? 0 : outcome.charge.credits;
+}
+
 /** A refusal in the product's words. The log knows more than the caller: which key it was, where there is one. */
 function refuse(
-  { log }: Deps,
-  { key, product }: Facts,
+  { log, uses }: Deps,
+  { key, product, now }: Facts,
   code: RefusalCode,
   limits: RateLimitDecision | null,
 ): Verification {
@@ -88,6 +93,8 @@ function refuse(
     { code, product: product.slug, apiKeyId: key?.id ?? null, revokedAt: key?.revokedAt ?? null },
     'verification refused',
   );
+  // Its owner may know that it is still tried, whatever the caller is told.
+  if (key !== null) uses.record(key, code, 0, now);
   const known = code === 'INVALID_CREDENTIAL' ? null : key;
   const shown = known === null ? null : limits;
   return {

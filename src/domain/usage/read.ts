@@ -1,0 +1,74 @@
+import type { Db } from '../../db/transaction.js';
+import { Prisma } from '../../generated/prisma/client.js';
+import { type RefusalCode, type VerificationCode, verificationCodes } from '../../products/product.js';
+import { decideBuckets, type UsageRange } from './buckets.js';
+
+/** What was asked in one hour, day or month. */
+export interface UsageBucket {
+  readonly startsAt: Date;
+  /** All verifications, those refused included. */
+  readonly requests: number;
+  /** In the order of the checks; what did not happen is left out. */
+  readonly refusals: readonly { readonly code: RefusalCode; readonly requests: number }[];
+  /** Charges when they were made and holds when they were captured. Refunds are not taken off. */
+  readonly credits: number;
+}
+
+/** Whose usage it is: that of one key, or of all keys of a workspace, deleted ones included. */
+export type UsageOwner = 'apiKey' | 'workspace';
+
+interface UsageRow {
+  readonly ownerId: string;
+  /** Milliseconds since 1970. */
+  readonly startsAt: number;
+  readonly code: VerificationCode;
+  readonly requests: number;
+  readonly credits: number;
+}
+
+const ownerColumn = { apiKey: Prisma.sql`"apiKeyId"`, workspace: Prisma.sql`"workspaceId"` };
+
+/**
+ * The usage of several owners in one statement, with empty buckets where nothing was asked. What the processes have not written yet
+ * is not in it.
+ * @returns a function that gives the buckets of one owner, oldest first.
+ * @throws ValidationError, see {@link decideBuckets}
+ */
+export async function readUsage(
+  db: Db,
+  owner: UsageOwner,
+  ownerIds: readonly string[],
+  range: UsageRange,
+): Promise<(ownerId: string) => UsageBucket[]> {
+  const { starts, end } = decideBuckets(range);
+  const unit = range.bucket.toLowerCase();
+  const column = ownerColumn[owner];
+  // Sums of bigint are numeric; as doubles they are exact up to 2^53.
+  const rows = await db.$queryRaw<UsageRow[]>`
+    SELECT ${column} AS "ownerId", extract(epoch FROM date_trunc(${unit}, "hour", 'UTC'))::float8 * 1000 AS "startsAt", "code",
+      sum("requests")::float8 AS "requests", sum("credits")::float8 AS "credits"
+    FROM "KeyUsage"
+    WHERE ${column} = ANY (${[...ownerIds]}::text[]) AND "hour" >= ${starts[0]}::timestamptz AND "hour" < ${end}::timestamptz
+    GROUP BY 1, 2, 3`;
+  const rowsOf = new Map<string, UsageRow[]>();
+  for (const row of rows) {
+    const place = placeOf(row.ownerId, row.startsAt);
+    rowsOf.set(place, [...(rowsOf.get(place) ?? []), row]);
+  }
+  return (ownerId) =>
+    starts.map((startsAt) => bucketOf(startsAt, rowsOf.get(placeOf(ownerId, startsAt.getTime())) ?? []));
+}
+
+function placeOf(ownerId: string, startsAt: number): string {
+  return `${ownerId} ${startsAt}`;
+}
+
+function bucketOf(startsAt: Date, rows: readonly UsageRow[]): UsageBucket {
+  const refusals = rows.flatMap(({ code, requests }) => (code === 'VALID' ? [] : [{ code, requests }]));
+  return {
+    startsAt,
+    requests: rows.reduce((sum, { requests }) => sum + requests, 0),
+    refusals: refusals.sort((a, b) => verificationCodes.indexOf(a.code) - verificationCodes.indexOf(b.code)),
+    credits: rows.reduce((sum, { credits }) => sum + credits, 0),
+  };
+}
