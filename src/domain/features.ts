@@ -20,14 +20,10 @@ export async function switchFeature(
   enabled: boolean,
 ): Promise<{ workspace: Workspace }> {
   const product = deps.products.find(input.product);
-  if (product === null)
-    throw new ValidationError('input.product', `There is no product of this name: ${input.product}.`);
+  if (product === null) throw new ValidationError('input.product', 'There is no product of this name.');
   const declared = Object.hasOwn(product.features, input.feature) ? product.features[input.feature] : undefined;
   if (declared === undefined) {
-    throw new ValidationError(
-      'input.feature',
-      `The product ${product.slug} has no feature of this name: ${input.feature}.`,
-    );
+    throw new ValidationError('input.feature', `The product ${product.slug} has no feature of this name.`);
   }
   const id = { workspaceId: input.workspaceId, product: product.slug, feature: input.feature };
   return transaction(deps.db, async (tx) => {

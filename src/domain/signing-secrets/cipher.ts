@@ -24,7 +24,10 @@ export function createCipher(key: Uint8Array): Cipher {
       if (bytes[0] !== version) throw new Error(`A ciphertext of an unknown version: ${bytes[0]}`);
       const iv = bytes.subarray(1, 1 + ivBytes);
       const tag = bytes.subarray(1 + ivBytes, 1 + ivBytes + tagBytes);
-      const decipher = createDecipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(context)).setAuthTag(tag);
+      // Unless told, Node takes a tag that was cut short to four bytes, which can be guessed.
+      const decipher = createDecipheriv('aes-256-gcm', key, iv, { authTagLength: tagBytes })
+        .setAAD(Buffer.from(context))
+        .setAuthTag(tag);
       return decipher.update(bytes.subarray(1 + ivBytes + tagBytes), undefined, 'utf8') + decipher.final('utf8');
     },
   };
