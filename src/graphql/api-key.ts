@@ -5,8 +5,9 @@ import { ConflictError, ForbiddenError, LimitReachedError, NotFoundError, Valida
 import type { Prisma } from '../generated/prisma/client.js';
 import { builder } from './builder.js';
 import { ApiKeyStatus, Environment, SpendPeriod } from './enums.js';
-import { resolveNestedPage } from './nested-page.js';
-import { pageComplexity, pageSizes } from './pages.js';
+import { pageComplexity } from './pages.js';
+import { resolveNestedPage, resolvePage, toPrismaPage } from './resolve-page.js';
+import { User } from './user.js';
 import { Workspace } from './workspace.js';
 
 export const ApiKey = builder.prismaNode('ApiKey', {
@@ -35,9 +36,12 @@ export const ApiKey = builder.prismaNode('ApiKey', {
     allowedOrigins: t.exposeStringList('allowedOrigins', {
       description: 'The origins from which browsers may use it. Empty: any.',
     }),
-    createdBy: t.relation('createdByUser', {
+    createdBy: t.field({
+      type: User,
       nullable: true,
-      description: 'Who created it; null where a service did.',
+      description: 'Who created it; null where a service did, and for a key that asks: keys see no people.',
+      resolve: ({ createdByUserId }, _args, { actor, loaders }) =>
+        createdByUserId === null || actor.principal.kind === 'apiKey' ? null : loaders.usersById.load(createdByUserId),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
     expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When it ends by itself.' }),
@@ -48,7 +52,11 @@ export const ApiKey = builder.prismaNode('ApiKey', {
     }),
     revokedAt: t.expose('revokedAt', { type: 'DateTime', nullable: true, description: 'When it was revoked.' }),
     revocationReason: t.exposeString('revocationReason', { nullable: true, description: 'Why it was revoked.' }),
-    workspace: t.relation('workspace', { description: 'Whose it is.' }),
+    workspace: t.field({
+      type: Workspace,
+      description: 'Whose it is.',
+      resolve: ({ workspaceId }, _args, { loaders }) => loaders.workspacesById.load(workspaceId),
+    }),
   }),
 });
 
@@ -88,10 +96,8 @@ const ApiKeyFilter = builder.inputType('ApiKeyFilter', {
 });
 
 builder.queryFields((t) => ({
-  apiKeys: t.prismaConnection({
+  apiKeys: t.connection({
     type: ApiKey,
-    cursor: 'id',
-    ...pageSizes,
     complexity: pageComplexity,
     description: 'The keys that whoever asks may see, newest first.',
     authScopes: { permission: 'apiKey:read' },
@@ -99,13 +105,16 @@ builder.queryFields((t) => ({
       workspaceId: t.arg.id({ description: 'Only keys of this workspace.' }),
       filter: t.arg({ type: ApiKeyFilter, description: 'Only such keys.' }),
     },
-    resolve: (query, _root, { workspaceId, filter }, { deps, actor }) => {
+    resolve: (_root, { workspaceId, filter, ...args }, { deps, actor }) => {
       const asked: Prisma.ApiKeyWhereInput[] = [visibleApiKeys(actor.principal)];
       if (workspaceId != null) asked.push({ workspaceId });
       if (filter?.status != null) asked.push(hasStatus(filter.status, deps.clock()));
       if (filter?.product != null) asked.push({ product: filter.product });
       if (filter?.environment != null) asked.push({ environment: filter.environment });
-      return deps.db.apiKey.findMany({ ...query, where: { AND: asked }, orderBy: { id: 'desc' } });
+      return resolvePage(args, (keyset) => {
+        const page = toPrismaPage(keyset);
+        return deps.db.apiKey.findMany({ ...page, where: { AND: [...asked, page.where] } });
+      });
     },
   }),
   apiKey: t.prismaField({

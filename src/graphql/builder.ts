@@ -9,8 +9,9 @@ import { ForbiddenError, UnauthenticatedError, ValidationError } from '../domain
 import { mayHold, type Permission } from '../domain/permissions.js';
 import type PrismaTypes from '../generated/pothos-types.js';
 import { getDatamodel } from '../generated/pothos-types.js';
+import ArgumentsPlugin from './arguments.js';
 import type { Context } from './context.js';
-import { decodeGlobalId, unknownNode } from './global-ids.js';
+import { decodeGlobalId } from './global-ids.js';
 
 /** How much one request may ask for. A page of 100 counts a hundredfold. */
 export const queryLimits = { complexity: 25_000, depth: 16, breadth: 5_000 };
@@ -39,7 +40,15 @@ interface SchemaTypes {
 
 export const builder = new SchemaBuilder<SchemaTypes>({
   // Authorisation comes before the errors plugin, so that a refusal never becomes a member of a result union.
-  plugins: [ComplexityPlugin, ScopeAuthPlugin, ErrorsPlugin, RelayPlugin, DataloaderPlugin, PrismaPlugin],
+  plugins: [
+    ComplexityPlugin,
+    ScopeAuthPlugin,
+    ErrorsPlugin,
+    ArgumentsPlugin,
+    RelayPlugin,
+    DataloaderPlugin,
+    PrismaPlugin,
+  ],
   defaultFieldNullability: false,
   complexity: {
     limit: queryLimits,
@@ -85,7 +94,6 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       description: 'Anything with an id. null where it does not exist or may not be seen.',
       authScopes: { public: true },
       args: { id: { description: 'The id, as any answer gave it.' } },
-      resolve: (_root, { id }, _context, _info, resolveNode) => (id.typename === '' ? null : resolveNode(id)),
     },
     nodesQueryOptions: {
       description:
@@ -93,12 +101,10 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       authScopes: { public: true },
       args: { ids: { description: 'At most 100 ids.' } },
       complexity: ({ ids }: { ids: unknown[] }) => ({ field: 1, multiplier: Math.min(ids.length, nodesMax) }),
-      resolve: async (_root, { ids }, _context, _info, resolveNodes) => {
+      resolve: (_root, { ids }, _context, _info, resolveNodes) => {
         if (ids.length > nodesMax)
           throw new ValidationError('ids', `At most ${nodesMax} ids can be asked for at once.`);
-        const known = ids.filter((id) => id.typename !== unknownNode.typename);
-        const nodes = await resolveNodes(known);
-        return ids.map((id) => (id.typename === unknownNode.typename ? null : nodes[known.indexOf(id)]));
+        return resolveNodes(ids);
       },
     },
     edgesFieldOptions: {

@@ -5,9 +5,9 @@ import { builder } from './builder.js';
 import { Charge } from './charge.js';
 import type { Context } from './context.js';
 import { LedgerEntryKind } from './enums.js';
-import { resolveNestedPage } from './nested-page.js';
 import { pageComplexity } from './pages.js';
 import { Price, pricesOf } from './product.js';
+import { resolveNestedPage } from './resolve-page.js';
 import { Workspace } from './workspace.js';
 
 export const LedgerEntry = builder.prismaNode('LedgerEntry', {
@@ -27,7 +27,12 @@ export const LedgerEntry = builder.prismaNode('LedgerEntry', {
     action: t.exposeString('action', { nullable: true, description: 'For which action, where it was for one.' }),
     reason: t.exposeString('reason', { nullable: true, description: 'A note by whoever made it.' }),
     apiKeyId: t.exposeID('apiKeyId', { nullable: true, description: 'By which key. The key may be gone since.' }),
-    charge: t.relation('charge', { type: Charge, nullable: true, description: 'The charge that it belongs to.' }),
+    charge: t.field({
+      type: Charge,
+      nullable: true,
+      description: 'The charge that it belongs to.',
+      resolve: ({ chargeId }, _args, { loaders }) => (chargeId === null ? null : loaders.chargesById.load(chargeId)),
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When.' }),
   }),
 });

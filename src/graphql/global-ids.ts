@@ -11,8 +11,8 @@ const nodeTypes: Partial<Record<IdKind, string>> = {
   workspace: 'Workspace',
 };
 
-/** What an id of no known kind decodes to: it names nothing. */
-export const unknownNode = { typename: '', id: '' };
+/** What an id of no known kind decodes to: a workspace that nobody has, so that it answers like every id that names nothing. */
+const unknownNode = { typename: 'Workspace', id: '' };
 
 export function decodeGlobalId(globalId: string): { typename: string; id: string } {
   const kind = findIdKind(globalId);

@@ -1,17 +1,23 @@
 import DataLoader from 'dataloader';
 import type { Account } from '../domain/credits/ledger.js';
 import type { Deps } from '../domain/deps.js';
-import { Prisma } from '../generated/prisma/client.js';
+import { Prisma, type WorkspaceFeature } from '../generated/prisma/client.js';
 
-/** One keyset page under one parent, as Relay's arguments say it. */
-export interface NestedPage {
-  readonly parentId: string;
+/** Where a page stands, as Relay's arguments say it. Lists are newest first, and ids sort by time. */
+export interface Keyset {
+  /** Only what is older than this id. */
   readonly after?: string | undefined;
+  /** Only what is newer than this id. */
   readonly before?: string | undefined;
   /** One more than the page has, to see whether there is another. */
   readonly limit: number;
   /** Whether the page is read from the end of the list. */
   readonly inverted: boolean;
+}
+
+/** A page under one parent. */
+export interface NestedPage extends Keyset {
+  readonly parentId: string;
 }
 
 /** Lists that hang under a workspace, newest first. */
@@ -33,6 +39,17 @@ export function createLoaders(deps: Pick<Deps, 'db'>) {
     entriesOf: pageLoader(deps, nested.entries, (ids) => db.ledgerEntry.findMany(byId(ids))),
     invitationsOf: pageLoader(deps, nested.invitations, (ids) => db.invitation.findMany(byId(ids))),
     membersOf: pageLoader(deps, nested.members, (ids) => db.member.findMany(byId(ids))),
+    usersById: rowLoader((ids) => db.user.findMany(byId(ids))),
+    workspacesById: rowLoader((ids) => db.workspace.findMany(byId(ids))),
+    chargesById: rowLoader((ids) => db.charge.findMany(byId(ids))),
+    /** The features that are on for a workspace, by product and name. */
+    featuresOf: new DataLoader<string, WorkspaceFeature[]>(async (workspaceIds) => {
+      const features = await db.workspaceFeature.findMany({
+        where: { workspaceId: { in: [...workspaceIds] } },
+        orderBy: [{ product: 'asc' }, { feature: 'asc' }],
+      });
+      return workspaceIds.map((id) => features.filter(({ workspaceId }) => workspaceId === id));
+    }),
     /** The credit account of a workspace. */
     accountOf: new DataLoader<string, Account>(async (workspaceIds) => {
       const accounts = await db.creditAccount.findMany({ where: { workspaceId: { in: [...workspaceIds] } } });
@@ -56,6 +73,14 @@ export function createLoaders(deps: Pick<Deps, 'db'>) {
       return apiKeyIds.map((apiKeyId) => byKey.get(apiKeyId) ?? '');
     }),
   };
+}
+
+/** What rows refer to, all of it in one statement. A reference always leads somewhere: the foreign keys see to it. */
+function rowLoader<Row extends { id: string }>(findRows: (ids: string[]) => Promise<Row[]>): DataLoader<string, Row> {
+  return new DataLoader(async (ids) => {
+    const rows = new Map((await findRows([...ids])).map((row) => [row.id, row]));
+    return ids.map((id) => rows.get(id) ?? new Error(`There is no row ${id}.`));
+  });
 }
 
 /**
@@ -92,7 +117,6 @@ function pageLoader<Row extends { id: string }>(
   );
 }
 
-/** Newest first; ids sort by time. */
 function boundsOf({ after, before, inverted }: NestedPage): Prisma.Sql {
   const older = after === undefined ? Prisma.empty : Prisma.sql`AND "id" < ${after}`;
   const newer = before === undefined ? Prisma.empty : Prisma.sql`AND "id" > ${before}`;

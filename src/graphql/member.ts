@@ -3,8 +3,9 @@ import { ConflictError, ForbiddenError, LimitReachedError, NotFoundError, Valida
 import { mayHold } from '../domain/permissions.js';
 import { builder } from './builder.js';
 import { Role } from './enums.js';
-import { resolveNestedPage } from './nested-page.js';
 import { pageComplexity } from './pages.js';
+import { resolveNestedPage } from './resolve-page.js';
+import { User } from './user.js';
 import { Workspace } from './workspace.js';
 
 /** Keys see their workspace, but not its people. */
@@ -19,8 +20,16 @@ export const Member = builder.prismaNode('Member', {
     workspace: mayHold(principal, 'member:read') ? visibleWorkspaces(principal) : { id: '' },
   }),
   fields: (t) => ({
-    user: t.relation('user', { description: 'Who.' }),
-    workspace: t.relation('workspace', { description: 'Where.' }),
+    user: t.field({
+      type: User,
+      description: 'Who.',
+      resolve: ({ userId }, _args, { loaders }) => loaders.usersById.load(userId),
+    }),
+    workspace: t.field({
+      type: Workspace,
+      description: 'Where.',
+      resolve: ({ workspaceId }, _args, { loaders }) => loaders.workspacesById.load(workspaceId),
+    }),
     role: t.expose('role', { type: Role, description: 'As what.' }),
     permissions: t.exposeStringList('permissions', { description: "Permissions held beside the role's." }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Since when.' }),
@@ -36,10 +45,20 @@ export const Invitation = builder.prismaNode('Invitation', {
     workspace: mayHold(principal, 'member:read') ? visibleWorkspaces(principal) : { id: '' },
   }),
   fields: (t) => ({
-    workspace: t.relation('workspace', { description: 'Where to.' }),
+    workspace: t.field({
+      type: Workspace,
+      description: 'Where to.',
+      resolve: ({ workspaceId }, _args, { loaders }) => loaders.workspacesById.load(workspaceId),
+    }),
     email: t.exposeString('email', { description: 'Who: only this address can accept.' }),
     role: t.expose('role', { type: Role, description: 'As what.' }),
-    invitedBy: t.relation('invitedBy', { nullable: true, description: 'By whom; null for a service.' }),
+    invitedBy: t.field({
+      type: User,
+      nullable: true,
+      description: 'By whom; null for a service.',
+      resolve: ({ invitedById }, _args, { loaders }) =>
+        invitedById === null ? null : loaders.usersById.load(invitedById),
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When.' }),
     expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'Until when it can be accepted.' }),
     acceptedAt: t.expose('acceptedAt', { type: 'DateTime', nullable: true, description: 'When it was accepted.' }),

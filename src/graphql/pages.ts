@@ -1,3 +1,5 @@
+import { formatPrismaCursor, parsePrismaCursor } from '@pothos/plugin-prisma';
+import { findIdKind } from '../db/ids.js';
 import { ValidationError } from '../domain/errors.js';
 
 /** The most items of one page. */
@@ -21,21 +23,40 @@ export function requirePage(args: PageArgs): void {
     }
   }
   if (args.first != null && args.last != null) throw new ValidationError('last', 'Give first or last, not both.');
+  if (args.after != null && args.before != null) throw new ValidationError('before', 'Give after or before, not both.');
+  if (args.first != null && args.before != null)
+    throw new ValidationError('before', 'Give last with before, not first.');
+  if (args.last != null && args.after != null) throw new ValidationError('after', 'Give first with after, not last.');
   for (const name of ['after', 'before'] as const) {
-    if ((args[name]?.length ?? 0) > cursorLengthMax) throw new ValidationError(name, 'This is not a cursor.');
+    if (args[name] != null) parseCursor(name, args[name]);
   }
 }
 
-/** The limits of a connection, for the prisma plugin and for Relay's resolvers alike. */
-export const pageSizes = {
-  maxSize: (args: PageArgs) => {
-    requirePage(args);
-    return pageSizeMax;
-  },
-  defaultSize: pageSizeDefault,
-};
+/** The cursor of an item: opaque, and the same wherever the item is listed. */
+export function formatCursor({ id }: { id: string }): string {
+  return formatPrismaCursor({ id }, 'id');
+}
 
-/** A list counts tenfold by itself; a page counts as often as it has items. */
+/** The id of the item that a cursor marks. @throws ValidationError for what this server did not make. */
+export function parseCursor(name: 'after' | 'before', cursor: string): string {
+  const id = cursor.length > cursorLengthMax ? null : readCursor(cursor);
+  if (typeof id !== 'string' || findIdKind(id) === null) throw new ValidationError(name, 'This is not a cursor.');
+  return id;
+}
+
+function readCursor(cursor: string): unknown {
+  try {
+    return parsePrismaCursor(cursor);
+  } catch {
+    return null;
+  }
+}
+
+/** The limits of every connection. */
+export const pageSizes = { maxSize: pageSizeMax, defaultSize: pageSizeDefault };
+
+/** A list counts tenfold by itself; a page counts as often as it has items. A size out of bounds is refused later, by name. */
 export function pageComplexity({ first, last }: PageArgs): { field: number; multiplier: number } {
-  return { field: 1, multiplier: Math.max(0.1, (first ?? last ?? pageSizeDefault) / 10) };
+  const size = Math.min(first ?? last ?? pageSizeDefault, pageSizeMax);
+  return { field: 1, multiplier: Math.max(0.1, size / 10) };
 }

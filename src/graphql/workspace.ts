@@ -2,7 +2,8 @@ import { visibleWorkspaces } from '../domain/access.js';
 import { ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../domain/errors.js';
 import { builder } from './builder.js';
 import { WorkspaceKind } from './enums.js';
-import { pageComplexity, pageSizes } from './pages.js';
+import { pageComplexity } from './pages.js';
+import { resolvePage, toPrismaPage } from './resolve-page.js';
 
 export const Workspace = builder.prismaNode('Workspace', {
   nullable: true,
@@ -22,14 +23,10 @@ export const Workspace = builder.prismaNode('Workspace', {
       nullable: true,
       description: 'Why the operator refuses its keys, where told.',
     }),
-    features: t.relation('features', {
-      description: 'Features of products that are switched on.',
-      query: { orderBy: [{ product: 'asc' }, { feature: 'asc' }] },
-    }),
   }),
 });
 
-builder.prismaObject('WorkspaceFeature', {
+const EnabledFeature = builder.prismaObject('WorkspaceFeature', {
   name: 'EnabledFeature',
   description: 'A feature of a product that is switched on for a workspace.',
   fields: (t) => ({
@@ -39,16 +36,28 @@ builder.prismaObject('WorkspaceFeature', {
   }),
 });
 
+builder.prismaObjectField(Workspace, 'features', (t) =>
+  t.field({
+    type: [EnabledFeature],
+    description: 'Features of products that are switched on.',
+    resolve: ({ id }, _args, { loaders }) => loaders.featuresOf.load(id),
+  }),
+);
+
 builder.queryFields((t) => ({
-  workspaces: t.prismaConnection({
+  workspaces: t.connection({
     type: Workspace,
-    cursor: 'id',
-    ...pageSizes,
     complexity: pageComplexity,
     description: 'The workspaces that whoever asks belongs to; for a service, all. Newest first.',
     authScopes: { permission: 'workspace:read' },
-    resolve: (query, _root, _args, { deps, actor }) =>
-      deps.db.workspace.findMany({ ...query, where: visibleWorkspaces(actor.principal), orderBy: { id: 'desc' } }),
+    resolve: (_root, args, { deps, actor }) =>
+      resolvePage(args, (keyset) => {
+        const page = toPrismaPage(keyset);
+        return deps.db.workspace.findMany({
+          ...page,
+          where: { AND: [visibleWorkspaces(actor.principal), page.where] },
+        });
+      }),
   }),
   workspace: t.prismaField({
     type: Workspace,

@@ -1,0 +1,50 @@
+import SchemaBuilder, { BasePlugin, type PothosOutputFieldConfig, type SchemaTypes } from '@pothos/core';
+import type { GraphQLFieldResolver } from 'graphql';
+import { ValidationError } from '../domain/errors.js';
+import { requirePage } from './pages.js';
+
+const pluginName = 'arguments';
+export default pluginName;
+
+declare global {
+  export namespace PothosSchemaTypes {
+    export interface Plugins<Types extends SchemaTypes> {
+      arguments: ArgumentsPlugin<Types>;
+    }
+  }
+}
+
+/**
+ * Refuses, for every field at one place, arguments that nothing behind the schema can take: text that PostgreSQL does not store, and
+ * pages that are none. It stands behind the errors plugin, so that the refusal is a member of a result where there is one.
+ */
+export class ArgumentsPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
+  override wrapResolve(
+    resolve: GraphQLFieldResolver<unknown, Types['Context'], object>,
+    { args }: PothosOutputFieldConfig<Types>,
+  ): GraphQLFieldResolver<unknown, Types['Context'], object> {
+    if (Object.keys(args).length === 0) return resolve;
+    const isConnection = 'first' in args && 'after' in args;
+    return (parent, given, context, info) => {
+      for (const [name, value] of Object.entries(given)) requireText(name, value);
+      if (isConnection) requirePage(given);
+      return resolve(parent, given, context, info);
+    };
+  }
+}
+
+/** PostgreSQL stores no NUL, and half of a surrogate pair is no character: it would come back as another one. */
+const unstorable = /[\0\p{Cs}]/u;
+
+/** @throws ValidationError that names the first text, however deep, that cannot be stored. */
+function requireText(path: string, value: unknown): void {
+  if (typeof value === 'string') {
+    if (unstorable.test(value)) {
+      throw new ValidationError(path, 'A text must not contain the NUL character, or half of a surrogate pair.');
+    }
+  } else if (typeof value === 'object' && value !== null && !(value instanceof Date)) {
+    for (const [name, part] of Object.entries(value)) requireText(`${path}.${name}`, part);
+  }
+}
+
+SchemaBuilder.registerPlugin(pluginName, ArgumentsPlugin);
