@@ -14,7 +14,7 @@ export interface OpenLimiter {
 }
 
 /** A Redis that starts beside this server gets this long to come up, where a product cannot do without. */
-const patienceMs = 8_000;
+const patienceMsDefault = 8_000;
 /** Where all can do without, the server only waits to see whether it is there. */
 const briefPatienceMs = 1_000;
 
@@ -67,7 +67,12 @@ async function unlessAway(asking: Promise<RateLimitDecision>): Promise<RateLimit
  * not keep the server from starting, unless a product cannot be served without it.
  * @throws StartError
  */
-export async function openLimiter(redisUrl: string | null, products: Products, log: Logger): Promise<OpenLimiter> {
+export async function openLimiter(
+  redisUrl: string | null,
+  products: Products,
+  log: Logger,
+  patienceMs = patienceMsDefault,
+): Promise<OpenLimiter> {
   if (redisUrl === null) return { limiter: createLocalLimiter(), close: async () => undefined };
   const windows = openRedisWindows({ url: redisUrl, log });
   const dependent = products.all.find(isDependent);

@@ -2,9 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
-/** How long a request waits for Redis. */
-export const answerWithinMs = 50;
-
 /** How long a new connection may take, with TLS and authentication. */
 const connectWithinMs = 2_000;
 
@@ -21,6 +18,8 @@ export class RedisAwayError extends Error {
 export interface RedisLinkOptions {
   readonly url: string;
   readonly log: Logger;
+  /** How long a request waits for an answer. */
+  readonly answerWithinMs: number;
   /** Does what requests will do. Redis counts as reachable as soon as this succeeds within the time of a request. */
   readonly check: (redis: Redis) => Promise<unknown>;
 }
@@ -30,14 +29,14 @@ export interface RedisLink {
   readonly isUp: boolean;
   /** Host and port, without anything secret. */
   readonly place: string;
-  /** @throws RedisAwayError at once where Redis is known to be away, and after {@link answerWithinMs} where that is found out */
+  /** @throws RedisAwayError at once where Redis is known to be away, and after `answerWithinMs` where that is found out */
   run<T>(work: (redis: Redis) => Promise<T>): Promise<T>;
   /** Waits until Redis answers, or the time is over. @returns null, or why it is away */
   untilUp(patienceMs: number): Promise<string | null>;
   close(): Promise<void>;
 }
 
-export function openRedisLink({ url, log, check }: RedisLinkOptions): RedisLink {
+export function openRedisLink({ url, log, answerWithinMs, check }: RedisLinkOptions): RedisLink {
   const { hostname, port } = new URL(url);
   const place = `${hostname}:${port || 6379}`;
   const closing = new AbortController();

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { createFlushLoader } from '../verification/flush-loader.js';
 import { describeDecision, type Standing } from './decision.js';
 import type { RateLimit, RateLimitDecision } from './limiter.js';
-import { answerWithinMs, openRedisLink, RedisAwayError, type RedisLink } from './redis-link.js';
+import { openRedisLink, RedisAwayError, type RedisLink } from './redis-link.js';
 import { windowsScript } from './redis-script.js';
 
 export interface RedisWindowsOptions {
@@ -11,11 +11,13 @@ export interface RedisWindowsOptions {
   readonly log: Logger;
   /** What the names of all keys begin with. */
   readonly keyPrefix?: string;
+  /** How long a request waits for an answer: 50 ms unless a test has more patience. */
+  readonly answerWithinMs?: number;
   /** Decides by the `now` of whoever asks instead of Redis's own time, for tests that move the clock and ask one by one. */
   readonly usesCallersTime?: boolean;
 }
 
-/** Rolling windows that all processes share. Both methods throw RedisAwayError within 50 ms where Redis does not answer. */
+/** Rolling windows that all processes share. Both methods throw RedisAwayError where Redis does not answer in time. */
 export interface RedisWindows extends Pick<RedisLink, 'place' | 'untilUp' | 'close'> {
   take(key: string, limits: readonly RateLimit[], now: Date): Promise<RateLimitDecision>;
   peek(key: string, limits: readonly RateLimit[], now: Date): Promise<RateLimitDecision>;
@@ -45,6 +47,7 @@ export function openRedisWindows({
   url,
   log,
   keyPrefix = 'tollkeeper:rate-limit:',
+  answerWithinMs = 50,
   usesCallersTime = false,
 }: RedisWindowsOptions): RedisWindows {
   /** How far Redis's clock is ahead of this process's, in microseconds. An upper bound, since it ignores the way back. */
@@ -68,6 +71,7 @@ export function openRedisWindows({
   const link = openRedisLink({
     url,
     log,
+    answerWithinMs,
     check: (redis) => {
       // Another Redis may have another clock.
       aheadUs = null;
