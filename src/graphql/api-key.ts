@@ -26,7 +26,7 @@ export const ApiKey = builder.prismaNode('ApiKey', {
     }),
     preview: t.string({
       description: 'The last four characters of its secret, to tell keys apart.',
-      resolve: ({ id }, _args, { loaders }) => loaders.previewOf.load(id),
+      resolve: async (key, _args, { loaders }) => (await loaders.secretsOf.load(key))[0]?.preview ?? '',
     }),
     keyId: t.exposeString('keyId', {
       nullable: true,

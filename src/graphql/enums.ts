@@ -88,3 +88,12 @@ export const VerificationCode = builder.enumType('VerificationCode', {
     },
   } as const,
 });
+
+export const UsageBucketSize = builder.enumType('UsageBucketSize', {
+  description: 'How usage is added up. All are those of UTC.',
+  values: {
+    HOUR: { description: 'Whole hours.' },
+    DAY: { description: 'Days, from midnight to midnight.' },
+    MONTH: { description: 'Calendar months.' },
+  } as const,
+});

@@ -2,6 +2,8 @@ import DataLoader from 'dataloader';
 import type { Account } from '../domain/credits/ledger.js';
 import type { Deps } from '../domain/deps.js';
 import { Prisma, type WorkspaceFeature } from '../generated/prisma/client.js';
+import { secretsLoader } from './key-secret-loader.js';
+import { usageLoader } from './usage-loader.js';
 
 /** Where a page stands, as Relay's arguments say it. Lists are newest first, and ids sort by time. */
 export interface Keyset {
@@ -62,16 +64,9 @@ export function createLoaders(deps: Pick<Deps, 'db'>) {
       const byKey = new Map(secrets.map((secret) => [secret.apiKeyId, secret]));
       return apiKeyIds.map((apiKeyId) => byKey.get(apiKeyId) ?? null);
     }),
-    /** The preview of a key's newest secret. */
-    previewOf: new DataLoader<string, string>(async (apiKeyIds) => {
-      const secrets = await db.keySecret.findMany({
-        where: { apiKeyId: { in: [...apiKeyIds] } },
-        orderBy: { id: 'asc' },
-        select: { apiKeyId: true, preview: true },
-      });
-      const byKey = new Map(secrets.map(({ apiKeyId, preview }) => [apiKeyId, preview]));
-      return apiKeyIds.map((apiKeyId) => byKey.get(apiKeyId) ?? '');
-    }),
+    secretsOf: secretsLoader(db),
+    usageOfKey: usageLoader(db, 'apiKey'),
+    usageOfWorkspace: usageLoader(db, 'workspace'),
   };
 }
 

@@ -13,6 +13,8 @@ import './credit.js';
 import './charge.js';
 import './verification.js';
 import './product.js';
+import './key-secret.js';
+import './usage.js';
 
 export interface SchemaOptions {
   /** How often a principal may call one management mutation in a minute. */

@@ -96,7 +96,10 @@ test('nothing is deprecated before it has been released', () => {
 const boundedLists: Readonly<Record<string, string>> = {
   'ApiKey.allowedOrigins': '50 origins of a key',
   'ApiKey.permissions': 'the permissions of its product',
+  'ApiKey.secrets': 'the newest 20',
+  'ApiKey.usage': '1,000 buckets',
   'Credits.prices': 'the product files',
+  'Credits.usage': '1,000 buckets',
   'Member.permissions': 'the permissions of this server',
   'Mutation.verifyApiKeys': '100 requests',
   'Product.features': 'the product file',
@@ -107,6 +110,7 @@ const boundedLists: Readonly<Record<string, string>> = {
   'Product.rateLimits': '4 in a product file',
   'Query.nodes': '100 ids',
   'Query.products': 'the product files',
+  'UsageBucket.refusals': 'the codes of a verification',
   'VerificationExplanation.checks': 'the checks of a verification',
   'Verification.headers': 'the headers of rate limits',
   'Verification.rateLimits': '4 in a product file',

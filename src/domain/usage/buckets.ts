@@ -9,6 +9,15 @@ export interface UsageRange {
   readonly bucket: UsageBucketSize;
 }
 
+/** Buckets that follow one another. */
+export interface UsageBuckets {
+  readonly size: UsageBucketSize;
+  /** Oldest first; at least one. */
+  readonly starts: readonly Date[];
+  /** Where the last one ends. */
+  readonly end: Date;
+}
+
 /** The most buckets of one call: some 40 days in hours, 13 months in days, 3 years in months. So what one call reads is bounded too. */
 export const bucketsMax: Readonly<Record<UsageBucketSize, number>> = { HOUR: 1_000, DAY: 400, MONTH: 36 };
 
@@ -21,11 +30,11 @@ const bucketMs: Readonly<Record<UsageBucketSize, number>> = {
 const noun: Readonly<Record<UsageBucketSize, string>> = { HOUR: 'hours', DAY: 'days', MONTH: 'months' };
 
 /**
- * The starts of the buckets that a range touches, oldest first: the first is the one that `from` falls in, the last the one before
- * `to`. At the end stands where the last one ends.
+ * The buckets that a range touches: the first is the one that `from` falls in, the last begins before `to`. They are whole, so a bar
+ * of a chart shows the same whatever the range.
  * @throws ValidationError for a range that is empty, has more buckets than {@link bucketsMax}, or begins before 1970.
  */
-export function decideBuckets({ from, to, bucket }: UsageRange): { starts: Date[]; end: Date } {
+export function decideBuckets({ from, to, bucket }: UsageRange): UsageBuckets {
   if (from.getTime() < 0) throw new ValidationError('from', 'There was no usage before 1970.');
   if (from >= to) throw new ValidationError('to', 'It must be later than `from`.');
   const starts: Date[] = [];
@@ -41,7 +50,7 @@ export function decideBuckets({ from, to, bucket }: UsageRange): { starts: Date[
     starts.push(start);
     start = startOfNextBucket(start, bucket);
   }
-  return { starts, end: start };
+  return { size: bucket, starts, end: start };
 }
 
 /** About how many buckets a range has, for judging what a request costs before it is checked. Never throws. */

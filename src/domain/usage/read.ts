@@ -1,7 +1,7 @@
 import type { Db } from '../../db/transaction.js';
 import { Prisma } from '../../generated/prisma/client.js';
 import { type RefusalCode, type VerificationCode, verificationCodes } from '../../products/product.js';
-import { decideBuckets, type UsageRange } from './buckets.js';
+import type { UsageBuckets } from './buckets.js';
 
 /** What was asked in one hour, day or month. */
 export interface UsageBucket {
@@ -32,16 +32,14 @@ const ownerColumn = { apiKey: Prisma.sql`"apiKeyId"`, workspace: Prisma.sql`"wor
  * The usage of several owners in one statement, with empty buckets where nothing was asked. What the processes have not written yet
  * is not in it.
  * @returns a function that gives the buckets of one owner, oldest first.
- * @throws ValidationError, see {@link decideBuckets}
  */
 export async function readUsage(
   db: Db,
   owner: UsageOwner,
   ownerIds: readonly string[],
-  range: UsageRange,
+  { size, starts, end }: UsageBuckets,
 ): Promise<(ownerId: string) => UsageBucket[]> {
-  const { starts, end } = decideBuckets(range);
-  const unit = range.bucket.toLowerCase();
+  const unit = size.toLowerCase();
   const column = ownerColumn[owner];
   // Sums of bigint are numeric; as doubles they are exact up to 2^53.
   const rows = await db.$queryRaw<UsageRow[]>`
