@@ -1,0 +1,128 @@
+import { Redis } from 'ioredis';
+import { expect, onTestFinished, test } from 'vitest';
+import { createSharedLimiter } from '../../src/domain/rate-limits/open-limiter.js';
+import { aPerson, createApiKey } from '../factories.js';
+import { startServer } from '../harness.js';
+import { productFile } from './product.js';
+import { aPrefix, aProxy, describeWithRedis, redisUrl, someWindows } from './redis.js';
+
+interface Verified {
+  readonly code: string;
+  readonly headers: readonly { name: string; value: string }[];
+}
+
+const verifications = (count: number, secret: string) =>
+  `mutation { ${Array.from(
+    { length: count },
+    (_, index) =>
+      `v${index}: verifyApiKey(input: { credential: { bearer: "${secret}" } }) { code headers { name value } }`,
+  ).join('\n')} }`;
+
+/** Two servers on one database and one Redis, as two processes are, and a key that both know. */
+async function twoServers(product: string, url = redisUrl()) {
+  const keyPrefix = aPrefix();
+  const [one, other] = await Promise.all(
+    [1, 2].map(async () => {
+      const { windows } = await someWindows({ keyPrefix, url });
+      return startServer({ products: [product], limiter: createSharedLimiter(windows) });
+    }),
+  );
+  if (!one || !other) throw new Error('There are two servers.');
+  const { client } = await aPerson(one);
+  const { apiKey, secret } = await createApiKey(client, { name: 'shared' });
+  return { one, other, keyPrefix, apiKey, secret, ownHeaders: { authorization: `Bearer ${secret}` } };
+}
+
+describeWithRedis('servers that share a Redis', () => {
+  test('promise a key its limits once between them, for verifications and its own requests alike', async () => {
+    const { one, other, secret, ownHeaders } = await twoServers('masko');
+    const answers = await Promise.all(
+      [one, other].flatMap((server) =>
+        Array.from({ length: 4 }, () => server.backend.send<Record<string, Verified>>(verifications(10, secret))),
+      ),
+    );
+    const verified = answers.flatMap(({ data }) => Object.values(data ?? {}));
+    expect(verified.filter(({ code }) => code === 'VALID')).toHaveLength(60);
+    expect(verified.filter(({ code }) => code === 'RATE_LIMITED')).toHaveLength(20);
+    for (const server of [one, other]) {
+      const own = await server.anonymous.with(ownHeaders).send('{ viewer { kind } }');
+      expect(own).toMatchObject({ status: 429, data: null, errors: [{ extensions: { code: 'RATE_LIMITED' } }] });
+      expect(own.headers.get('ratelimit-policy')).toBe('"minute";q=60;w=60, "hour";q=1000;w=3600');
+      expect(own.headers.get('ratelimit')).toMatch(/^"minute";r=0;t=\d\d, "hour";r=940;t=3[56]\d\d$/);
+      expect(Number(own.headers.get('retry-after'))).toBeGreaterThan(30);
+    }
+  });
+
+  test('say the same in the headers of a verification, in both forms', async () => {
+    const { one, other, secret } = await twoServers('masko');
+    await one.backend.send(verifications(3, secret));
+    const { data } = await other.backend.send<Record<string, Verified>>(verifications(1, secret));
+    expect(data?.v0).toEqual({
+      code: 'VALID',
+      headers: [
+        { name: 'X-RateLimit-Limit', value: '60' },
+        { name: 'X-RateLimit-Remaining', value: '56' },
+        { name: 'X-RateLimit-Reset', value: expect.stringMatching(/^\d{10}$/) },
+        { name: 'RateLimit-Policy', value: '"minute";q=60;w=60, "hour";q=1000;w=3600' },
+        { name: 'RateLimit', value: expect.stringMatching(/^"minute";r=56;t=\d\d, "hour";r=996;t=3[56]\d\d$/) },
+      ],
+    });
+  });
+
+  test('put ids into the names of its keys, and no secret', async () => {
+    const { one, keyPrefix, apiKey, secret } = await twoServers('masko');
+    await one.backend.send(verifications(1, secret));
+    const redis = new Redis(redisUrl());
+    onTestFinished(() => redis.disconnect());
+    const names: string[] = [];
+    for await (const found of redis.scanStream({ match: `${keyPrefix}*`, count: 1_000 })) names.push(...found);
+    const { id } = await one.deps.db.apiKey.findFirstOrThrow({
+      where: { secrets: { some: { preview: apiKey.preview } } },
+    });
+    expect(names).toContain(keyPrefix + id);
+    expect(names.join()).not.toContain(secret.slice(-12));
+  });
+
+  test('answer 503 for a closed product while Redis is away: no refusal by limits, no charge, and what is known to be wrong stays wrong', async () => {
+    const proxy = await aProxy();
+    const product = await productFile({
+      rateLimits: [{ limit: 5, windowSeconds: 60 }],
+      rateLimitFallback: 'closed',
+      prices: { call: { credits: 1, unit: 'call', description: 'A call.' } },
+      freeCredits: 10,
+      permissions: { 'map:update': { description: 'No key may.', grantable: false } },
+    });
+    const { one, secret, ownHeaders } = await twoServers(product, proxy.url);
+    await proxy.refuse();
+    const unavailable = {
+      status: 503,
+      data: null,
+      errors: [
+        {
+          message: 'The rate limits cannot be checked just now. Try again in a moment.',
+          extensions: { code: 'SERVICE_UNAVAILABLE' },
+        },
+      ],
+    };
+    const charging = `mutation { verifyApiKey(input: { credential: { bearer: "${secret}" }, charge: { action: "call" } }) { code } }`;
+    expect(await one.backend.send(charging)).toMatchObject(unavailable);
+    const own = await one.anonymous.with(ownHeaders).send('{ credits { balance } }');
+    expect(own).toMatchObject(unavailable);
+    expect([...own.headers.keys()].filter((name) => name.includes('ratelimit'))).toEqual([]);
+
+    const forbidden = `mutation { verifyApiKey(input: { credential: { bearer: "${secret}" }, requires: ["map:update"] }) {
+      code rateLimits { remaining } headers { name } } }`;
+    expect((await one.backend.send(forbidden)).data).toEqual({
+      verifyApiKey: { code: 'FORBIDDEN', rateLimits: [], headers: [] },
+    });
+
+    await proxy.reopen();
+    await expect
+      .poll(async () => (await one.anonymous.with(ownHeaders).send('{ credits { balance } }')).data, {
+        timeout: 10_000,
+      })
+      .toEqual({
+        credits: { balance: 10 },
+      });
+  });
+});
