@@ -69,6 +69,7 @@ export function openRedisLink({ url, log, answerWithinMs, check }: RedisLinkOpti
     while (!closing.signal.aborted) {
       try {
         await connect();
+        if (closing.signal.aborted) return;
         isUp = true;
         upSince = performance.now();
         reason = null;
