@@ -59,7 +59,17 @@ export function parseFutureTime(field: string, value: Date, now: Date): Date {
   return value;
 }
 
-const emailPattern = /^[^\s@"(),:;<>[\]\\]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/i;
+/** The most permissions that one list names: more than there are. */
+const permissionsMax = 100;
+
+/** Refuses a list of permissions that is longer than any that means something. @throws ValidationError */
+export function requireFewPermissions(field: string, permissions: readonly string[]): void {
+  if (permissions.length > permissionsMax) {
+    throw new ValidationError(field, `At most ${permissionsMax} permissions can be named at once.`);
+  }
+}
+
+const emailPattern = /^[^\s@"(),:;<>[\]\\\p{Cc}]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/u;
 
 /** An e-mail address in lower case. @throws ValidationError */
 export function parseEmail(field: string, value: string): string {
@@ -81,9 +91,9 @@ export function parseOrigins(field: string, values: readonly string[]): string[]
   return [...new Set(values.map((value, index) => parseOrigin(`${field}.${index}`, value)))];
 }
 
-/** One origin. @throws ValidationError for anything but scheme://host[:port]. */
+/** One origin. @throws ValidationError for anything but scheme://host[:port]; a pattern with * is no origin, and would match none. */
 export function parseOrigin(field: string, value: string): string {
-  if (value.length > 255 || !/^https?:\/\/[^\s/?#@\\]+\/?$/i.test(value) || !URL.canParse(value)) {
+  if (value.length > 255 || !/^https?:\/\/[^\s/?#@\\*]+\/?$/i.test(value) || !URL.canParse(value)) {
     throw new ValidationError(field, 'An origin has the form https://host or https://host:port, without a path.');
   }
   return new URL(value).origin;

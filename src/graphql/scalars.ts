@@ -1,7 +1,8 @@
 import { GraphQLError, Kind } from 'graphql';
 import { builder } from './builder.js';
 
-const isoPattern = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/;
+const isoPattern =
+  /^(?<day>\d{4}-\d{2}-\d{2})T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
 builder.scalarType('DateTime', {
   description:
@@ -13,9 +14,15 @@ builder.scalarType('DateTime', {
 });
 
 function parseDateTime(value: unknown): Date {
-  const date = typeof value === 'string' && isoPattern.test(value) ? new Date(value) : null;
-  if (date === null || Number.isNaN(date.getTime())) {
+  const day = typeof value === 'string' ? isoPattern.exec(value)?.groups?.day : undefined;
+  if (day === undefined || !isDay(day)) {
     throw new GraphQLError('This must be a moment in RFC 3339 with its offset, such as 2030-01-31T12:00:00Z.');
   }
-  return date;
+  return new Date(String(value));
+}
+
+/** Whether the calendar has this day: JavaScript takes the 31st of February for the 3rd of March. */
+function isDay(day: string): boolean {
+  const midnight = new Date(`${day}T00:00:00Z`);
+  return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(day);
 }

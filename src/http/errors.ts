@@ -119,7 +119,10 @@ function describeRequestError(error: GraphQLError, redact: Redact): PublicError 
     code: known,
     status: readStatus(http) ?? 400,
     okForPlainJson: readSpec(http) ?? code === undefined,
-    field: typeof field === 'string' ? field : (coercion?.field ?? findParameter(error.message)),
+    field:
+      typeof field === 'string'
+        ? field
+        : (coercion?.field ?? findMissing(error.message) ?? findParameter(error.message)),
     headers: readHeaders(http),
   };
 }
@@ -136,7 +139,14 @@ function findCoercion(message: string): { message: string; field: string } | nul
   if (groups === undefined) return null;
   const { variable = '', name = '', path, reason = '' } = groups;
   const place = path === undefined ? '' : ` at "${path}"`;
-  return { message: `${variable} got an invalid value${place}; ${reason}`, field: path ?? name };
+  // An item of a list is named as the domain names it: `input.permissions.0`.
+  const field = (path ?? name).replaceAll(/\[(\d+)\]/g, '.$1');
+  return { message: `${variable} got an invalid value${place}; ${reason}`, field };
+}
+
+/** The variable that was not given, or is null. */
+function findMissing(message: string): string | null {
+  return /^Variable "\$([^"]+)" of (?:required|non-null) type /.exec(message)?.[1] ?? null;
 }
 
 /** The parameter of GraphQL over HTTP that a refusal speaks of. */

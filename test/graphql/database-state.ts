@@ -4,7 +4,7 @@ let statement: string | undefined;
 
 /**
  * What every table holds: how many rows, and a digest of them, so that a changed row shows like a new one. When and how much
- * keys are used is left out: it is written in the background.
+ * keys are used is left out, and how often: both are written in the background.
  */
 export async function readDatabaseState(): Promise<Record<string, { rows: number; digest: string | null }>> {
   const { db } = await sharedDatabase();

@@ -112,7 +112,7 @@ function aVerification({ key }: World): Variables {
     environment: 'LIVE',
     requires: ['data:read'],
     origin: 'https://app.example.com',
-    charge: { action: 'request', quantity: 1, hold: false, idempotencyKey: crypto.randomUUID() },
+    charge: { action: 'request', quantity: 1, hold: false },
   };
 }
 

@@ -47,7 +47,7 @@ export interface CreatedApiKey {
  */
 export async function createApiKey(deps: Deps, actor: Actor, input: CreateApiKey): Promise<CreatedApiKey> {
   const now = deps.clock();
-  const product = input.product ? deps.products.find(input.product) : deps.products.primary;
+  const product = input.product == null ? deps.products.primary : deps.products.find(input.product);
   if (product === null) throw new ValidationError('input.product', `There is no product of this name. ${known(deps)}`);
   const name = parseName('input.name', input.name);
   const format = product.credential.secrets[input.environment];

@@ -1,5 +1,6 @@
 import type { Product } from '../../products/product.js';
 import { ValidationError } from '../errors.js';
+import { requireFewPermissions } from '../input.js';
 
 /** All that a key of a product can hold, in the order of the product file. */
 export function grantableKeyPermissions(product: Product): string[] {
@@ -16,6 +17,7 @@ export function parseKeyPermissions(
 ): string[] {
   const grantable = grantableKeyPermissions(product);
   if (asked === null || asked === undefined) return grantable;
+  requireFewPermissions(field, asked);
   const wrong = asked.findIndex((permission) => !grantable.includes(permission));
   if (wrong >= 0) {
     const choice = grantable.length > 0 ? `One of: ${grantable.join(', ')}.` : 'It has none to give.';

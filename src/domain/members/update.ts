@@ -5,6 +5,7 @@ import { type Access, findAccess, lockWorkspace } from '../access.js';
 import { recordAudit } from '../audit.js';
 import type { Deps } from '../deps.js';
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../errors.js';
+import { requireFewPermissions } from '../input.js';
 import { grantablePermissions, type Permission } from '../permissions.js';
 import type { Actor } from '../principal.js';
 import { requireRank } from './rank.js';
@@ -22,6 +23,7 @@ export interface UpdateMember {
  */
 export async function updateMember(deps: Deps, actor: Actor, input: UpdateMember): Promise<{ member: Member }> {
   const given = input.permissions ?? null;
+  if (given !== null) requireFewPermissions('input.permissions', given);
   const permissions = given && [...new Set(given.map(parseGrantable))];
   return transaction(deps.db, async (tx) => {
     const { member, access } = await getMemberInReach(tx, actor, input.memberId, 'member:update');
