@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { StartError } from './start-error.js';
 
@@ -106,12 +108,26 @@ const shape = z.object({
   TOLLKEEPER_MUTATIONS_PER_MINUTE: wholeNumber(1, 1_000_000).default(60),
 } satisfies Record<Variable, z.ZodType>);
 
+/** Where variables may stand that are nobody's but this server's. */
+const envFile = '.env';
+
+/** What `.env` says in the folder where the server starts; nothing where there is none. @throws StartError where it cannot be read */
+function readEnvFile(): NodeJS.Dict<string> {
+  try {
+    return parseEnv(readFileSync(envFile, 'utf8'));
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT') return {};
+    throw new StartError(`The file ${envFile} cannot be read (${String(code)}). Make it readable, or remove it.`);
+  }
+}
+
 /**
- * Reads the environment; no other file does. An empty value counts as unset, because compose files and shells leave
- * such behind.
+ * Reads the environment, and `.env` for what the environment does not name; no other file does. An empty value counts as
+ * unset, because compose files and shells leave such behind.
  * @throws StartError for the first mistake; it names the variable and says what is right, and repeats no value.
  */
-export function readEnv(source: NodeJS.ProcessEnv = process.env): Env {
+export function readEnv(source: NodeJS.Dict<string> = { ...readEnvFile(), ...process.env }): Env {
   const set = Object.fromEntries(
     Object.keys(words).flatMap((name) => {
       const value = source[name]?.trim();

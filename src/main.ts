@@ -1,7 +1,7 @@
-import { composeServer } from './compose.js';
-import type { Db } from './db/transaction.js';
+import { isIPv6 } from 'node:net';
+import { composeServer, type Server } from './compose.js';
 import { type OpenLimiter, openLimiter } from './domain/rate-limits/open-limiter.js';
-import { createServiceToken, hasServiceToken, registerServiceToken } from './domain/service-tokens.js';
+import { createFirstServiceToken, registerServiceToken } from './domain/service-tokens.js';
 import { readOrMakeEncryptionKey } from './encryption-key.js';
 import { type Env, readEnv } from './env.js';
 import { listen } from './http/listen.js';
@@ -10,6 +10,9 @@ import { openForUse } from './open-for-use.js';
 import { loadProducts } from './products/load.js';
 import { endWith } from './start-failure.js';
 import { firstStartNotice } from './welcome.js';
+
+// Nobody awaits what watches the lock of the data folder: it ends the process from aside, in the same words.
+process.on('uncaughtException', endWith);
 
 try {
   await start(readEnv());
@@ -23,12 +26,13 @@ async function start(env: Env): Promise<void> {
   const log = createLog({ level: env.logLevel, products: products.all });
   const database = await openForUse(env, log);
   let limits: OpenLimiter | undefined;
+  let server: Server | undefined;
   try {
     limits = await openLimiter(env.redisUrl, products, log);
-    const publicUrl = env.publicUrl ?? `http://${env.host}:${env.port}`;
+    const publicUrl = env.publicUrl ?? addressOf(env);
     const encryptionKey = env.encryptionKey ?? (await readOrMakeEncryptionKey(env.dataDir));
-    const madeToken = await provideServiceToken(database.db, env);
-    const server = composeServer({
+    if (env.serviceToken !== null) await registerServiceToken(database.db, 'from the environment', env.serviceToken);
+    server = composeServer({
       database,
       products,
       log,
@@ -43,6 +47,8 @@ async function start(env: Env): Promise<void> {
       mutationsPerMinute: env.mutationsPerMinute,
     });
     const listening = await listen(server.handler, env);
+    // Made once nothing can fail any more: a token that nobody was shown would be lost.
+    const madeToken = await createFirstServiceToken(database.db, 'made on the first start');
     if (madeToken !== null) process.stdout.write(firstStartNotice({ publicUrl, token: madeToken, products }));
     log.info(
       { url: publicUrl, port: listening.port, database: database.kind, products: products.all.map(({ slug }) => slug) },
@@ -52,21 +58,17 @@ async function start(env: Env): Promise<void> {
     const signal = await untilTold();
     log.info({ signal }, 'closing: finishing what is in flight');
     await listening.close();
-    await server.close();
   } finally {
+    await server?.close();
     await limits?.close();
     await database.close();
   }
   log.info('closed');
 }
 
-/** Registers the token that the environment gives, or makes the first one. @returns the plaintext of a token that was made now, to be shown once. */
-async function provideServiceToken(db: Db, env: Env): Promise<string | null> {
-  if (env.serviceToken !== null) {
-    await registerServiceToken(db, 'from the environment', env.serviceToken);
-    return null;
-  }
-  return (await hasServiceToken(db)) ? null : (await createServiceToken(db, 'made on the first start')).token;
+/** Where this machine finds the server, unless the operator knows better. An IPv6 address stands in brackets (RFC 3986, 3.2.2). */
+function addressOf({ host, port }: Env): string {
+  return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
 
 function untilTold(): Promise<NodeJS.Signals> {

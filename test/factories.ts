@@ -147,7 +147,7 @@ export async function grantCredits(server: TestServer, workspaceId: string, cred
 
 /** The product's backend verifies a credential: a bearer secret, or any input. */
 export async function verify(
-  server: TestServer,
+  server: Pick<TestServer, 'backend'>,
   credential: string | CredentialInput,
   rest: Omit<VerifyApiKeyInput, 'credential'> = {},
 ) {

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { newId } from '../db/ids.js';
-import { type Db, transaction } from '../db/transaction.js';
+import { type Db, type Tx, transaction } from '../db/transaction.js';
 import type { ServiceToken } from '../generated/prisma/client.js';
 import { recordAudit } from './audit.js';
 import type { Clock, Deps } from './deps.js';
@@ -25,19 +25,30 @@ export async function findServicePrincipal({ db }: Pick<Deps, 'db'>, token: stri
   return found === null || found.revokedAt !== null ? null : { kind: 'service', serviceTokenId: found.id };
 }
 
-/** Whether any service token can be used; a server without one makes one when it starts. */
-export async function hasServiceToken(db: Db): Promise<boolean> {
-  return (await db.serviceToken.findFirst({ where: { revokedAt: null }, select: { id: true } })) !== null;
-}
-
 /** Makes a token. The plaintext is returned once and not stored. */
-export async function createServiceToken(db: Db, name: string): Promise<{ serviceToken: ServiceToken; token: string }> {
+export async function createServiceToken(
+  db: Db | Tx,
+  name: string,
+): Promise<{ serviceToken: ServiceToken; token: string }> {
   const token = `tks_${Array.from({ length: generatedLength }, () => alphabet[randomInt(alphabet.length)]).join('')}`;
   return { serviceToken: await registerServiceToken(db, name, token), token };
 }
 
+/** Makes a token where no token can be used, so that a new server has one. Of several processes that start at once, one makes it. @returns its plaintext, or null where none was needed */
+export function createFirstServiceToken(db: Db, name: string): Promise<string | null> {
+  return transaction(
+    db,
+    async (tx) => {
+      const usable = await tx.serviceToken.findFirst({ where: { revokedAt: null }, select: { id: true } });
+      return usable === null ? (await createServiceToken(tx, name)).token : null;
+    },
+    // Two that find none would both make one; so one of them is undone, and looks again.
+    { isolationLevel: 'Serializable' },
+  );
+}
+
 /** Makes a given token known. Registering it again changes nothing; a revoked one stays revoked. @throws ValidationError */
-export async function registerServiceToken(db: Db, name: string, token: string): Promise<ServiceToken> {
+export async function registerServiceToken(db: Db | Tx, name: string, token: string): Promise<ServiceToken> {
   if (!looksLikeServiceToken(token)) {
     throw new ValidationError('token', 'A service token is tks_ and at least 32 letters and digits.');
   }

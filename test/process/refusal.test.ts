@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect } from 'vitest';
+import { type Ended, freePort, patience, test } from './server-process.js';
+
+const encryptionKey = randomBytes(32).toString('base64');
+
+/** What an operator reads: the sentence alone, without a stack trace, and an exit code that says that nothing runs. */
+function refusalOf({ code, stdout, stderr }: Ended): string {
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toMatch(/^[A-Z][^\n]*\.\n$/);
+  expect(stderr).not.toMatch(/\bat (async )?\S+ \(|node:internal|\.js:\d+/);
+  return stderr.trimEnd();
+}
+
+describe('the server does not start, and says why', patience, () => {
+  test('with a product file that has a mistake', async ({ folder, runServer }) => {
+    await writeFile(
+      join(folder, 'acme.yaml'),
+      'slug: acme\ntitle: Acme\ndescription: Maps.\nissuers: { by: everybody }\n',
+    );
+    expect(refusalOf(await runServer({ TOLLKEEPER_PRODUCTS: './acme.yaml' }))).toMatch(
+      /^The product file \.\/acme\.yaml, line \d: \S+ .*docs\/products\.md describes every field\.$/,
+    );
+  });
+
+  test('with a product that is not there', async ({ runServer }) => {
+    expect(refusalOf(await runServer({ TOLLKEEPER_PRODUCTS: 'defualt' }))).toMatch(
+      /^There is no preset called "defualt"\. Did you mean default\?/,
+    );
+    expect(refusalOf(await runServer({ TOLLKEEPER_PRODUCTS: './none.yaml' }))).toMatch(
+      /^The product file \.\/none\.yaml does not exist\./,
+    );
+  });
+
+  test('when PostgreSQL cannot be reached, without its password', async ({ runServer }) => {
+    const port = await freePort();
+    const DATABASE_URL = `postgresql://tollkeeper:hunter2@127.0.0.1:${port}/keys`;
+    const refusal = refusalOf(await runServer({ DATABASE_URL, TOLLKEEPER_ENCRYPTION_KEY: encryptionKey }));
+    expect(refusal).toMatch(`PostgreSQL cannot be reached at 127.0.0.1:${port} for the database "keys"`);
+    expect(refusal).not.toContain('hunter2');
+  });
+
+  test('with DATABASE_URL and no encryption key', async ({ runServer }) => {
+    expect(refusalOf(await runServer({ DATABASE_URL: 'postgresql://tollkeeper@127.0.0.1:1/keys' }))).toMatch(
+      /^DATABASE_URL is set, so TOLLKEEPER_ENCRYPTION_KEY must be set too: .*openssl rand -base64 32/,
+    );
+  });
+
+  test('when its port is in use, and shows its token once it does start', async ({ runServer, startServer }) => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const address = other.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    expect(refusalOf(await runServer({ PORT: String(port), LOG_LEVEL: 'warn' }))).toBe(
+      `Port ${port} on 127.0.0.1 is in use. Stop what listens there, or set PORT to another one.`,
+    );
+    other.close();
+    const server = await startServer({ PORT: String(port) });
+    expect(server.stdout()).toMatch(/Service token {2}tks_\w+/);
+  });
+
+  test('when another process holds the data folder, which serves on', async ({ runServer, startServer }) => {
+    const holder = await startServer();
+    expect(refusalOf(await runServer({ PORT: String(await freePort()) }))).toMatch(
+      /^The data folder \.tollkeeper is in use by process \d+ on .*set DATABASE_URL to a PostgreSQL/,
+    );
+    expect((await holder.fetch('/health/ready')).status).toBe(200);
+  });
+
+  test('when its data folder cannot be one', async ({ folder, runServer }) => {
+    await writeFile(join(folder, '.tollkeeper'), '');
+    expect(refusalOf(await runServer())).toMatch(
+      /^The data folder \.tollkeeper cannot be made \(.*TOLLKEEPER_DATA_DIR/,
+    );
+  });
+
+  test('when it must not migrate, and the database is behind', async ({ runServer }) => {
+    expect(refusalOf(await runServer({ TOLLKEEPER_MIGRATE: 'false' }))).toMatch(
+      /^The database is behind this version by \d+ of its migrations .*TOLLKEEPER_MIGRATE=true/,
+    );
+  });
+
+  test.for([
+    ['PORT', 'seventy'],
+    ['TOLLKEEPER_SERVICE_TOKEN', 'tks_hunter2'],
+    ['DATABASE_URL', 'mysql://root:hunter2@localhost/keys'],
+  ] as const)('with a mistake in %s, whose value it does not repeat', async ([name, value], { runServer }) => {
+    const refusal = refusalOf(await runServer({ [name]: value }));
+    expect(refusal).toMatch(new RegExp(`^${name} `));
+    expect(refusal).not.toContain(value);
+  });
+});

@@ -1,0 +1,48 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, inject } from 'vitest';
+import { createTestDatabase } from '../database.js';
+import { verify } from '../factories.js';
+import { aCustomerWithKey, creditsOf, viewerOf, withToken } from './journey.js';
+import { test as base, patience } from './server-process.js';
+
+const token = `tks_${'Together1'.repeat(4)}`;
+
+const test = base.extend<{ variables: Record<string, string> }>({
+  /** What points a server at a PostgreSQL database that nobody has used. */
+  variables: async ({ task: _task }, use) => {
+    const { databaseUrl, remove } = await createTestDatabase();
+    await use({
+      DATABASE_URL: databaseUrl,
+      TOLLKEEPER_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+      TOLLKEEPER_SERVICE_TOKEN: token,
+    });
+    await remove();
+  },
+});
+
+describe.skipIf(inject('databaseTemplate').kind !== 'postgresql')('several servers on one PostgreSQL', patience, () => {
+  test('start at once on a fresh database, and each serves what the other wrote', async ({
+    startServer,
+    variables,
+  }) => {
+    const [one, other] = await Promise.all([startServer(variables), startServer(variables)]);
+    const { session, secret } = await aCustomerWithKey(one);
+    expect(await viewerOf(withToken(other, session))).toMatchObject({ kind: 'USER' });
+    expect(await verify({ backend: withToken(other, token) }, secret)).toMatchObject({ valid: true });
+  });
+
+  test('a server that was killed leaves nothing in the way of the next', async ({ startServer, variables }) => {
+    const killed = await startServer(variables);
+    const { session } = await aCustomerWithKey(killed);
+    await killed.end('SIGKILL');
+    const next = await startServer(variables);
+    expect(await creditsOf(withToken(next, session))).toMatchObject({ balance: 100 });
+  });
+
+  test('first starts at once print one service token between them', async ({ startServer, variables }) => {
+    const { TOLLKEEPER_SERVICE_TOKEN: _given, ...fresh } = variables;
+    const servers = await Promise.all([startServer(fresh), startServer(fresh)]);
+    const printed = servers.flatMap((server) => server.stdout().match(/Service token {2}tks_\w+/g) ?? []);
+    expect(printed).toHaveLength(1);
+  });
+});
