@@ -4,6 +4,8 @@ import { type ComposeOptions, composeServer } from '../src/compose.js';
 import type { Database } from '../src/db/open.js';
 import type { Deps } from '../src/domain/deps.js';
 import { createServiceToken } from '../src/domain/service-tokens.js';
+import type { Handler } from '../src/http/handler.js';
+import { listen } from '../src/http/listen.js';
 import { createLog } from '../src/http/log.js';
 import { loadProducts } from '../src/products/load.js';
 import { openTestDatabase } from './database.js';
@@ -75,8 +77,7 @@ export async function startServer({ products = allProducts, ...options }: Server
     mutationsPerMinute: 10_000,
     ...options,
   });
-  const fetch = (path: string, init: RequestInit = {}) =>
-    handler.fetch(new Request(`${publicUrl}${path}`, init), { address: '192.0.2.1' });
+  const fetch = await reach(handler);
   const { token } = await createServiceToken(deps.db, 'backend of the tests');
   return {
     deps,
@@ -91,6 +92,18 @@ export async function startServer({ products = allProducts, ...options }: Server
     backend: new Client(fetch, { authorization: `Bearer ${token}` }),
     serviceToken: token,
   };
+}
+
+/**
+ * How the tests reach a server: without a port by default, and with services through a real one, where the direct transport takes what
+ * it can. So the same tests hold both ways to the same answers.
+ */
+async function reach(handler: Handler): Promise<(path: string, init?: RequestInit) => Promise<Response>> {
+  if (process.env.DATABASE_URL === undefined) {
+    return (path, init = {}) => handler.fetch(new Request(`${publicUrl}${path}`, init), { address: '192.0.2.1' });
+  }
+  const { port } = await listen(handler, { host: '127.0.0.1', port: 0 });
+  return (path, init = {}) => globalThis.fetch(`http://127.0.0.1:${port}${path}`, { redirect: 'manual', ...init });
 }
 
 export interface Answer<Data> {

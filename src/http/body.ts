@@ -1,4 +1,5 @@
 import { DomainError, ValidationError } from '../domain/errors.js';
+import type { RequestHead } from './request-head.js';
 
 /** The most bytes of a request's body. */
 export const bodyBytesMax = 1_000_000;
@@ -50,7 +51,7 @@ function brokenOff(): never {
 }
 
 /** Whether a body can be refused before any of it is read. */
-export function declaresTooMuch(request: Request): boolean {
+export function declaresTooMuch(request: RequestHead): boolean {
   return Number(request.headers.get('content-length') ?? 0) > bodyBytesMax;
 }
 
@@ -64,6 +65,6 @@ export function parseJson(body: Uint8Array): unknown {
 }
 
 /** The media type alone, in lower case, without parameters. */
-export function mediaType(request: Request): string {
+export function mediaType(request: RequestHead): string {
   return (request.headers.get('content-type') ?? '').split(';', 1).join('').trim().toLowerCase();
 }

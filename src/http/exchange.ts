@@ -1,5 +1,6 @@
 import { newId } from '../db/ids.js';
 import type { Principal } from '../domain/principal.js';
+import type { RequestHead } from './request-head.js';
 
 /** One request and what becomes of it: made when it arrives, logged when it is answered. */
 export interface Exchange {
@@ -15,7 +16,7 @@ export interface Exchange {
 const requestIdPattern = /^[A-Za-z0-9_.-]{1,64}$/;
 
 /** Takes the caller's `x-request-id` where it is one, so that one id follows a request through several servers. */
-export function openExchange(request: Request, address: string | null): Exchange {
+export function openExchange(request: RequestHead, address: string | null): Exchange {
   const given = request.headers.get('x-request-id');
   return {
     requestId: given !== null && requestIdPattern.test(given) ? given : newId('request'),

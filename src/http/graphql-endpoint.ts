@@ -1,14 +1,13 @@
-import { type DocumentNode, type ExecutionResult, GraphQLError, type GraphQLSchema } from 'graphql';
-import { createYoga, type Plugin } from 'graphql-yoga';
+import type { DocumentNode, ExecutionResult, GraphQLSchema } from 'graphql';
+import { createYoga, type GraphQLParams, type Plugin } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
-import type { Logger } from 'pino';
 import { ValidationError } from '../domain/errors.js';
 import type { Context } from '../graphql/context.js';
 import { mediaType, parseJson, readBody, UnsupportedMediaTypeError } from './body.js';
 import { parseWithinLimits } from './document-limits.js';
-import { endsRequest, type PublicError, toExtensions, toPublicError } from './errors.js';
 import type { Exchange } from './exchange.js';
-import type { Redact } from './redact.js';
+import type { Publish } from './publish.js';
+import type { RequestHead } from './request-head.js';
 
 export const graphqlPath = '/graphql';
 
@@ -17,21 +16,20 @@ const cachedDocumentsMax = 1_000;
 const cachedCharactersMax = 1_000_000;
 const cachedDocumentCharactersMax = 20_000;
 
-interface ServerContext {
+export interface ServerContext {
   readonly exchange: Exchange;
-  /** Set before the document is looked at. */
+  /** Set before the document runs. */
   prepared?: Context;
 }
 
 export interface GraphqlEndpointOptions {
   readonly schema: GraphQLSchema;
-  readonly createContext: (request: Request, exchange: Exchange) => Promise<Context>;
-  readonly log: Logger;
-  readonly redact: Redact;
+  readonly createContext: (request: RequestHead, exchange: Exchange) => Promise<Context>;
+  readonly publish: Publish;
 }
 
 /** GraphQL over HTTP. */
-export function createGraphqlEndpoint({ schema, createContext, log, redact }: GraphqlEndpointOptions) {
+export function createGraphqlEndpoint({ schema, createContext, publish }: GraphqlEndpointOptions) {
   const yoga = createYoga<ServerContext, Context>({
     schema,
     graphqlEndpoint: graphqlPath,
@@ -39,7 +37,7 @@ export function createGraphqlEndpoint({ schema, createContext, log, redact }: Gr
       if (prepared === undefined) throw new Error('A document is about to run for nobody.');
       return prepared;
     },
-    plugins: [useRequest(createContext), useDocumentLimits(), usePublicErrors({ log, redact })],
+    plugins: [useRequest(createContext), useDocumentLimits(), usePublicResults(publish)],
     // The handler answers browsers that ask for a page.
     graphiql: false,
     parserAndValidationCache: { documentCache: createCache<DocumentNode>(), errorCache: createCache<object>() },
@@ -56,9 +54,19 @@ export function createGraphqlEndpoint({ schema, createContext, log, redact }: Gr
     healthCheckEndpoint: ' ',
   });
 
-  return (request: Request, exchange: Exchange): Promise<Response> =>
-    Promise.resolve(yoga.handleRequest(request, { exchange }));
+  return {
+    /** Answers any request, through Yoga's own HTTP. */
+    answer: (request: Request, exchange: Exchange): Promise<Response> =>
+      Promise.resolve(yoga.handleRequest(request, { exchange })),
+    /** Begins Yoga's pipeline for one operation, without its HTTP. What its plugins do to documents, they do here too. */
+    pipelineFor: (serverContext: ServerContext & { readonly params: GraphQLParams }) =>
+      yoga.getEnveloped(serverContext as Parameters<typeof yoga.getEnveloped>[0]),
+    createContext,
+    publish,
+  };
 }
+
+export type GraphqlEndpoint = ReturnType<typeof createGraphqlEndpoint>;
 
 function createCache<Value extends object>(): LRUCache<string, Value> {
   return new LRUCache({
@@ -106,34 +114,11 @@ function parseParameter(name: string, value: string | null): unknown {
   }
 }
 
-function useDocumentLimits(): Plugin {
-  return {
-    onParse({ setParseFn }) {
-      setParseFn(parseWithinLimits);
-    },
-  };
-}
-
-/** The one place through which every result leaves: nothing goes out of it that {@link toPublicError} did not let through. */
-function usePublicErrors({ log, redact }: { log: Logger; redact: Redact }): Plugin<object, ServerContext> {
+/** Every result leaves through {@link createPublisher}. */
+function usePublicResults(publish: Publish): Plugin<object, ServerContext> {
   return {
     onResultProcess({ result, setResult, serverContext }) {
-      if (Array.isArray(result) || !isExecutionResult(result)) return;
-      const { requestId } = serverContext.exchange;
-      if (result.errors === undefined) return;
-      const errors = result.errors.map((error) => ({ error, shown: toPublicError(error, redact) }));
-      for (const { shown } of errors) {
-        if (shown.unexpected !== null)
-          log.error({ err: shown.unexpected, requestId }, 'A request failed unexpectedly.');
-      }
-      const failed = isWholeFailure(
-        result,
-        errors.map(({ shown }) => shown),
-      );
-      setResult({
-        ...(failed ? {} : { data: result.data }),
-        errors: errors.map(({ error, shown }) => toGraphQLError(error, shown, requestId, failed)),
-      });
+      if (!Array.isArray(result) && isExecutionResult(result)) setResult(publish(result, serverContext.exchange));
     },
   };
 }
@@ -142,27 +127,10 @@ function isExecutionResult(result: object): result is ExecutionResult {
   return 'data' in result || 'errors' in result;
 }
 
-/**
- * Whether the request failed as a whole: before it ran, or because its caller may not run it now, and nothing of it was
- * delivered. Then the answer has no `data` and the HTTP status says why; else errors stand beside the data.
- */
-function isWholeFailure({ data }: ExecutionResult, errors: readonly PublicError[]): boolean {
-  if (data === undefined) return true;
-  const delivered = data !== null && Object.values(data).some((value) => value !== null);
-  return !delivered && errors.some(endsRequest);
-}
-
-function toGraphQLError(error: GraphQLError, shown: PublicError, requestId: string, failed: boolean): GraphQLError {
-  const { status, okForPlainJson: spec, headers } = shown;
-  return new GraphQLError(shown.message, {
-    nodes: error.nodes ?? null,
-    source: error.source ?? null,
-    positions: error.positions ?? null,
-    path: error.path ?? null,
-    extensions: {
-      ...toExtensions(shown, requestId),
-      // Yoga takes this out again, and makes the HTTP status of it.
-      http: failed ? { status, spec, headers: { ...headers } } : { headers: { ...headers } },
+function useDocumentLimits(): Plugin {
+  return {
+    onParse({ setParseFn }) {
+      setParseFn(parseWithinLimits);
     },
-  });
+  };
 }

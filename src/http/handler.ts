@@ -7,6 +7,7 @@ import { createAuthEndpoint } from './auth-endpoint.js';
 import { BodyTooLargeError, declaresTooMuch } from './body.js';
 import { createContextFactory } from './context.js';
 import { isPreflight, setCorsHeaders } from './cors.js';
+import { createDirectAnswerer, type DirectAnswer, type DirectRequest } from './direct-answer.js';
 import { errorResponse, toPublicError } from './errors.js';
 import { type Exchange, openExchange } from './exchange.js';
 import { createGraphiql, wantsGraphiql } from './graphiql.js';
@@ -16,6 +17,7 @@ import { createOrigins } from './origins.js';
 import { createIdentityProvider, type IdentityProviderOptions } from './principals/identity-provider.js';
 import { createResolver } from './principals/resolve.js';
 import { authPath, createSessions } from './principals/session.js';
+import { createPublisher } from './publish.js';
 import { createRedact } from './redact.js';
 import { setSecurityHeaders } from './security-headers.js';
 
@@ -41,6 +43,8 @@ export interface ConnectionInfo {
 export interface Handler {
   /** Answers any request, and never throws. */
   fetch(request: Request, info: ConnectionInfo): Promise<Response>;
+  /** Answers a plain GraphQL operation that no browser sent; null, before anything happened, for what {@link fetch} has to answer. */
+  answerDirectly(request: DirectRequest): Promise<Pick<DirectAnswer, 'status' | 'headers' | 'body'> | null>;
   /** From now on the server is not ready, and asks its clients to let go of their connections. */
   drain(): void;
 }
@@ -61,9 +65,11 @@ export function createHandler(options: HandlerOptions): Handler {
   const resolvePrincipal = createResolver({ deps, sessions, identityProvider, origins });
   const createContext = createContextFactory({ deps, domain: createDomain(deps), sessions, resolvePrincipal });
   const schema = buildSchema({ mutationsPerMinute: options.mutationsPerMinute });
-  const answerGraphql = createGraphqlEndpoint({ schema, createContext, log, redact });
+  const publish = createPublisher({ log, redact, products: deps.products });
+  const graphql = createGraphqlEndpoint({ schema, createContext, publish });
   const answerGraphiql = createGraphiql(new URL(options.publicUrl).origin);
   const answerAuth = createAuthEndpoint({ deps, sessions, redact });
+  const answerDirectly = createDirectAnswerer(graphql);
   let isClosing = false;
 
   async function answer(request: Request, exchange: Exchange): Promise<Response> {
@@ -72,7 +78,7 @@ export function createHandler(options: HandlerOptions): Handler {
     if (path === null) throw new ValidationError('url', 'The address of the request is not one.');
     if (declaresTooMuch(request)) throw new BodyTooLargeError();
     if (path === graphqlPath)
-      return wantsGraphiql(request) ? answerGraphiql(request) : answerGraphql(request, exchange);
+      return wantsGraphiql(request) ? answerGraphiql(request) : graphql.answer(request, exchange);
     if (path.startsWith(`${authPath}/`)) return answerAuth(request, exchange);
     if (request.method === 'GET' || request.method === 'HEAD') {
       if (path === livePath) return answerLive();
@@ -96,7 +102,7 @@ export function createHandler(options: HandlerOptions): Handler {
     });
     headers.set('x-request-id', exchange.requestId);
     // RFC 9110, 11.6.1.
-    if (status === 401) headers.set('www-authenticate', 'Bearer realm="tollkeeper"');
+    if (status === 401) headers.set('www-authenticate', challenge);
     // What is left of a body over the limit is not read, so the connection cannot serve another request.
     if (isClosing || status === 413) headers.set('connection', 'close');
     setCorsHeaders(headers, request, origins);
@@ -104,25 +110,46 @@ export function createHandler(options: HandlerOptions): Handler {
     return response;
   }
 
+  function logAnswer(method: string, path: string | null, status: number, startedAt: number, exchange: Exchange): void {
+    const isHealthCheck = path === livePath || path === readyPath;
+    log[isHealthCheck ? 'debug' : 'info'](
+      {
+        requestId: exchange.requestId,
+        method,
+        path: path === null ? null : redact(path.slice(0, loggedPathLengthMax)),
+        status,
+        ms: Math.round((performance.now() - startedAt) * 10) / 10,
+        principal: exchange.principal && principalRecord(exchange.principal),
+      },
+      'request',
+    );
+  }
+
   return {
     async fetch(request, { address }) {
       const startedAt = performance.now();
       const exchange = openExchange(request, address);
       const response = await answer(request, exchange).catch((error: unknown) => refuse(error, exchange));
-      const path = pathOf(request);
-      const isHealthCheck = path === livePath || path === readyPath;
-      log[isHealthCheck ? 'debug' : 'info'](
-        {
-          requestId: exchange.requestId,
-          method: request.method,
-          path: path === null ? null : redact(path.slice(0, loggedPathLengthMax)),
-          status: response.status,
-          ms: Math.round((performance.now() - startedAt) * 10) / 10,
-          principal: exchange.principal && principalRecord(exchange.principal),
-        },
-        'request',
-      );
+      logAnswer(request.method, pathOf(request), response.status, startedAt, exchange);
       return finish(response, request, exchange);
+    },
+    async answerDirectly(request) {
+      const startedAt = performance.now();
+      const answered = await answerDirectly(request);
+      if (answered === null) return null;
+      const { exchange, status, body } = answered;
+      logAnswer('POST', graphqlPath, status, startedAt, exchange);
+      const headers: Record<string, string> = {
+        ...answered.headers,
+        ...directHeaders,
+        'x-request-id': exchange.requestId,
+      };
+      exchange.responseHeaders.forEach((value, name) => {
+        headers[name] = value;
+      });
+      if (status === 401) headers['www-authenticate'] = challenge;
+      if (isClosing) headers.connection = 'close';
+      return { status, headers, body };
     },
     drain() {
       isClosing = true;
@@ -131,6 +158,15 @@ export function createHandler(options: HandlerOptions): Handler {
 }
 
 const loggedPathLengthMax = 200;
+
+const challenge = 'Bearer realm="tollkeeper"';
+
+/** What stands on every answer that no browser asked for; the same that a browser's answer has. */
+const directHeaders: Readonly<Record<string, string>> = (() => {
+  const headers = new Headers({ vary: 'origin' });
+  setSecurityHeaders(headers);
+  return Object.fromEntries(headers);
+})();
 
 /** Without the query, which may hold a document and its variables. Null for an address that is none. */
 function pathOf(request: Request): string | null {

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import { createServerAdapter } from '@whatwg-node/server';
 import { StartError } from '../start-error.js';
+import { createDirectTransport } from './direct-transport.js';
 import type { Handler } from './handler.js';
 
 /** Every wait has a limit, and the client's comes first. */
@@ -36,7 +37,7 @@ export async function listen(handler: Handler, { host, port }: { host: string; p
   const adapter = createServerAdapter<{ req: IncomingMessage }>((request, { req }) =>
     handler.fetch(request, { address: req.socket.remoteAddress ?? null }),
   );
-  const server = createServer(limits, adapter.requestListener);
+  const server = createServer(limits, createDirectTransport(handler, adapter.requestListener));
   server.on('request', limitExchange);
   const unused = trackUnused(server);
   server.listen(port, host);

@@ -19,7 +19,9 @@ import type { Context } from '../../src/graphql/context.js';
 import { type Exchange, openExchange } from '../../src/http/exchange.js';
 import { createGraphqlEndpoint } from '../../src/http/graphql-endpoint.js';
 import { createLog } from '../../src/http/log.js';
+import { createPublisher } from '../../src/http/publish.js';
 import { createRedact } from '../../src/http/redact.js';
+import { loadProducts } from '../../src/products/load.js';
 import { startTestServer } from './server.js';
 
 type Server = Awaited<ReturnType<typeof startTestServer>>;
@@ -251,6 +253,8 @@ describe('a request id', () => {
   });
 });
 
+const products = await loadProducts(['default']);
+
 describe('what an error may tell', () => {
   const secret = `mk_pub_${'0123456789abcdef'.repeat(2)}`;
   const logged: string[] = [];
@@ -288,8 +292,7 @@ describe('what an error may tell', () => {
   const endpoint = createGraphqlEndpoint({
     schema,
     createContext: () => Promise.resolve({} as Context),
-    log,
-    redact: createRedact(),
+    publish: createPublisher({ log, redact: createRedact(), products }),
   });
 
   async function ask(query: string, { accept = 'application/graphql-response+json', variables = {} } = {}) {
@@ -299,7 +302,7 @@ describe('what an error may tell', () => {
       body: JSON.stringify({ query, variables }),
     });
     const exchange: Exchange = openExchange(request, null);
-    const response = await endpoint(request, exchange);
+    const response = await endpoint.answer(request, exchange);
     return { status: response.status, headers: response.headers, body: (await response.json()) as unknown };
   }
 

@@ -15,6 +15,8 @@ afterEach(async () => {
   listening = [];
 });
 
+const leaveToFetch = () => Promise.resolve(null);
+
 /** Serves a function; by default one that says what it was asked. */
 async function serve(answer: (request: Request) => Promise<Response> = describeRequest) {
   let isDraining = false;
@@ -25,6 +27,7 @@ async function serve(answer: (request: Request) => Promise<Response> = describeR
       if (isDraining) response.headers.set('connection', 'close');
       return response;
     },
+    answerDirectly: leaveToFetch,
     drain() {
       isDraining = true;
     },
@@ -134,7 +137,10 @@ describe('closing', () => {
 describe('an address that cannot be had is explained', () => {
   test('a port in use', async () => {
     const { port } = await serve();
-    const again = listen({ fetch: describeRequest, drain: () => undefined }, { host, port });
+    const again = listen(
+      { fetch: describeRequest, answerDirectly: leaveToFetch, drain: () => undefined },
+      { host, port },
+    );
     await expect(again).rejects.toThrow(StartError);
     await expect(again).rejects.toThrow(
       `Port ${port} on ${host} is in use. Stop what listens there, or set PORT to another one.`,
@@ -142,7 +148,10 @@ describe('an address that cannot be had is explained', () => {
   });
 
   test('a host that this machine does not have', async () => {
-    const failed = listen({ fetch: describeRequest, drain: () => undefined }, { host: '192.0.2.1', port: 0 });
+    const failed = listen(
+      { fetch: describeRequest, answerDirectly: leaveToFetch, drain: () => undefined },
+      { host: '192.0.2.1', port: 0 },
+    );
     await expect(failed).rejects.toThrow(StartError);
     await expect(failed).rejects.toThrow('This machine has no address 192.0.2.1.');
   });

@@ -441,7 +441,7 @@ describe('beside other products on one server', () => {
     ).toEqual({
       __typename: 'ValidationError',
       code: 'BAD_USER_INPUT',
-      message: 'The product default has no feature of this name: embed.',
+      message: 'The product default has no feature of this name.',
     });
   });
 });

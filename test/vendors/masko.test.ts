@@ -48,12 +48,29 @@ function limitsAfter(requests: number) {
       { ...minute, remaining: 60 - requests, resetAt: expect.any(String) },
       { ...hour, remaining: 1_000 - requests, resetAt: expect.any(String) },
     ],
-    headers: [
-      { name: 'X-RateLimit-Limit', value: '60' },
-      { name: 'X-RateLimit-Remaining', value: String(60 - requests) },
-      { name: 'X-RateLimit-Reset', value: expect.stringMatching(/^\d{10}$/) },
-    ],
+    headers: headersAt(60 - requests, 1_000 - requests),
   };
+}
+
+/** Where a key stands whose minute is the tighter window. */
+function headersAt(perMinute: number, perHour: number) {
+  return [
+    { name: 'X-RateLimit-Limit', value: '60' },
+    { name: 'X-RateLimit-Remaining', value: String(perMinute) },
+    { name: 'X-RateLimit-Reset', value: expect.stringMatching(/^\d{10}$/) },
+    ...windowHeaders(perMinute, perHour),
+  ];
+}
+
+/** Both windows in the words of the IETF's draft, which this server says beside the vendor's. */
+function windowHeaders(perMinute: number, perHour: number) {
+  return [
+    { name: 'RateLimit-Policy', value: '"minute";q=60;w=60, "hour";q=1000;w=3600' },
+    {
+      name: 'RateLimit',
+      value: expect.stringMatching(new RegExp(`^"minute";r=${perMinute};t=\\d{1,2}, "hour";r=${perHour};t=\\d{1,4}$`)),
+    },
+  ];
 }
 
 /** The key and its workspace, as a refusal shows them that knows the key. */
@@ -360,7 +377,7 @@ describe('Rate Limits', () => {
         { ...minute, remaining: 59 },
         { ...hour, remaining: 1_000 - 1 - 59 - 1 - 59 - 1 },
       ],
-      headers: limitsAfter(1).headers,
+      headers: headersAt(59, 1_000 - 1 - 59 - 1 - 59 - 1),
     });
   });
 
@@ -383,6 +400,7 @@ describe('Rate Limits', () => {
           { name: 'X-RateLimit-Limit', value: '1000' },
           { name: 'X-RateLimit-Remaining', value: '0' },
           { name: 'X-RateLimit-Reset', value: expect.stringMatching(/^\d{10}$/) },
+          ...windowHeaders(10, 0),
           // The first minute's requests leave the hour 41 minutes from now.
           { name: 'Retry-After', value: expect.stringMatching(/^2[34]\d\d$/) },
         ],

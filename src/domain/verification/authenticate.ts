@@ -9,9 +9,13 @@ export type Authentication =
   | { readonly kind: 'authenticated'; readonly principal: ApiKeyPrincipal; readonly product: Product }
   | { readonly kind: 'refused'; readonly product: Product; readonly wording: Wording };
 
-/** Lets an API key in that calls this server itself. Its rate limits are the caller's to take. */
-export async function authenticateApiKey(deps: Deps, credential: Credential): Promise<Authentication> {
-  const facts = await gatherFacts(deps, credential);
+/** Lets an API key in that calls this server itself, from an origin where a browser sends it. Its rate limits are the caller's to take. */
+export async function authenticateApiKey(
+  deps: Deps,
+  credential: Credential,
+  origin: string | null,
+): Promise<Authentication> {
+  const facts = { ...(await gatherFacts(deps, credential)), origin };
   const { key, product } = facts;
   const code = decideRefusal(facts);
   if (code !== null || key === null) {

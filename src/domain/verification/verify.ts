@@ -84,8 +84,8 @@ function creditsTaken(outcome: Verification['charge']): number {
 
 /** A refusal in the product's words. The log knows more than the caller: which key it was, where there is one. */
 function refuse(
-  { log, uses }: Deps,
-  { key, product, now }: Facts,
+  { log, products, uses }: Deps,
+  { key, product, expectedProduct, now }: Facts,
   code: RefusalCode,
   limits: RateLimitDecision | null,
 ): Verification {
@@ -97,9 +97,11 @@ function refuse(
   if (key !== null) uses.record(key, code, 0, now);
   const known = code === 'INVALID_CREDENTIAL' ? null : key;
   const shown = known === null ? null : limits;
+  // Whoever asks for a product hears that product, so that a key of another one looks like an unknown one.
+  const speaker = (expectedProduct === null ? null : products.find(expectedProduct)) ?? product;
   return {
     code,
-    rejection: product.wording[code],
+    rejection: speaker.wording[code],
     apiKeyId: known?.id ?? null,
     workspaceId: known?.workspaceId ?? null,
     billable: false,

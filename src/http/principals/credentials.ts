@@ -2,6 +2,7 @@ import { ValidationError } from '../../domain/errors.js';
 import type { Product, Products } from '../../products/product.js';
 import { mediaType } from '../body.js';
 import type { Origins } from '../origins.js';
+import type { RequestHead } from '../request-head.js';
 
 /** What a request presents of whoever makes it. `unusable` is present and cannot be right, in the words of a product where one is known. */
 export type PresentedCredential =
@@ -30,7 +31,7 @@ const tokenPattern = /^[A-Za-z0-9._~+/%-]+=*$/;
  * @throws ValidationError for two credentials at once: whoever sends both cannot tell which one acted.
  */
 export function readCredential(
-  request: Request,
+  request: RequestHead,
   { products, origins, cookieName }: { products: Products; origins: Origins; cookieName: string },
 ): PresentedCredential {
   const explicit = [...readAuthorization(request.headers), ...readPairs(request.headers, products)];
@@ -45,7 +46,7 @@ export function readCredential(
 }
 
 /** A header without a bearer token is as good as none to the vendors that tell the two apart: they ask for `Authorization: Bearer`. */
-function readAuthorization(headers: Headers): PresentedCredential[] {
+function readAuthorization(headers: RequestHead['headers']): PresentedCredential[] {
   const value = headers.get('authorization');
   if (value === null) return [];
   const token = schemePattern.exec(value)?.groups?.token;
@@ -55,7 +56,7 @@ function readAuthorization(headers: Headers): PresentedCredential[] {
 }
 
 /** Products may share the names of their headers: those are read once, and the first of the products lends its words. */
-function readPairs(headers: Headers, products: Products): PresentedCredential[] {
+function readPairs(headers: RequestHead['headers'], products: Products): PresentedCredential[] {
   const presented = new Map<string, PresentedCredential>();
   for (const product of products.all) {
     if (product.credential.transport !== 'headerPair') continue;
@@ -80,7 +81,7 @@ function readPair(product: Product, keyId: string, secret: string): PresentedCre
  * A browser sends cookies along with whatever any site makes it send. So a cookie counts only for what another site
  * cannot send without being asked first: JSON in a POST, from an origin that is allowed. Else it is as if it were not there.
  */
-function readCookie(request: Request, origins: Origins, cookieName: string): PresentedCredential {
+function readCookie(request: RequestHead, origins: Origins, cookieName: string): PresentedCredential {
   const cookie = request.headers.get('cookie');
   if (cookie === null || !hasCookie(cookie, cookieName)) return { kind: 'none' };
   const isOwn =

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Deps } from '../../domain/deps.js';
-import { UnauthenticatedError } from '../../domain/errors.js';
+import { ForbiddenError, UnauthenticatedError } from '../../domain/errors.js';
 import type { Principal } from '../../domain/principal.js';
 import { findServicePrincipal } from '../../domain/service-tokens.js';
 import { authenticateApiKey } from '../../domain/verification/authenticate.js';
@@ -9,6 +9,7 @@ import { ensurePersonalWorkspace } from '../../domain/workspaces/personal.js';
 import type { Product, Wording } from '../../products/product.js';
 import { findBearerProduct, looksLikeBearer } from '../../products/secret-format.js';
 import type { Origins } from '../origins.js';
+import type { RequestHead } from '../request-head.js';
 import { readCredential } from './credentials.js';
 import { type IdentityProvider, looksLikeJwt } from './identity-provider.js';
 import { findOrCreateOutsideUser } from './outside-user.js';
@@ -48,7 +49,7 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
   const ensured = new LRUCache<string, true>({ max: ensuredUsersMax });
 
   /** @throws UnauthenticatedError for what is present and wrong, ValidationError for two credentials at once. */
-  return async function resolvePrincipal(request: Request): Promise<Identity> {
+  return async function resolvePrincipal(request: RequestHead): Promise<Identity> {
     const presented = readCredential(request, { products: deps.products, origins, cookieName: sessions.cookieName });
     switch (presented.kind) {
       case 'none':
@@ -56,9 +57,9 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
       case 'unusable':
         throw refusal((presented.product ?? deps.products.primary).wording[presented.code]);
       case 'pair':
-        return asApiKey(presented);
+        return asApiKey(presented, request);
       case 'bearer':
-        return fromBearer(presented.token);
+        return fromBearer(presented.token, request);
       case 'cookie': {
         const found = await sessions.findByCookie(presented.cookie);
         if (found === null) throw new StaleCookieError('The session has ended. Sign in again.');
@@ -67,14 +68,14 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
     }
   };
 
-  async function fromBearer(token: string): Promise<Identity> {
+  async function fromBearer(token: string, request: RequestHead): Promise<Identity> {
     if (token.startsWith('tks_')) {
       const principal = await findServicePrincipal(deps, token);
       if (principal === null) throw unknownCredential();
       return { principal, product: null, setCookies: [] };
     }
     if (findBearerProduct(deps.products, token) !== null || looksLikeBearer(deps.products, token) !== null) {
-      return asApiKey({ kind: 'bearer', token });
+      return asApiKey({ kind: 'bearer', token }, request);
     }
     if (identityProvider !== null && looksLikeJwt(token)) {
       const identity = await identityProvider.verify(token);
@@ -82,11 +83,11 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
       return asUser(await findOrCreateOutsideUser(deps, identity));
     }
     const user = looksLikeSession(token) ? await sessions.findByToken(token) : null;
-    return user === null ? asApiKey({ kind: 'bearer', token }) : asUser(user);
+    return user === null ? asApiKey({ kind: 'bearer', token }, request) : asUser(user);
   }
 
-  async function asApiKey(credential: Credential): Promise<Identity> {
-    const outcome = await authenticateApiKey(deps, credential);
+  async function asApiKey(credential: Credential, { headers }: RequestHead): Promise<Identity> {
+    const outcome = await authenticateApiKey(deps, credential, headers.get('origin'));
     if (outcome.kind === 'refused') throw refusal(outcome.wording);
     return { principal: outcome.principal, product: outcome.product, setCookies: [] };
   }
@@ -99,13 +100,14 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
     return { principal: { kind: 'user', userId: user.id, email: user.email }, product: null, setCookies };
   }
 
-  function unknownCredential(): UnauthenticatedError {
+  function unknownCredential(): Error {
     return refusal(deps.products.primary.wording.INVALID_CREDENTIAL);
   }
 }
 
-function refusal({ message, code, status }: Wording): UnauthenticatedError {
-  return new UnauthenticatedError(message, code, status);
+/** A key whose workspace is suspended is known, and refused all the same: products answer that with 403. */
+function refusal({ message, code, status }: Wording): UnauthenticatedError | ForbiddenError {
+  return status === 403 ? new ForbiddenError('', message, code) : new UnauthenticatedError(message, code, status);
 }
 
 /** better-auth's 32 letters and digits, alone or with the signature that a cookie or `set-auth-token` carries. */
