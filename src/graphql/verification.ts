@@ -162,10 +162,18 @@ builder.mutationFields((t) => ({
       if (inputs.length > verificationsMax) {
         throw new ValidationError('inputs', `At most ${verificationsMax} requests can be answered at once.`);
       }
-      return inputs.map((input) => domain.verification.verify(toQuestion(input)));
+      return inputs.map((input, index) =>
+        domain.verification.verify(toQuestion(input)).catch((error: unknown) => throwAt(`inputs.${index}`, error)),
+      );
     },
   }),
 }));
+
+/** Names the field of an input among many. */
+function throwAt(place: string, error: unknown): never {
+  if (!(error instanceof ValidationError)) throw error;
+  throw new ValidationError(error.field.replace(/^input(?=\.)/, place), error.message);
+}
 
 const VerificationCheck = builder.objectRef<CheckResult>('VerificationCheck').implement({
   description: 'One check of a verification, and what it found.',

@@ -13,7 +13,8 @@ export interface Exchange {
   principal: Principal | null;
 }
 
-const requestIdPattern = /^[A-Za-z0-9_.-]{1,64}$/;
+/** Room for a UUID or a trace id. It is logged and stored, so what may be a credential is none: those are longer, or look like these. */
+const requestIdPattern = /^(?!tks_)(?!(?=.*[A-Zg-z])[A-Za-z0-9]{32}$)[A-Za-z0-9_.-]{1,36}$/;
 
 /** Takes the caller's `x-request-id` where it is one, so that one id follows a request through several servers. */
 export function openExchange(request: RequestHead, address: string | null): Exchange {

@@ -32,7 +32,7 @@ test('each of many verifications is answered at its place, and one bad input fai
   expect(errors).toEqual([
     expect.objectContaining({
       path: ['verifyApiKeys', 2],
-      extensions: expect.objectContaining({ code: 'BAD_USER_INPUT', field: 'input.charge.action' }),
+      extensions: expect.objectContaining({ code: 'BAD_USER_INPUT', field: 'inputs.2.charge.action' }),
     }),
   ]);
 });

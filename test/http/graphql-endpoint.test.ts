@@ -22,7 +22,7 @@ import { createLog } from '../../src/http/log.js';
 import { createPublisher } from '../../src/http/publish.js';
 import { createRedact } from '../../src/http/redact.js';
 import { loadProducts } from '../../src/products/load.js';
-import { startTestServer } from './server.js';
+import { makeKey, startTestServer } from './server.js';
 
 type Server = Awaited<ReturnType<typeof startTestServer>>;
 let server: Server;
@@ -217,12 +217,15 @@ describe('a body over a megabyte is refused with 413', () => {
 });
 
 describe('a request id', () => {
-  test.each(['abc', 'A-1_2.3', 'x'.repeat(64)])("is the caller's where it is one: %s", async (id) => {
-    const answer = await server.graphql('{ __typename }', { 'x-request-id': id });
-    expect(answer.headers.get('x-request-id')).toBe(id);
-  });
+  test.each(['abc', 'A-1_2.3', '0af7651916cd43dd8448eb211c80319c', '6f1c1d2e-0d7a-4b58-9a44-0e7c7c1f2a3b'])(
+    "is the caller's where it is one: %s",
+    async (id) => {
+      const answer = await server.graphql('{ __typename }', { 'x-request-id': id });
+      expect(answer.headers.get('x-request-id')).toBe(id);
+    },
+  );
 
-  test.each(['', 'x'.repeat(65), 'a b', 'a"b'])(
+  test.each(['', 'x'.repeat(37), 'a b', 'a"b', 'Wrv6A7B4IbiCzoTt1ILGRdGT0NlNMBw2', `tks_${'a'.repeat(32)}`])(
     'is made where the caller has none of the right form: %j',
     async (id) => {
       const answer = await server.graphql('{ __typename }', { 'x-request-id': id });
@@ -424,4 +427,11 @@ describe("a key's own requests count against its rate limits", () => {
       await limited.close();
     }
   });
+});
+
+test('a request id that is a key is not taken, and stands in no log', async () => {
+  const { secret } = await makeKey(server, 'default');
+  const { headers } = await server.graphql('{ viewer { kind } }', { 'x-request-id': secret });
+  expect(headers.get('x-request-id')).toMatch(/^req_/);
+  expect(server.lines()).not.toContain(secret);
 });

@@ -26,11 +26,6 @@ describe('the repetition of a charge', () => {
   test('returns the original whatever else it says, and takes nothing', async () => {
     const { server, person, workspaceId, secret } = await aCustomer(10);
     const { secret: sibling } = await createApiKey(person.client, { name: 'sibling', product: 'craftkit' });
-    const { secret: trial } = await createApiKey(person.client, {
-      name: 'trial',
-      product: 'craftkit',
-      environment: 'TEST',
-    });
     // A key of another product, with another price list.
     const { secret: foreign } = await createApiKey(person.client, { name: 'cad', product: 'makistry' });
     const original = await charge(server, secret, { action: 'render', quantity: 2.5, idempotencyKey: 'job-1' });
@@ -38,7 +33,7 @@ describe('the repetition of a charge', () => {
     const before = await readLedger(server, workspaceId);
 
     const repetition = fc.record({
-      credential: fc.constantFrom(secret, sibling, trial, foreign),
+      credential: fc.constantFrom(secret, sibling, foreign),
       action: fc.oneof(
         fc.constantFrom('render', 'text_to_cad', '', 'constructor', '__proto__', 'no such action'),
         // Any text but those that this server refuses wherever they stand.
@@ -56,6 +51,19 @@ describe('the repetition of a charge', () => {
       { numRuns: 60, interruptAfterTimeLimit: 8_000 },
     );
     expect(await readLedger(server, workspaceId)).toEqual(before);
+  });
+
+  test('is another charge in the other environment: a free trial does not stand for a real action', async () => {
+    const { server, person, secret } = await aCustomer(10);
+    const { secret: trial } = await createApiKey(person.client, {
+      name: 'trial',
+      product: 'craftkit',
+      environment: 'TEST',
+    });
+    const again = { action: 'render', idempotencyKey: 'job-1' };
+    expect(await charge(server, trial, again)).toMatchObject({ charge: { credits: 0, replayed: false } });
+    expect(await charge(server, secret, again)).toMatchObject({ charge: { credits: 1, replayed: false } });
+    expect(await charge(server, trial, again)).toMatchObject({ charge: { credits: 0, replayed: true } });
   });
 
   test('returns the original after the credits ran out', async () => {

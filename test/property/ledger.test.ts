@@ -235,7 +235,8 @@ function applySettlement(
 ): Outcome | null {
   if (operation.kind === 'refund') return applyRefund(model, operation, charge);
   const done = operation.kind === 'capture' ? 'CAPTURED' : 'RELEASED';
-  if (charge.state === done) return null;
+  const wasHold = model.entries.some(({ kind, chargeId }) => kind === 'HOLD' && chargeId === charge.id);
+  if (charge.state === done || (charge.state === 'REFUNDED' && wasHold && done === 'CAPTURED')) return null;
   if (charge.state !== 'HELD') return conflict;
   let taken = 0;
   if (operation.kind === 'capture') {

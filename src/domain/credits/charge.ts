@@ -53,7 +53,7 @@ interface DecidedRow {
 
 /**
  * Takes or holds the credits of actions; orders that arrive together share one statement, which decides them in the order of their
- * arrival. With an idempotency key an action is charged once per workspace, and a repetition returns the original whatever else it
+ * arrival. With an idempotency key an action is charged once per workspace and environment, and a repetition returns the original whatever else it
  * says, even an action that does not exist.
  */
 export function createTill({ run, db }: { run: RunStatement; db: Db }): TakeCharge {
@@ -90,11 +90,19 @@ function draftCharge({ key, product, request, at }: ChargeOrder): Draft {
       refundedCredits: 0,
       balanceAfter: 0,
       state: hold ? 'HELD' : 'POSTED',
-      idempotencyKey,
+      idempotencyKey: idempotencyKey && scopeToEnvironment(idempotencyKey, key.environment),
       createdAt: at,
       expiresAt: hold ? new Date(at.getTime() + product.holdSeconds * 1000) : null,
     },
   };
+}
+
+/**
+ * A free trial must not stand for a real action under the same key, so the keys of TEST are apart from those of LIVE. A client's key
+ * has no spaces, so it cannot be one of the other environment's.
+ */
+function scopeToEnvironment(idempotencyKey: string, environment: Environment): string {
+  return environment === 'TEST' ? `TEST ${idempotencyKey}` : idempotencyKey;
 }
 
 /** Sends a batch. If its answer is lost it is sent once more, under the same ids: what the first one wrote is then found, not written again. */

@@ -28,7 +28,8 @@ export interface CaptureCharge {
 export async function captureCharge(deps: Deps, actor: Actor, input: CaptureCharge): Promise<{ charge: Charge }> {
   const { charge, taken } = await transaction(deps.db, async (tx) => {
     const charge = await getLockedCharge(tx, actor, input.chargeId);
-    if (charge.state === 'CAPTURED') return { charge, taken: 0 };
+    const wasHeld = charge.expiresAt !== null;
+    if (charge.state === 'CAPTURED' || (charge.state === 'REFUNDED' && wasHeld)) return { charge, taken: 0 };
     requireHeld(charge);
     const credits = decideCapture(deps, charge, input);
     const data = { state: 'CAPTURED', capturedCredits: credits } as const;
@@ -84,7 +85,8 @@ export async function refundCharge(deps: Deps, actor: Actor, input: RefundCharge
     const charge = await getLockedCharge(tx, actor, input.chargeId);
     const { workspaceId } = charge;
     const operation = { workspaceId, operation: 'refundCharge', key };
-    if ((await findRecordedResult(tx, operation)) !== null) return { charge };
+    const originalId = await findRecordedResult(tx, operation);
+    if (originalId !== null) return { charge: await tx.charge.findUniqueOrThrow({ where: { id: originalId } }) };
     if (charge.state === 'HELD' || charge.state === 'RELEASED') {
       throw new ConflictError('Only what was taken can be refunded. Release a hold instead.');
     }
