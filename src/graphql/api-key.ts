@@ -26,7 +26,7 @@ export const ApiKey = builder.prismaNode('ApiKey', {
     }),
     preview: t.string({
       description: 'The last four characters of its secret, to tell keys apart.',
-      resolve: async (key, _args, { loaders }) => (await loaders.secretsOf.load(key))[0]?.preview ?? '',
+      resolve: async (key, _args, { loaders }) => (await loaders.secretsOf.load(key)).newest[0]?.preview ?? '',
     }),
     keyId: t.exposeString('keyId', {
       nullable: true,
@@ -45,10 +45,12 @@ export const ApiKey = builder.prismaNode('ApiKey', {
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
     expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When it ends by itself.' }),
-    lastUsedAt: t.expose('lastUsedAt', {
+    lastUsedAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When it was last let through, a second or two late; null for never.',
+      description:
+        'When it was last let through, by a verification or by this API, a few seconds late; null for never. `secrets` has it for each.',
+      resolve: async (key, _args, { loaders }) => (await loaders.secretsOf.load(key)).lastUsedAt,
     }),
     revokedAt: t.expose('revokedAt', { type: 'DateTime', nullable: true, description: 'When it was revoked.' }),
     revocationReason: t.exposeString('revocationReason', { nullable: true, description: 'Why it was revoked.' }),

@@ -10,22 +10,34 @@ interface KeyOfWorkspace {
   readonly workspaceId: string;
 }
 
+export interface SecretsOfKey {
+  /** The newest first, at most {@link secretsMax}. */
+  readonly newest: readonly ShownSecret[];
+  /** The last use of any secret, also of one that is not shown any more. */
+  readonly lastUsedAt: Date | null;
+}
+
 /** The most secrets of one key that are shown. */
 export const secretsMax = 20;
 
-/** The newest secrets of many keys in one statement, newest first. */
-export function secretsLoader(db: Db): DataLoader<KeyOfWorkspace, ShownSecret[], string> {
-  return new DataLoader<KeyOfWorkspace, ShownSecret[], string>(
+/** The secrets of many keys in one statement. */
+export function secretsLoader(db: Db): DataLoader<KeyOfWorkspace, SecretsOfKey, string> {
+  return new DataLoader<KeyOfWorkspace, SecretsOfKey, string>(
     async (keys) => {
-      const secrets = await db.$queryRaw<(ShownSecret & { apiKeyId: string })[]>`
-        SELECT k.id AS "apiKeyId", s."preview", s."createdAt", s."lastUsedAt", s."retiresAt"
+      const rows = await db.$queryRaw<(ShownSecret & { apiKeyId: string; lastUseOfKey: Date | null })[]>`
+        SELECT s."apiKeyId", s."preview", s."createdAt", s."lastUsedAt", s."retiresAt", s."lastUseOfKey"
         FROM unnest(${keys.map(({ id }) => id)}::text[], ${keys.map(({ workspaceId }) => workspaceId)}::text[]) AS k(id, workspace_id)
         CROSS JOIN LATERAL (
-          SELECT * FROM "KeySecret" WHERE "workspaceId" = k.workspace_id AND "apiKeyId" = k.id ORDER BY "id" DESC LIMIT ${secretsMax}
+          SELECT *, max("lastUsedAt") OVER () AS "lastUseOfKey" FROM "KeySecret"
+          WHERE "workspaceId" = k.workspace_id AND "apiKeyId" = k.id
+          ORDER BY "id" DESC LIMIT ${secretsMax}
         ) s`;
-      const byKey = new Map<string, ShownSecret[]>(keys.map(({ id }) => [id, []]));
-      for (const { apiKeyId, ...secret } of secrets) byKey.get(apiKeyId)?.push(secret);
-      return keys.map(({ id }) => byKey.get(id) ?? []);
+      const rowsOf = new Map(keys.map(({ id }): [string, typeof rows] => [id, []]));
+      for (const row of rows) rowsOf.get(row.apiKeyId)?.push(row);
+      return keys.map(({ id }) => {
+        const newest = rowsOf.get(id) ?? [];
+        return { newest, lastUsedAt: newest[0]?.lastUseOfKey ?? null };
+      });
     },
     { cacheKeyFn: ({ id }) => id },
   );

@@ -26,6 +26,6 @@ builder.prismaObjectField(ApiKey, 'secrets', (t) =>
     type: [KeySecret],
     authScopes: { permission: 'apiKey:read' },
     description: `Its secrets, newest first, the last ${secretsMax} at most. An old one that is not used any more can go without harm.`,
-    resolve: (key, _args, { loaders }) => loaders.secretsOf.load(key),
+    resolve: async (key, _args, { loaders }) => [...(await loaders.secretsOf.load(key)).newest],
   }),
 );

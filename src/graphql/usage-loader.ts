@@ -16,7 +16,9 @@ export function usageLoader(db: Db, owner: UsageOwner): DataLoader<UsageQuestion
       const groups = new Map<string, UsageQuestion[]>();
       for (const question of questions) {
         const time = timeOf(question);
-        groups.set(time, [...(groups.get(time) ?? []), question]);
+        const group = groups.get(time);
+        if (group === undefined) groups.set(time, [question]);
+        else group.push(question);
       }
       const readers = new Map<string, (ownerId: string) => UsageBucket[]>();
       await Promise.all(

@@ -50,25 +50,22 @@ const addUsage: Statement = {
     SET "requests" = k."requests" + excluded."requests", "credits" = k."credits" + excluded."credits"`,
 };
 
-const setLastUseOf = (table: 'KeySecret' | 'ApiKey'): Statement => ({
-  name: `set-last-use-of-${table}`,
+const setLastUses: Statement = {
+  name: 'set-last-uses',
   text: `
-    WITH used AS (
-      SELECT u.id, max(u.at) AS at FROM unnest($1::text[], $2::timestamptz[]) AS u(id, at) GROUP BY u.id
-    ), locked AS (
-      SELECT t."id", used.at FROM "${table}" t JOIN used ON used.id = t."id"
-      WHERE t."lastUsedAt" IS NULL OR t."lastUsedAt" < used.at
-      ORDER BY t."id" FOR NO KEY UPDATE OF t
+    WITH locked AS (
+      SELECT s."id", u.at FROM unnest($1::text[], $2::timestamptz[]) AS u(id, at) JOIN "KeySecret" s ON s."id" = u.id
+      WHERE s."lastUsedAt" IS NULL OR s."lastUsedAt" < u.at
+      ORDER BY s."id" FOR NO KEY UPDATE OF s
     )
-    UPDATE "${table}" t SET "lastUsedAt" = greatest(t."lastUsedAt", locked.at) FROM locked WHERE t."id" = locked."id"`,
-});
-const setLastUseOfSecrets = setLastUseOf('KeySecret');
-const setLastUseOfKeys = setLastUseOf('ApiKey');
+    UPDATE "KeySecret" s SET "lastUsedAt" = greatest(s."lastUsedAt", locked.at) FROM locked WHERE s."id" = locked."id"`,
+};
 
 export function createUseRecorder(run: RunStatement, log: Logger): UseRecorder {
   const buffer = new UseBuffer(bufferSizeMax);
   let flushing: Promise<void> = Promise.resolve();
-  let isFlushing = false;
+  /** Those under way and those that wait for them. */
+  let flushCount = 0;
   let isDatabaseAway = false;
   /** What did not fit, since it was last logged. */
   let droppedCount = 0;
@@ -85,19 +82,14 @@ export function createUseRecorder(run: RunStatement, log: Logger): UseRecorder {
   const writeLastUses = async () => {
     for (let left = buffer.lastUseCount; left > 0; left -= rowsPerStatement) {
       const lastUses = buffer.takeLastUses(Math.min(left, rowsPerStatement));
-      const times = lastUses.map(({ at }) => at.toISOString());
-      const write = async () => {
-        await run(setLastUseOfSecrets, [lastUses.map(({ secretId }) => secretId), times]);
-        await run(setLastUseOfKeys, [lastUses.map(({ apiKeyId }) => apiKeyId), times]);
-      };
-      await write().catch((error: unknown) => {
+      const columns = [lastUses.map(({ secretId }) => secretId), lastUses.map(({ at }) => at.toISOString())];
+      await run(setLastUses, columns).catch((error: unknown) => {
         buffer.putBack({ lastUses });
         throw error;
       });
     }
   };
   const write = async () => {
-    isFlushing = true;
     try {
       await writeTallies();
       await writeLastUses();
@@ -110,25 +102,27 @@ export function createUseRecorder(run: RunStatement, log: Logger): UseRecorder {
     }
     if (droppedCount > 0) log.error({ uses: droppedCount }, `lost uses of keys: ${bufferSizeMax} are kept at most`);
     droppedCount = 0;
-    isFlushing = false;
   };
   const flush = () => {
-    flushing = flushing.then(write);
+    flushCount += 1;
+    flushing = flushing.then(write).finally(() => {
+      flushCount -= 1;
+    });
     return flushing;
   };
   const timer = setInterval(() => {
-    if (!isFlushing) flush();
+    if (flushCount === 0) flush();
   }, flushIntervalMs);
   timer.unref();
 
   const count = (key: SpendingKey, code: VerificationCode, requests: number, credits: number, at: Date) => {
     const hour = Math.floor(at.getTime() / hourMs);
     if (!buffer.add(key.workspaceId, key.id, hour, code, requests, credits)) droppedCount += 1;
-    if (buffer.tallyCount >= earlyFlushSize && !isFlushing && !isDatabaseAway) flush();
+    if (buffer.tallyCount >= earlyFlushSize && flushCount === 0 && !isDatabaseAway) flush();
   };
 
-  const note = ({ id, secretId }: UsedKey, at: Date) => {
-    if (!buffer.touch(secretId, id, at)) droppedCount += 1;
+  const note = ({ secretId }: UsedKey, at: Date) => {
+    if (!buffer.touch(secretId, at)) droppedCount += 1;
   };
 
   return {

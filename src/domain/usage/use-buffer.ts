@@ -14,7 +14,6 @@ export interface Tally {
 /** When a secret was last used. */
 export interface LastUse {
   readonly secretId: string;
-  readonly apiKeyId: string;
   at: Date;
 }
 
@@ -62,14 +61,14 @@ export class UseBuffer {
   }
 
   /** @returns false, with nothing kept, where this would be one more than fit. */
-  touch(secretId: string, apiKeyId: string, at: Date): boolean {
+  touch(secretId: string, at: Date): boolean {
     const lastUse = this.#lastUses.get(secretId);
     if (lastUse !== undefined) {
       if (lastUse.at < at) lastUse.at = at;
       return true;
     }
     if (this.lastUseCount >= this.sizeMax) return false;
-    this.#lastUses.set(secretId, { secretId, apiKeyId, at });
+    this.#lastUses.set(secretId, { secretId, at });
     return true;
   }
 
