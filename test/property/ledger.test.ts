@@ -207,7 +207,9 @@ function applyGrant(
 
 function applyCharge(model: Model, operation: Extract<Operation, { kind: 'charge' }>, madeId: string | null): Outcome {
   const { by, action, tenths, hold, key } = operation;
-  const originalId = key === null ? undefined : model.charged[key];
+  // The keys of TEST, of which one key is, are apart from those of LIVE.
+  const place = `${by === 2 ? 'TEST' : 'LIVE'}-${key}`;
+  const originalId = key === null ? undefined : model.charged[place];
   const original = model.charges.find(({ id }) => id === originalId);
   if (original) return { is: 'VALID', id: original.id, shown: { ...shownOf(original), replayed: true } };
   const credits = by === 2 ? 0 : priceOf(action, tenths);
@@ -224,7 +226,7 @@ function applyCharge(model: Model, operation: Extract<Operation, { kind: 'charge
     by,
   };
   model.charges.push(charge);
-  if (key !== null) model.charged[key] = charge.id;
+  if (key !== null) model.charged[place] = charge.id;
   return { is: 'VALID', id: charge.id, shown: { ...shownOf(charge), replayed: false } };
 }
 
