@@ -1,0 +1,116 @@
+import { createTemplate } from './load/template.mjs';
+import { serviceToken } from './tollkeeper.mjs';
+
+/** How many verifications the requests ask for that hold many. */
+export const manySize = 100;
+
+/** What a backend needs of a verification to serve or refuse its customer's request. */
+const answerFields =
+  'valid code rejection { status code message } charge { id credits balanceAfter } headers { name value }';
+
+const ask = { credential: { bearer: '<secret>' }, requires: ['data:read'] };
+const charge = { action: 'request' };
+
+/**
+ * @typedef {object} Request
+ * @property {string} path
+ * @property {object} body
+ * @property {boolean} charges whether each of its verifications takes a credit
+ * @property {number} size how many verifications it asks for
+ * @property {{ text: string, count: number }[]} expect what the answer must hold, and how often
+ */
+
+/** @param {number} size @param {boolean} charges */
+function expectValid(size, charges) {
+  return [
+    { text: '"valid":true', count: size },
+    ...(charges ? [{ text: '"balanceAfter":', count: size }] : [{ text: '"charge":null', count: size }]),
+  ];
+}
+
+/** One verification, as a backend asks for every request that it gets. @returns {Request} */
+export function verifyOne({ charges = false, idempotent = false } = {}) {
+  return {
+    path: '/graphql',
+    body: {
+      query: `mutation ($i: VerifyApiKeyInput!) { verifyApiKey(input: $i) { ${answerFields} } }`,
+      variables: {
+        i: {
+          ...ask,
+          ...(charges ? { charge: { ...charge, ...(idempotent ? { idempotencyKey: '<unique>' } : {}) } } : {}),
+        },
+      },
+    },
+    charges,
+    size: 1,
+    expect: expectValid(1, charges),
+  };
+}
+
+/** Many verifications as aliases of one document. @returns {Request} */
+export function verifyByAliases() {
+  const indexes = Array.from({ length: manySize }, (_, index) => index);
+  return {
+    path: '/graphql',
+    body: {
+      query: [
+        `mutation (${indexes.map((index) => `$i${index}: VerifyApiKeyInput!`).join(' ')}) {`,
+        ...indexes.map((index) => `a${index}: verifyApiKey(input: $i${index}) { ...answer }`),
+        `} fragment answer on Verification { ${answerFields} }`,
+      ].join(' '),
+      variables: Object.fromEntries(indexes.map((index) => [`i${index}`, { ...ask, charge }])),
+    },
+    charges: true,
+    size: manySize,
+    expect: expectValid(manySize, true),
+  };
+}
+
+/** Many verifications as one field. @returns {Request} */
+export function verifyMany({ charges = false } = {}) {
+  return {
+    path: '/graphql',
+    body: {
+      query: `mutation ($i: [VerifyApiKeyInput!]!) { verifyApiKeys(inputs: $i) { ${answerFields} } }`,
+      variables: { i: Array.from({ length: manySize }, () => (charges ? { ...ask, charge } : ask)) },
+    },
+    charges,
+    size: manySize,
+    expect: expectValid(manySize, charges),
+  };
+}
+
+/** The mutation that does nothing. @returns {Request} */
+export function trivial() {
+  return {
+    path: '/graphql',
+    body: {
+      query: 'mutation ($message: String!) { ping(message: $message) { message } }',
+      variables: { message: 'a trivial mutation' },
+    },
+    charges: false,
+    size: 1,
+    expect: [{ text: '"a trivial mutation"', count: 1 }],
+  };
+}
+
+/** A key alone, for better-auth. @returns {Request} */
+export function verifyWithBetterAuth() {
+  return {
+    path: '/verify',
+    body: { key: '<secret>' },
+    charges: false,
+    size: 1,
+    expect: [{ text: '"valid":true', count: 1 }],
+  };
+}
+
+/** @param {Request} request @param {number} secretLength */
+export function templateOf({ path, body }, secretLength) {
+  return createTemplate({
+    path,
+    body: JSON.stringify(body),
+    headers: { Authorization: `Bearer ${serviceToken}` },
+    secretLength,
+  });
+}

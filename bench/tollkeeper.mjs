@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { environment, failsAtExit, startProgram, stop, until } from './child.mjs';
+import { findFreePort } from './postgresql.mjs';
+import { productPath, seed } from './seed.mjs';
+
+const dist = new URL('../dist/', import.meta.url);
+const { openDatabase } = await import(new URL('db/open.js', dist).href);
+const { migrate } = await import(new URL('db/migrate.js', dist).href);
+
+/** @typedef {{ name: string, keys: number, workspaces: number }} WantedPopulation */
+/**
+ * A database of Tollkeeper's, migrated and filled.
+ * @typedef {object} Data
+ * @property {Record<string, string>} environment how a server finds it
+ * @property {Record<string, import('./load/generator.mjs').Population>} populations
+ * @property {() => Promise<LedgerCheck | null>} checkLedger null where only the server could look
+ */
+/** @typedef {{ charges: number, wrongBalances: number }} LedgerCheck */
+
+/** The credential of the backend that asks. */
+export const serviceToken = `tks_${randomBytes(24).toString('hex')}`;
+const encryptionKey = randomBytes(32).toString('base64');
+
+/**
+ * @param {string} databaseUrl of an empty database @param {WantedPopulation[]} wanted @param {string} directory
+ * @returns {Promise<Data>}
+ */
+export async function preparePostgresql(databaseUrl, wanted, directory) {
+  const database = await openDatabase({ databaseUrl });
+  await migrate(database);
+  await database.close();
+  const withClient = async (use) => {
+    const client = new pg.Client({ connectionString: databaseUrl });
+    await client.connect();
+    try {
+      return await use(client);
+    } finally {
+      await client.end();
+    }
+  };
+  const populations = await withClient(async (client) => {
+    const seeded = await seedAll((text, values) => client.query(text, values), wanted, directory);
+    await client.query('VACUUM ANALYZE');
+    return seeded;
+  });
+  return {
+    environment: { DATABASE_URL: databaseUrl },
+    populations,
+    checkLedger: () => withClient(async (client) => checkLedger(async (text) => (await client.query(text)).rows)),
+  };
+}
+
+/** @param {WantedPopulation[]} wanted @param {string} directory @returns {Promise<Data>} */
+export async function prepareEmbedded(wanted, directory) {
+  const dataDir = join(directory, 'embedded');
+  mkdirSync(dataDir, { mode: 0o700 });
+  const withDatabase = async (use) => {
+    const database = await openDatabase({ dataDir });
+    try {
+      return await use(database);
+    } finally {
+      await database.close();
+    }
+  };
+  const populations = await withDatabase(async (database) => {
+    await migrate(database);
+    const seeded = await seedAll((text, values) => database.run({ name: '', text }, values), wanted, directory);
+    await database.run({ name: '', text: 'ANALYZE' }, []);
+    return seeded;
+  });
+  return {
+    environment: { TOLLKEEPER_DATA_DIR: dataDir },
+    populations,
+    // After the server has ended: the folder has one user at a time.
+    checkLedger: () => withDatabase((database) => checkLedger((text) => database.run({ name: '', text }, []))),
+  };
+}
+
+let populated = 0;
+
+async function seedAll(query, wanted, directory) {
+  const populations = {};
+  for (const { name, ...population } of wanted) {
+    populated += 1;
+    populations[name] = await seed(query, population, join(directory, `secrets-${populated}`));
+  }
+  return populations;
+}
+
+/** Counts the charges that stand, and the accounts whose balance is not the sum of their ledger. */
+async function checkLedger(query) {
+  const [charges] = await query('SELECT count(*)::int AS "count" FROM "Charge"');
+  const [wrong] = await query(
+    `SELECT count(*)::int AS "count" FROM "CreditAccount" a
+     LEFT JOIN (SELECT "workspaceId", sum("credits") AS "credits" FROM "LedgerEntry" GROUP BY "workspaceId") e
+       ON e."workspaceId" = a."workspaceId"
+     WHERE a."balance" IS DISTINCT FROM e."credits"`,
+  );
+  return { charges: charges.count, wrongBalances: wrong.count };
+}
+
+let servers = 0;
+
+/**
+ * Starts one process of Tollkeeper, as `npm start` does, and waits until it is ready.
+ * @param {Data} data @param {string} directory @param {{ logLevel?: string }} options
+ */
+export async function startTollkeeper(data, directory, { logLevel = 'warn' } = {}) {
+  servers += 1;
+  const port = await findFreePort();
+  const outputPath = join(directory, `tollkeeper-${servers}.log`);
+  const child = startProgram(process.execPath, ['--enable-source-maps', fileURLToPath(new URL('main.js', dist))], {
+    cwd: directory,
+    output: openSync(outputPath, 'a'),
+    env: environment({
+      PORT: String(port),
+      LOG_LEVEL: logLevel,
+      TOLLKEEPER_PRODUCTS: productPath,
+      TOLLKEEPER_SERVICE_TOKEN: serviceToken,
+      TOLLKEEPER_ENCRYPTION_KEY: encryptionKey,
+      ...data.environment,
+    }),
+  });
+  const isReady = until(async () => {
+    const { status } = await fetch(`http://127.0.0.1:${port}/health/ready`);
+    if (status !== 200) throw new Error(`Tollkeeper is not ready: ${status}.`);
+  });
+  await Promise.race([isReady, failsAtExit(child, 'Tollkeeper', outputPath)]);
+  return { port, pid: child.pid, stop: () => stop(child) };
+}
+
+/** The fields of Mutation. @param {number} port @returns {Promise<string[]>} */
+export async function listMutations(port) {
+  const response = await fetch(`http://127.0.0.1:${port}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${serviceToken}` },
+    body: JSON.stringify({ query: '{ __type(name: "Mutation") { fields { name } } }' }),
+  });
+  const { data } = await response.json();
+  return data.__type.fields.map(({ name }) => name);
+}
