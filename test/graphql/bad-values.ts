@@ -133,6 +133,7 @@ const verification: Readonly<Record<string, BadValue[]>> = {
   }),
   'charge.action': slugs,
   'charge.quantity': quantities,
+  'charge.hold': [['a text', 'true']],
   'charge.idempotencyKey': idempotencyKeys,
 };
 
@@ -157,6 +158,8 @@ const changeableKey = {
   'input.name': names,
   'input.permissions': permissions('input.permissions'),
   'input.allowedOrigins': origins('input.allowedOrigins'),
+  'input.spendLimit.credits': [['none', 0] as const, ['negative', -1] as const, ...integers],
+  'input.spendLimit.period': [['unknown', 'YEAR'] as const],
   'input.expiresAt': futureTimes,
 };
 const feature = { ...workspace, 'input.product': slugs, 'input.feature': slugs };
@@ -246,10 +249,13 @@ export const badValues: Readonly<Record<string, Readonly<Record<string, readonly
     'input.credits': [['none', 0], ['negative', -1], ['more than an account holds', 2_147_483_647], ...integers],
     'input.reason': reasons,
     'input.idempotencyKey': idempotencyKeys,
+    'input.expiresAt': futureTimes,
+    'input.priority': [['above 1000', 1001], ['below -1000', -1001], ['the least Int', -2_147_483_648], ...integers],
   },
   captureCharge: {
     'input.chargeId': ids('charge'),
     'input.credits': [['negative', -1], ['more than is held', 3], ...integers],
+    'input.quantity': [['more than is held', 3], ...quantities],
   },
   releaseCharge: { 'input.chargeId': ids('charge') },
   refundCharge: {
@@ -264,3 +270,16 @@ export const badValues: Readonly<Record<string, Readonly<Record<string, readonly
     inputs: [['101 of them', Array(101).fill({ credential: { bearer: '' } })]],
   },
 };
+
+/** Inputs of which no value is bad by itself: any text is a credential, if not a good one; what does not exist is not listed. */
+export const anyValue: readonly RegExp[] = [
+  /^(explainVerification|verifyApiKeys?) inputs?(\.0)?\.credential\.(bearer|pair\.(keyId|secret))$/,
+  /^apiKeys (filter\.product|workspaceId)$/,
+  /^(apiKey|credits|node|workspace) (id|workspaceId)$/,
+];
+
+/** Inputs that are shown elsewhere: pages by pages.test.ts, what a batch answers at its place by verify-api-keys.test.ts. */
+export const shownElsewhere: readonly RegExp[] = [
+  /^(apiKeys|workspaces) (first|last|after|before)$/,
+  /^verifyApiKeys inputs\.0\.(product|requires|origin|charge\..*)$/,
+];

@@ -75,6 +75,7 @@ export const specimens: Readonly<Record<string, (world: World) => Variables | Pr
       environment: 'LIVE',
       permissions: ['data:read'],
       allowedOrigins: ['https://app.example.com'],
+      spendLimit: { credits: 10, period: 'DAY' },
       expiresAt: '2999-01-31T12:00:00Z',
     },
   }),
@@ -85,6 +86,7 @@ export const specimens: Readonly<Record<string, (world: World) => Variables | Pr
       enabled: true,
       permissions: ['data:read'],
       allowedOrigins: ['https://app.example.com'],
+      spendLimit: { credits: 10, period: 'DAY' },
       expiresAt: '2999-01-31T12:00:00Z',
     },
   }),
@@ -95,7 +97,7 @@ export const specimens: Readonly<Record<string, (world: World) => Variables | Pr
   grantCredits: ({ organizationId }) => ({
     input: { workspaceId: organizationId, credits: 5, reason: 'Paid', idempotencyKey: crypto.randomUUID() },
   }),
-  captureCharge: async (world) => ({ input: { chargeId: await aCharge(world, { hold: true }), credits: 1 } }),
+  captureCharge: async (world) => ({ input: { chargeId: await aCharge(world, { hold: true }) } }),
   releaseCharge: async (world) => ({ input: { chargeId: await aCharge(world, { hold: true }) } }),
   refundCharge: async (world) => ({
     input: { chargeId: await aCharge(world), credits: 1, reason: 'Broken', idempotencyKey: crypto.randomUUID() },
