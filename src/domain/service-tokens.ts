@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { newId } from '../db/ids.js';
 import { type Db, type Tx, transaction } from '../db/transaction.js';
 import type { ServiceToken } from '../generated/prisma/client.js';
@@ -18,10 +19,35 @@ export function looksLikeServiceToken(token: string): boolean {
   return tokenPattern.test(token);
 }
 
-/** The service that holds a token, or null for one that is unknown or revoked. */
-export async function findServicePrincipal({ db }: Pick<Deps, 'db'>, token: string): Promise<ServicePrincipal | null> {
-  if (!looksLikeServiceToken(token)) return null;
-  const found = await db.serviceToken.findUnique({ where: { hash: hashSecret(token) } });
+/** For how long a token that was good is taken for good: its revocation is seen so much later at the most. */
+const trustMs = 1_000;
+const trustedMax = 1_000;
+
+/** Finds the service that holds a token, or null for one that is unknown or revoked. */
+export type FindService = (token: string) => Promise<ServicePrincipal | null>;
+
+/**
+ * Makes the function that finds services. A backend sends the same token with every request, thousands of them a second, so one
+ * look-up serves a second of them; those who ask together wait for the same one. What is not known is never remembered.
+ */
+export function createServiceFinder({ db }: Pick<Deps, 'db'>): FindService {
+  const trusted = new LRUCache<string, Promise<ServicePrincipal | null>>({ max: trustedMax, ttl: trustMs });
+  return (token) => {
+    if (!looksLikeServiceToken(token)) return Promise.resolve(null);
+    const hash = hashSecret(token);
+    const key = Buffer.from(hash).toString('base64');
+    const known = trusted.get(key);
+    if (known !== undefined) return known;
+    const asked = findByHash(db, hash);
+    trusted.set(key, asked);
+    const forget = () => trusted.delete(key);
+    asked.then((principal) => principal ?? forget(), forget);
+    return asked;
+  };
+}
+
+async function findByHash(db: Db, hash: Uint8Array<ArrayBuffer>): Promise<ServicePrincipal | null> {
+  const found = await db.serviceToken.findUnique({ where: { hash } });
   return found === null || found.revokedAt !== null ? null : { kind: 'service', serviceTokenId: found.id };
 }
 

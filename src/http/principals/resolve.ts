@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Deps } from '../../domain/deps.js';
 import { ForbiddenError, UnauthenticatedError } from '../../domain/errors.js';
 import type { Principal } from '../../domain/principal.js';
-import { findServicePrincipal } from '../../domain/service-tokens.js';
+import { createServiceFinder } from '../../domain/service-tokens.js';
 import { authenticateApiKey } from '../../domain/verification/authenticate.js';
 import type { Credential } from '../../domain/verification/credential.js';
 import { ensurePersonalWorkspace } from '../../domain/workspaces/personal.js';
@@ -47,6 +47,7 @@ const ensuredUsersMax = 10_000;
  */
 export function createResolver({ deps, sessions, identityProvider, origins }: ResolverOptions) {
   const ensured = new LRUCache<string, true>({ max: ensuredUsersMax });
+  const findService = createServiceFinder(deps);
 
   /** @throws UnauthenticatedError for what is present and wrong, ValidationError for two credentials at once. */
   return async function resolvePrincipal(request: RequestHead): Promise<Identity> {
@@ -70,7 +71,7 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
 
   async function fromBearer(token: string, request: RequestHead): Promise<Identity> {
     if (token.startsWith('tks_')) {
-      const principal = await findServicePrincipal(deps, token);
+      const principal = await findService(token);
       if (principal === null) throw unknownCredential();
       return { principal, product: null, setCookies: [] };
     }
