@@ -19,7 +19,7 @@ function summarizeFigure(figure, { rounds, acknowledged, errors, problems, reque
     checksPerSecond: perSecond * size,
     p50Ms: middle((round) => round.p50Ms),
     p99Ms: middle((round) => round.p99Ms),
-    rates: rounds.map((round) => round.perSecond),
+    rounds,
     serverMicros: microsPerRequest('server'),
     postgresqlMicros: microsPerRequest('postgresql'),
     generatorMicros: microsPerRequest('generator'),
@@ -71,7 +71,7 @@ export function writeReport({ results, ledgers, ...run }) {
     '',
     '## Rounds',
     '',
-    'Requests per second in each round, in their order.',
+    'Requests per second in each round, in their order; where others kept more than 0.1 cores busy meanwhile, how many.',
     '',
     ...describeRounds(all),
     '',
@@ -207,8 +207,12 @@ function describeRounds(all) {
   return [
     '| figure | requests/s |',
     '|---|---|',
-    ...all.map(({ id, rates }) => `| \`${id}\` | ${rates.map(format).join(', ')} |`),
+    ...all.map(({ id, rounds }) => `| \`${id}\` | ${rounds.map(describeRound).join(', ')} |`),
   ];
+}
+
+function describeRound({ perSecond, cpu }) {
+  return `${format(perSecond)}${cpu.others > othersCoresMax ? ` (⚠ ${cpu.others.toFixed(1)})` : ''}`;
 }
 
 function describeLedgers(ledgers, all) {
