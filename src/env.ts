@@ -56,6 +56,9 @@ const words = {
 } as const;
 type Variable = keyof typeof words;
 
+/** Every variable that the server reads, for those who describe them. */
+export const variableNames: readonly string[] = Object.keys(words);
+
 function wholeNumber(min: number, max: number) {
   return z
     .stringFormat('whole number', /^\d{1,7}$/)

@@ -1,0 +1,104 @@
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildSchema, parse, validate } from 'graphql';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { variableNames } from '../../src/env.js';
+import { loadProducts } from '../../src/products/load.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const schema = buildSchema(await readFile(join(root, 'schema.graphql'), 'utf8'));
+
+/** The pages for people, by their path in the repository. */
+const pages = await readPages();
+
+async function readPages(): Promise<ReadonlyMap<string, string>> {
+  const names = await readdir(join(root, 'docs'), { recursive: true });
+  const paths = ['README.md', 'CONTRIBUTING.md', ...names.map((name) => join('docs', name))];
+  const texts = paths.filter((path) => path.endsWith('.md')).map(read);
+  return new Map(await Promise.all(texts));
+}
+
+async function read(path: string): Promise<[string, string]> {
+  return [path, await readFile(join(root, path), 'utf8')];
+}
+
+/** Links to files of this repository, each with the heading that it points at. */
+function linksOf(text: string): { target: string; heading: string | undefined }[] {
+  return [...withoutCode(text).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)].map(
+    ([, target = '', heading]) => ({
+      target,
+      heading,
+    }),
+  );
+}
+
+function withoutCode(text: string): string {
+  return text.replaceAll(/^```[\s\S]*?^```$/gm, '');
+}
+
+/** Headings as links name them: lower case, without punctuation, hyphens for blanks. */
+function headingsOf(text: string): string[] {
+  return [...withoutCode(text).matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .trim()
+      .replaceAll(' ', '-'),
+  );
+}
+
+describe('links between pages lead somewhere', () => {
+  test.each([...pages.keys()])('%s', async (path) => {
+    for (const { target, heading } of linksOf(pages.get(path) ?? '')) {
+      const place = target === '' ? path : relative(root, join(root, dirname(path), target));
+      await expect(stat(join(root, place)), `${path} links to ${target}`).resolves.toBeDefined();
+      if (heading !== undefined)
+        expect(headingsOf(pages.get(place) ?? ''), `${path} links to ${place}`).toContain(heading);
+    }
+  });
+
+  test('every page is reached from the index', () => {
+    const indexes = ['docs/README.md', 'docs/decisions/README.md'];
+    const reached = indexes.flatMap((index) =>
+      linksOf(pages.get(index) ?? '').map(({ target }) => join(dirname(index), target)),
+    );
+    const inDocs = [...pages.keys()].filter((path) => path.startsWith('docs/') && path !== 'docs/README.md');
+    expect(inDocs.filter((path) => !reached.includes(path))).toEqual([]);
+  });
+});
+
+test('every operation that a page shows is one of the schema', () => {
+  const operations = [...pages].flatMap(([path, text]) =>
+    [...text.matchAll(/^```graphql\n([\s\S]*?)^```$/gm)].map(([, document = '']) => ({ path, document })),
+  );
+  expect(operations.length).toBeGreaterThan(20);
+  for (const { path, document } of operations) {
+    expect(validate(schema, parse(document)), `${path}: ${document}`).toEqual([]);
+  }
+});
+
+test.each(['README.md', 'docs/getting-started.md'])('the product that %s shows is one', async (path) => {
+  const product = /^```yaml\n([\s\S]*?)^```$/m.exec(pages.get(path) ?? '')?.[1] ?? '';
+  const folder = await mkdtemp(join(tmpdir(), 'tollkeeper-docs-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, 'acme.yaml'), product);
+  expect((await loadProducts([join(folder, 'acme.yaml')])).primary.slug).toBe('acme');
+});
+
+describe('the environment', () => {
+  test("README's table has every variable, and no other", () => {
+    const table = /^## The environment\n([\s\S]*?)^## /m.exec(pages.get('README.md') ?? '')?.[1] ?? '';
+    const named = [...table.matchAll(/^\| (`[^|]+`) \|/gm)].flatMap(
+      ([, cell = '']) => cell.match(/[A-Z][A-Z_]+/g) ?? [],
+    );
+    expect(named.sort()).toEqual([...variableNames].sort());
+  });
+
+  test('.env.example has every variable, and no other', async () => {
+    const example = await readFile(join(root, '.env.example'), 'utf8');
+    const named = [...example.matchAll(/^# ([A-Z][A-Z_]+)=/gm)].map(([, name]) => name);
+    expect(named.sort()).toEqual([...variableNames].sort());
+  });
+});

@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, onTestFinished } from 'vitest';
+import { createApiKey } from '../factories.js';
+import { creditsOf, signUp } from './journey.js';
+import { freePort, patience, test } from './server-process.js';
+
+const token = `tks_${'Backend1'.repeat(4)}`;
+
+/** The backend of docs/verification.md, as it stands there. */
+async function startBackend(folder: string, serverUrl: string): Promise<{ url: string; child: ChildProcess }> {
+  const page = await readFile(new URL('../../docs/verification.md', import.meta.url), 'utf8');
+  const script = /```js\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+  const path = join(folder, 'backend.mjs');
+  await writeFile(path, script);
+  const port = await freePort();
+  const child = spawn(process.execPath, [path], {
+    env: { PORT: String(port), TOLLKEEPER_URL: `${serverUrl}/graphql`, TOLLKEEPER_SERVICE_TOKEN: token },
+    stdio: ['ignore', 'ignore', 'ignore'],
+  });
+  onTestFinished(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill();
+    await once(child, 'exit');
+  });
+  return { url: `http://127.0.0.1:${port}`, child };
+}
+
+/** Asks until the backend listens. */
+async function ask(url: string, headers: Record<string, string> = {}): Promise<Response> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await fetch(url, { headers });
+    } catch (error) {
+      if (tries > 500) throw error;
+      await sleep(20);
+    }
+  }
+}
+
+describe('the backend that the page on verification shows', patience, () => {
+  test('serves and charges for a good key, hands rejections on in the words of the product, and says when it does not know', async ({
+    folder,
+    startServer,
+  }) => {
+    const server = await startServer({ TOLLKEEPER_SERVICE_TOKEN: token });
+    const { customer } = await signUp(server);
+    const { secret } = await createApiKey(customer, { name: 'laptop' });
+    const { url } = await startBackend(folder, server.url);
+
+    const served = await ask(url, { authorization: `Bearer ${secret}` });
+    expect([served.status, await served.json()]).toEqual([200, { route: 'A to B', watermark: false }]);
+    expect(served.headers.get('x-ratelimit-remaining')).toBe('59');
+    expect((await creditsOf(customer)).balance).toBe(99);
+
+    const refused = await ask(url);
+    expect([refused.status, await refused.json()]).toEqual([
+      401,
+      { error: { code: 'missing_credential', message: 'Send an API key.' } },
+    ]);
+
+    await server.end();
+    const unknown = await ask(url, { authorization: `Bearer ${secret}` });
+    expect([unknown.status, await unknown.json()]).toEqual([
+      503,
+      { error: { code: 'unavailable', message: 'Try again in a moment.' } },
+    ]);
+  });
+});
