@@ -1,5 +1,6 @@
 import { findAccess, visibleWorkspaces } from '../domain/access.js';
 import { ForbiddenError, NotFoundError, ValidationError } from '../domain/errors.js';
+import { mayHold } from '../domain/permissions.js';
 import { findPersonalWorkspaceId } from '../domain/workspaces/personal.js';
 import { builder } from './builder.js';
 import { Charge } from './charge.js';
@@ -14,7 +15,10 @@ export const LedgerEntry = builder.prismaNode('LedgerEntry', {
   nullable: true,
   id: { field: 'id', description: 'Names this line.' },
   description: 'A line of the ledger. It is never changed and never removed.',
-  findUnique: (id, { actor }) => ({ id, workspace: visibleWorkspaces(actor.principal) }),
+  findUnique: (id, { actor: { principal } }) => ({
+    id,
+    workspace: mayHold(principal, 'credits:read') ? visibleWorkspaces(principal) : { id: '' },
+  }),
   fields: (t) => ({
     kind: t.expose('kind', { type: LedgerEntryKind, description: 'Why credits moved.' }),
     credits: t.exposeInt('credits', { description: 'What it added to the balance; negative for what it took.' }),

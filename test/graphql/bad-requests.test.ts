@@ -89,7 +89,7 @@ const badRequests: Readonly<Record<string, BadRequest>> = {
     status: 400,
     code: 'GRAPHQL_PARSE_FAILED',
   },
-  'a document of more than 10,000 tokens': {
+  'a document of too many tokens': {
     body: JSON.stringify({ query: `{ ${'viewer { kind } '.repeat(3_000)}}` }),
     status: 400,
     code: 'GRAPHQL_PARSE_FAILED',

@@ -1,0 +1,145 @@
+import { fileURLToPath } from 'node:url';
+import { beforeAll, expect, test } from 'vitest';
+import { newId } from '../../src/db/ids.js';
+import { aPerson, charge, createApiKey, grantCredits } from '../factories.js';
+import { aServer } from '../harness.js';
+import { schema } from './specimens.js';
+import { aCharge, aWorld, type PrincipalName, principalNames, type World } from './world.js';
+
+/** Who sees what of an organization by its id: ✓ for the thing itself, · for null, as if it did not exist. */
+const table = `
+                anonymous  key  foreignKey  owner  admin  member  stranger  service
+  Workspace     ·          ✓    ·           ✓      ✓      ✓       ·         ✓
+  ApiKey        ·          ✓    ·           ✓      ✓      ✓       ·         ✓
+  Sibling       ·          ·    ·           ✓      ✓      ✓       ·         ✓
+  Member        ·          ·    ·           ✓      ✓      ✓       ·         ✓
+  Invitation    ·          ·    ·           ✓      ✓      ✓       ·         ✓
+  User          ·          ·    ·           ✓      ✓      ✓       ·         ✓
+  Charge        ·          ✓    ·           ✓      ✓      ✓       ·         ✓
+  LedgerEntry   ·          ✓    ·           ✓      ✓      ✓       ·         ✓
+`;
+
+const rows = table
+  .split('\n')
+  .slice(2)
+  .map((line) => line.trim().split(/\s+/))
+  .filter((row) => row.length > 1);
+
+let world: World;
+/** The id of a thing of each type; a sibling is another key than the one that asks. */
+let ids: Readonly<Record<string, string>>;
+
+const one = 'query ($id: ID!) { node(id: $id) { __typename id } }';
+const many = 'query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }';
+
+beforeAll(async () => {
+  world = await aWorld();
+  const { organizationId, people, key, memberId } = world;
+  const charge = await aCharge(world);
+  const sibling = await people.owner.client.send<{ createApiKey: { apiKey: { id: string } } }>(
+    'mutation ($id: ID!) { createApiKey(input: { workspaceId: $id, name: "sibling" }) { ... on CreateApiKeyPayload { apiKey { id } } } }',
+    { id: organizationId },
+  );
+  const invited = await people.owner.client.send<{ inviteMember: { invitation: { id: string } } }>(
+    'mutation ($id: ID!) { inviteMember(input: { workspaceId: $id, email: "a@example.com", role: MEMBER }) { ... on InviteMemberPayload { invitation { id } } } }',
+    { id: organizationId },
+  );
+  const ledger = await people.owner.client.send<{ credits: { entries: { nodes: { id: string }[] } } }>(
+    'query ($id: ID!) { credits(workspaceId: $id) { entries(first: 1) { nodes { id } } } }',
+    { id: organizationId },
+  );
+  ids = {
+    Workspace: organizationId,
+    ApiKey: key.id,
+    Sibling: sibling.data?.createApiKey.apiKey.id ?? '',
+    Member: memberId,
+    Invitation: invited.data?.inviteMember.invitation.id ?? '',
+    User: people.member.id,
+    Charge: charge,
+    LedgerEntry: ledger.data?.credits.entries.nodes[0]?.id ?? '',
+  };
+});
+
+test('the table has a row for every type of node, and a column for every kind of principal', () => {
+  const node = schema.getType('Node');
+  const types = node && 'getFields' in node ? schema.getPossibleTypes(node as never).map(({ name }) => name) : [];
+  expect(rows.map(([name]) => name).sort()).toEqual([...types, 'Sibling'].sort());
+  expect(table.trim().split('\n')[0]?.trim().split(/\s+/)).toEqual(principalNames);
+});
+
+test.each(rows)('%s is seen by its id as the table says, alone and among others', async (name = '', ...marks) => {
+  const id = ids[name] ?? '';
+  const shown = { __typename: name === 'Sibling' ? 'ApiKey' : name, id };
+  for (const [index, principal] of principalNames.entries()) {
+    const expected = marks[index] === '✓' ? shown : null;
+    const client = world.clients[principal];
+    expect.soft((await client.send(one, { id })).data, `${name} for ${principal}`).toEqual({ node: expected });
+    const others = [newId('apiKey'), id, 'nonsense', id];
+    expect
+      .soft(await client.send(many, { ids: others }), `${name} for ${principal}`)
+      .toMatchObject({ status: 200, data: { nodes: [null, expected, null, expected] }, errors: [] });
+  }
+});
+
+test.each<PrincipalName>(['anonymous', 'stranger', 'owner', 'service'])(
+  'ids that name nothing are null for %s, whatever they look like',
+  async (principal) => {
+    const nothing = [
+      '',
+      ' ',
+      'nonsense',
+      'key_',
+      'key_0',
+      newId('apiKey').toUpperCase(),
+      `${newId('workspace')}0`,
+      newId('workspace'),
+      newId('auditEvent'),
+      newId('keySecret'),
+      newId('serviceToken'),
+      Buffer.from('Workspace:1').toString('base64'),
+      'x'.repeat(10_000),
+      "' OR 1=1 --",
+      '\0',
+      '\ud800',
+    ];
+    const client = world.clients[principal];
+    expect((await client.send(many, { ids: nothing })).data).toEqual({ nodes: nothing.map(() => null) });
+    for (const id of nothing) expect((await client.send(one, { id })).data, id.slice(0, 20)).toEqual({ node: null });
+  },
+);
+
+test('nodes come in the order of their ids, 100 at most', async () => {
+  const { service } = world.clients;
+  const order = ['LedgerEntry', 'Workspace', 'Charge', 'User', 'ApiKey', 'Invitation', 'Member'];
+  const { data } = await service.send(many, { ids: order.map((name) => ids[name]) });
+  expect(data).toEqual({ nodes: order.map((name) => ({ __typename: name, id: ids[name] })) });
+  expect((await service.send(many, { ids: [] })).data).toEqual({ nodes: [] });
+  const hundred = Array(100).fill(ids.Workspace);
+  expect((await service.send(many, { ids: hundred })).data).toEqual({
+    nodes: hundred.map((id) => ({ __typename: 'Workspace', id })),
+  });
+  const { data: none, errors } = await service.send(many, { ids: [...hundred, ids.Workspace] });
+  expect({ none, errors }).toMatchObject({
+    none: null,
+    errors: [
+      { message: 'At most 100 ids can be asked for at once.', extensions: { code: 'BAD_USER_INPUT', field: 'ids' } },
+    ],
+  });
+});
+
+test('a key whose product lets it see no credits sees no line of the ledger and no charge', async () => {
+  const server = await aServer({ products: [fileURLToPath(new URL('quiet-keys.json', import.meta.url))] });
+  const { client, personalWorkspaceId } = await aPerson(server);
+  const { secret } = await createApiKey(client, { name: 'ci' });
+  await grantCredits(server, personalWorkspaceId, 5);
+  const paid = await charge(server, secret, { action: 'request' });
+  const { data } = await client.send<{ credits: { entries: { nodes: { id: string }[] } } }>(
+    '{ credits { entries { nodes { id } } } }',
+  );
+  const hidden = [paid.charge?.id, ...(data?.credits.entries.nodes ?? []).map(({ id }) => id)];
+  expect(hidden).toHaveLength(3);
+  const key = server.anonymous.with({ authorization: `Bearer ${secret}` });
+  expect((await key.send(many, { ids: [...hidden, personalWorkspaceId] })).data).toEqual({
+    nodes: [null, null, null, { __typename: 'Workspace', id: personalWorkspaceId }],
+  });
+});

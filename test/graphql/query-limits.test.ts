@@ -1,0 +1,119 @@
+import {
+  buildClientSchema,
+  getIntrospectionQuery,
+  type IntrospectionQuery,
+  lexicographicSortSchema,
+  printSchema,
+} from 'graphql';
+import { describe, expect, test } from 'vitest';
+import { aPerson, createApiKey } from '../factories.js';
+import { aServer } from '../harness.js';
+import { schema } from './specimens.js';
+
+const tooMuch = (kind: string) => ({
+  message: `The request asks for too much (${kind}). Ask for fewer fields or smaller pages.`,
+  extensions: { code: 'BAD_USER_INPUT', field: 'query', requestId: expect.stringMatching(/^req_/) },
+});
+
+describe('a request that asks for too much is refused before anything is read', () => {
+  test('by its depth', async () => {
+    const { client } = await aPerson(await aServer());
+    const nest = (depth: number) =>
+      `{ apiKeys(first: 1) { nodes { ${'workspace { apiKeys(first: 1) { nodes { '.repeat(depth)} id ${'} } }'.repeat(depth)} } } }`;
+    expect((await client.send(nest(1))).errors).toEqual([]);
+    const { status, data, errors } = await client.send(nest(6));
+    expect({ status, data, errors }).toMatchObject({ status: 200, data: null, errors: [tooMuch('depth')] });
+  });
+
+  test('by what its pages add up to', async () => {
+    const { client } = await aPerson(await aServer());
+    const document = (first: number) =>
+      `{ workspaces(first: ${first}) { nodes { apiKeys(first: ${first}) { nodes { id name workspace { members(first: ${first}) { nodes { id role user { id email } } } } } } } } }`;
+    expect((await client.send(document(10))).errors).toEqual([]);
+    const { data, errors } = await client.send(document(100));
+    expect({ data, errors }).toMatchObject({ data: null, errors: [tooMuch('complexity')] });
+  });
+
+  test('by its breadth', async () => {
+    const { client } = await aPerson(await aServer());
+    const kinds = Array.from({ length: 40 }, (_, index) => `a${index}: kind`).join(' ');
+    const document = (viewers: number) =>
+      `{ ${Array.from({ length: viewers }, (_, index) => `a${index}: viewer { ...F }`).join(' ')} } fragment F on Viewer { ${kinds} }`;
+    expect((await client.send(document(100))).errors).toEqual([]);
+    const { data, errors } = await client.send(document(150));
+    expect({ data, errors }).toMatchObject({
+      data: null,
+      errors: [
+        {
+          message: 'The document selects more than 5000 fields. Ask for less at once.',
+          extensions: { code: 'BAD_USER_INPUT', field: 'query' },
+        },
+      ],
+    });
+  });
+
+  test('by its tokens', async () => {
+    const server = await aServer();
+    const { status, data, errors } = await server.anonymous.send(`{ ${'viewer { kind } '.repeat(3_000)}}`);
+    expect({ status, data, errors }).toMatchObject({
+      status: 400,
+      data: null,
+      errors: [
+        {
+          message: 'Syntax Error: The document has more than 5000 tokens.',
+          extensions: { code: 'GRAPHQL_PARSE_FAILED' },
+        },
+      ],
+    });
+  });
+
+  test('by fragments that multiply', async () => {
+    const { client } = await aPerson(await aServer());
+    const fragments = Array.from(
+      { length: 12 },
+      (_, index) =>
+        `fragment F${index} on Workspace { a${index}: credits { balance } b${index}: apiKeys(first: 100) { nodes { workspace { ...F${index + 1} } } } }`,
+    );
+    const { data, errors } = await client.send(
+      `{ workspaces(first: 100) { nodes { ...F0 } } } ${fragments.join(' ')} fragment F12 on Workspace { id }`,
+    );
+    expect({ data, code: errors[0]?.extensions?.code }).toEqual({ data: null, code: 'BAD_USER_INPUT' });
+  });
+});
+
+describe('what is asked for every day is served', () => {
+  test('100 verifications by aliases in one request', async () => {
+    const server = await aServer();
+    const { client } = await aPerson(server);
+    const { secret } = await createApiKey(client, { name: 'ci', product: 'craftkit' });
+    const selection =
+      '{ code valid rejection { status code message } apiKey { id name } workspace { id } headers { name value } charge { id credits } }';
+    const fields = Array.from({ length: 100 }, (_, index) => `a${index}: verifyApiKey(input: $input) ${selection}`);
+    const { data, errors } = await server.backend.send<Record<string, { code: string }>>(
+      `mutation ($input: VerifyApiKeyInput!) { ${fields.join(' ')} }`,
+      { input: { credential: { bearer: secret } } },
+    );
+    expect(errors).toEqual([]);
+    expect(Object.values(data ?? {}).map(({ code }) => code)).toEqual(Array(100).fill('VALID'));
+  });
+
+  test('the introspection of the whole schema, by anybody', async () => {
+    const server = await aServer();
+    const { data, errors } = await server.anonymous.send<IntrospectionQuery & Record<string, unknown>>(
+      getIntrospectionQuery({ descriptions: true, specifiedByUrl: true, inputValueDeprecation: true, oneOf: true }),
+    );
+    expect(errors).toEqual([]);
+    if (data === null) throw new Error('There is an answer.');
+    expect(printSchema(lexicographicSortSchema(buildClientSchema(data)))).toBe(
+      printSchema(lexicographicSortSchema(schema)),
+    );
+  });
+
+  test('a page of 100 with what hangs under each', async () => {
+    const { client } = await aPerson(await aServer());
+    const { errors } = await client.send(
+      '{ workspaces(first: 100) { nodes { id name kind credits { balance held available } apiKeys { nodes { id name status preview } pageInfo { hasNextPage } } } pageInfo { hasNextPage endCursor } } }',
+    );
+    expect(errors).toEqual([]);
+  });
+});
