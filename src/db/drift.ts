@@ -19,6 +19,15 @@ const dropPartialIndexes = `
     END LOOP;
   END $$`;
 
+/** Relations of the schema that the database does not check; the migration that drops their constraints says why. */
+const restoreForeignKeys = `
+  ALTER TABLE "Charge"
+    ADD CONSTRAINT "Charge_workspaceId_fkey" FOREIGN KEY ("workspaceId") REFERENCES "Workspace"("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    ADD CONSTRAINT "Charge_apiKeyId_fkey" FOREIGN KEY ("apiKeyId") REFERENCES "ApiKey"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
+  ALTER TABLE "LedgerEntry"
+    ADD CONSTRAINT "LedgerEntry_workspaceId_fkey" FOREIGN KEY ("workspaceId") REFERENCES "Workspace"("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    ADD CONSTRAINT "LedgerEntry_chargeId_fkey" FOREIGN KEY ("chargeId") REFERENCES "Charge"("id") ON DELETE SET NULL ON UPDATE CASCADE`;
+
 /**
  * What is missing in the migrations for them to give the database of prisma/schema.prisma: SQL, or null where nothing is
  * missing. It applies them to an embedded database in memory, so it needs no server.
@@ -35,6 +44,7 @@ export async function findDrift(): Promise<string | null> {
 
 async function diff(transaction: ScriptTransaction): Promise<string | null> {
   await transaction.executeScript(dropPartialIndexes);
+  await transaction.executeScript(restoreForeignKeys);
   const schema = { path: join(prismaDir, 'schema.prisma'), content: await readSchema() };
   const engine = await schemaEngineOn(adapterWithin(transaction));
   try {

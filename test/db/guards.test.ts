@@ -111,3 +111,13 @@ test('a personal workspace has an owner, and an organization has none', async ()
   await expect(create('ORGANIZATION', userId)).rejects.toThrow('Workspace_personal_owner_fits_kind');
   await expect(create('PERSONAL', userId)).resolves.toMatchObject({ personalOwnerId: userId });
 });
+
+test.each(['Workspace', 'ApiKey', 'Charge'])('what the ledger refers to is never removed: %s', async (table) => {
+  await aLedgerEntry();
+  await expect(database.db.$executeRawUnsafe(`TRUNCATE "${table}" CASCADE`)).rejects.toThrow('TRUNCATE refused');
+});
+
+test('a workspace is not deleted, even where nothing else stands in the way', async () => {
+  const workspaceId = await aWorkspace();
+  await expect(database.db.workspace.delete({ where: { id: workspaceId } })).rejects.toThrow('DELETE refused');
+});

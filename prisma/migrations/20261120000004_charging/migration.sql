@@ -111,6 +111,8 @@ DECLARE
   spendings bigint[];
   account integer;
   runs_out boolean;
+  -- Microseconds since 1970.
+  moment bigint;
 BEGIN
   SELECT array_agg(a."workspaceId"), array_agg(a."balance"), array_agg(a."held"), bool_or(a."expiresAt" <= made_at[size])
   INTO account_ids, balances, helds, runs_out
@@ -127,11 +129,10 @@ BEGIN
     FROM "CreditAccount" a WHERE a."workspaceId" = ANY (account_ids);
   END IF;
 
-  SELECT array_agg(f.account ORDER BY f.n), array_agg(f.live ORDER BY f.n), array_agg(f.original ORDER BY f.n), array_agg(f.first ORDER BY f.n),
-    array_agg(f.spend_limit ORDER BY f.n), array_agg(f.start ORDER BY f.n), array_agg(f.slot ORDER BY f.n),
-    array_agg(CASE WHEN f.start IS NOT NULL THEN coalesce(
+  SELECT array_agg(f.account), array_agg(f.live), array_agg(f.original), array_agg(f.first), array_agg(f.spend_limit),
+    array_agg(f.start), array_agg(f.slot), array_agg(CASE WHEN f.start IS NOT NULL THEN coalesce(
       (SELECT s."credits" FROM "KeySpending" s WHERE s."apiKeyId" = f.api_key_id AND s."startsAt" = f.start), 0
-    ) END ORDER BY f.n)
+    ) END)
   INTO accounts, lives, originals, firsts, limits, starts, slots, spendings
   FROM (
     SELECT i.n, i.api_key_id, a.n::integer AS account, k.live, k."spendLimit" AS spend_limit, k.start,
@@ -148,12 +149,15 @@ BEGIN
     LEFT JOIN unnest(account_ids) WITH ORDINALITY AS a(workspace_id, n) ON a.workspace_id = i.workspace_id
     LEFT JOIN LATERAL (
       SELECT k."spendLimit",
-        date_trunc(lower(k."spendPeriod"::text), i.made_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS start,
+        CASE WHEN k."spendPeriod" IS NOT NULL THEN
+          date_trunc(lower(k."spendPeriod"::text), i.made_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
+        END AS start,
         k."revokedAt" IS NULL AND k."deletedAt" IS NULL AND k."disabledAt" IS NULL
           AND (k."expiresAt" IS NULL OR k."expiresAt" > i.made_at) AND w."suspendedAt" IS NULL AS live
       FROM "ApiKey" k JOIN "Workspace" w ON w."id" = k."workspaceId"
       WHERE k."id" = i.api_key_id AND k."workspaceId" = i.workspace_id
     ) k ON true
+    ORDER BY i.n
   ) f;
 
   FOR i IN 1 .. size LOOP
@@ -211,10 +215,15 @@ BEGIN
   ) AS i(charge_id, workspace_id, api_key_id, product, action, quantity, price, hold, hold_end, idempotency_key, made_at, outcome, balance_after)
   WHERE i.outcome = 'new';
 
+  -- The same ids as tollkeeper_ledger_entry_id() makes, without a call for each.
+  moment := floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
   INSERT INTO "LedgerEntry" (
-    "workspaceId", "kind", "credits", "heldCredits", "balanceAfter", "heldAfter", "chargeId", "apiKeyId", "product", "action", "createdAt"
+    "id", "workspaceId", "kind", "credits", "heldCredits", "balanceAfter", "heldAfter", "chargeId", "apiKeyId", "product", "action",
+    "createdAt"
   )
-  SELECT i.workspace_id, (CASE WHEN i.hold THEN 'HOLD' ELSE 'CHARGE' END)::"LedgerEntryKind",
+  SELECT 'led_' || lpad(to_hex(moment / 1000), 12, '0') || '7' || lpad(to_hex((moment % 1000) * 4), 3, '0') || '8'
+      || lpad(to_hex(nextval('"LedgerEntry_order"')), 10, '0') || lpad(to_hex(floor(random() * 1048576)::int), 5, '0'),
+    i.workspace_id, (CASE WHEN i.hold THEN 'HOLD' ELSE 'CHARGE' END)::"LedgerEntryKind",
     CASE WHEN i.hold THEN 0 ELSE -i.price END, CASE WHEN i.hold THEN i.price ELSE 0 END,
     i.balance_after, i.held_after, i.charge_id, i.api_key_id, i.product, i.action, i.made_at
   FROM unnest(
@@ -231,3 +240,24 @@ BEGIN
   ORDER BY i.n;
 END
 $$;
+
+-- Each check of a foreign key locks the row that it finds, so that every charge would write to its key and its workspace. What a charge
+-- and its line refer to is read in the statement that writes them, and is never removed: these triggers see to that instead.
+ALTER TABLE "Charge" DROP CONSTRAINT "Charge_workspaceId_fkey", DROP CONSTRAINT "Charge_apiKeyId_fkey";
+ALTER TABLE "LedgerEntry" DROP CONSTRAINT "LedgerEntry_workspaceId_fkey", DROP CONSTRAINT "LedgerEntry_chargeId_fkey";
+
+CREATE FUNCTION "refuse_removal_of_record"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '% refused: the rows of "%" are never removed, since the ledger refers to them', TG_OP, TG_TABLE_NAME;
+END
+$$;
+
+CREATE TRIGGER "Workspace_not_deleted" BEFORE DELETE ON "Workspace" FOR EACH ROW EXECUTE FUNCTION "refuse_removal_of_record"();
+CREATE TRIGGER "Workspace_not_truncated" BEFORE TRUNCATE ON "Workspace" FOR EACH STATEMENT EXECUTE FUNCTION "refuse_removal_of_record"();
+CREATE TRIGGER "ApiKey_not_deleted" BEFORE DELETE ON "ApiKey" FOR EACH ROW EXECUTE FUNCTION "refuse_removal_of_record"();
+CREATE TRIGGER "ApiKey_not_truncated" BEFORE TRUNCATE ON "ApiKey" FOR EACH STATEMENT EXECUTE FUNCTION "refuse_removal_of_record"();
+CREATE TRIGGER "Charge_not_deleted" BEFORE DELETE ON "Charge" FOR EACH ROW EXECUTE FUNCTION "refuse_removal_of_record"();
+CREATE TRIGGER "Charge_not_truncated" BEFORE TRUNCATE ON "Charge" FOR EACH STATEMENT EXECUTE FUNCTION "refuse_removal_of_record"();
+
+-- Nothing looks for lines by their charge.
+DROP INDEX "LedgerEntry_chargeId_idx";
