@@ -116,8 +116,3 @@ test.each(['Workspace', 'ApiKey', 'Charge'])('what the ledger refers to is never
   await aLedgerEntry();
   await expect(database.db.$executeRawUnsafe(`TRUNCATE "${table}" CASCADE`)).rejects.toThrow('TRUNCATE refused');
 });
-
-test('a workspace is not deleted, even where nothing else stands in the way', async () => {
-  const workspaceId = await aWorkspace();
-  await expect(database.db.workspace.delete({ where: { id: workspaceId } })).rejects.toThrow('DELETE refused');
-});

@@ -26,6 +26,7 @@ beforeAll(async () => {
 });
 
 const never = /never changed or removed/;
+const referred = /the ledger refers to the rows/;
 
 describe('what the server has written down stays, whoever asks the database', () => {
   test.each([
@@ -44,13 +45,17 @@ describe('what the server has written down stays, whoever asks the database', ()
        ON CONFLICT ("id") DO UPDATE SET "credits" = 1000`,
       never,
     ],
-    ['a charge that has lines is not removed from under them', 'DELETE FROM "Charge" WHERE "workspaceId" = $1', never],
+    [
+      'a charge that has lines is not removed from under them',
+      'DELETE FROM "Charge" WHERE "workspaceId" = $1',
+      referred,
+    ],
     [
       'a workspace that has lines is not renamed in them',
       'UPDATE "Workspace" SET "id" = \'wsp_other\' WHERE "id" = $1',
-      never,
+      referred,
     ],
-    ['a workspace that has lines is not removed', 'DELETE FROM "Workspace" WHERE "id" = $1', /./],
+    ['a workspace that has lines is not removed', 'DELETE FROM "Workspace" WHERE "id" = $1', referred],
     [
       'an event of the audit trail is not changed',
       'UPDATE "AuditEvent" SET "action" = \'x\' WHERE "workspaceId" = $1',

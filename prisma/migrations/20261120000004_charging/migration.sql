@@ -248,16 +248,25 @@ ALTER TABLE "LedgerEntry" DROP CONSTRAINT "LedgerEntry_workspaceId_fkey", DROP C
 
 CREATE FUNCTION "refuse_removal_of_record"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  RAISE EXCEPTION '% refused: the rows of "%" are never removed, since the ledger refers to them', TG_OP, TG_TABLE_NAME;
+  IF TG_OP = 'DELETE' AND TG_TABLE_NAME = 'Workspace' AND NOT EXISTS (SELECT FROM "LedgerEntry" WHERE "workspaceId" = OLD."id") THEN
+    RETURN OLD;
+  END IF;
+  RAISE EXCEPTION '% refused: the ledger refers to the rows of "%", so they are never removed or renamed', TG_OP, TG_TABLE_NAME;
 END
 $$;
 
-CREATE TRIGGER "Workspace_not_deleted" BEFORE DELETE ON "Workspace" FOR EACH ROW EXECUTE FUNCTION "refuse_removal_of_record"();
-CREATE TRIGGER "Workspace_not_truncated" BEFORE TRUNCATE ON "Workspace" FOR EACH STATEMENT EXECUTE FUNCTION "refuse_removal_of_record"();
-CREATE TRIGGER "ApiKey_not_deleted" BEFORE DELETE ON "ApiKey" FOR EACH ROW EXECUTE FUNCTION "refuse_removal_of_record"();
-CREATE TRIGGER "ApiKey_not_truncated" BEFORE TRUNCATE ON "ApiKey" FOR EACH STATEMENT EXECUTE FUNCTION "refuse_removal_of_record"();
-CREATE TRIGGER "Charge_not_deleted" BEFORE DELETE ON "Charge" FOR EACH ROW EXECUTE FUNCTION "refuse_removal_of_record"();
-CREATE TRIGGER "Charge_not_truncated" BEFORE TRUNCATE ON "Charge" FOR EACH STATEMENT EXECUTE FUNCTION "refuse_removal_of_record"();
+CREATE TRIGGER "Workspace_stays" BEFORE DELETE OR UPDATE OF "id" ON "Workspace"
+  FOR EACH ROW EXECUTE FUNCTION "refuse_removal_of_record"();
+CREATE TRIGGER "Workspace_not_truncated" BEFORE TRUNCATE ON "Workspace"
+  FOR EACH STATEMENT EXECUTE FUNCTION "refuse_removal_of_record"();
+CREATE TRIGGER "ApiKey_stays" BEFORE DELETE OR UPDATE OF "id" ON "ApiKey"
+  FOR EACH ROW EXECUTE FUNCTION "refuse_removal_of_record"();
+CREATE TRIGGER "ApiKey_not_truncated" BEFORE TRUNCATE ON "ApiKey"
+  FOR EACH STATEMENT EXECUTE FUNCTION "refuse_removal_of_record"();
+CREATE TRIGGER "Charge_stays" BEFORE DELETE OR UPDATE OF "id" ON "Charge"
+  FOR EACH ROW EXECUTE FUNCTION "refuse_removal_of_record"();
+CREATE TRIGGER "Charge_not_truncated" BEFORE TRUNCATE ON "Charge"
+  FOR EACH STATEMENT EXECUTE FUNCTION "refuse_removal_of_record"();
 
 -- Nothing looks for lines by their charge.
 DROP INDEX "LedgerEntry_chargeId_idx";
