@@ -3,21 +3,26 @@ import { gzip } from 'node:zlib';
 import type { GraphiQLOptions } from 'graphql-yoga';
 import { graphiqlPolicy } from './security-headers.js';
 
-/** What a newcomer finds in the playground: one tab for each step from signing in to a charge. */
+/** What a newcomer finds in the playground: one tab for each step. The lines are short, since the editor is half a window and breaks none. */
 const tabsFor = (publicUrl: string): NonNullable<GraphiQLOptions['defaultTabs']> => [
   {
-    query: `# Welcome to Tollkeeper. Ctrl+Enter runs the operation at the cursor; the book on the left explains every field.
+    query: `# Welcome to Tollkeeper. Ctrl+Enter runs the operation
+# at the cursor; the book on the left explains each field.
 #
-# Who you are decides what you may do. Sign up once in a terminal:
+# Who you are decides what you may do. Sign up once in a
+# terminal:
 #
-#   curl -s ${publicUrl}/api/auth/sign-up/email -H 'Content-Type: application/json' \\
-#     -d '{"name":"Ada","email":"ada@example.com","password":"correct horse battery"}'
+#   curl -s ${publicUrl}/api/auth/sign-up/email \\
+#     -H 'Content-Type: application/json' \\
+#     -d '{ "name": "Ada", "email": "ada@example.com",
+#           "password": "correct horse battery" }'
 #
-# and put the token of the answer into the panel "Headers" below:
+# and put the token of the answer into the panel "Headers"
+# below; each tab has its own:
 #
 #   { "Authorization": "Bearer <token>" }
 #
-# A service token (tks_...) or an API key goes into the same place.
+# A service token (tks_...) or an API key goes there too.
 
 query WhoAmI {
   viewer {
@@ -32,7 +37,7 @@ query WhoAmI {
   }
 }
 
-# What is sold here: the form of the keys, limits and prices. Open to everybody.
+# What is sold here. Open to everybody.
 query Products {
   products {
     slug
@@ -43,7 +48,8 @@ query Products {
 `,
   },
   {
-    query: `# A workspace owns keys and one pool of credits. You already have a personal one; this makes an organization.
+    query: `# A workspace owns keys and one pool of credits. You have a
+# personal one already; this makes an organization.
 mutation CreateWorkspace {
   createWorkspace(input: { name: "Example Ltd" }) {
     __typename
@@ -62,7 +68,8 @@ mutation CreateWorkspace {
 `,
   },
   {
-    query: `# A key, in your personal workspace unless you name another. Its secret is shown once: copy it.
+    query: `# A key, in your personal workspace unless you name another.
+# Its secret is shown once: copy it.
 mutation CreateApiKey {
   createApiKey(input: { name: "My first key" }) {
     __typename
@@ -85,7 +92,8 @@ mutation CreateApiKey {
 `,
   },
   {
-    query: `# What the product's backend asks for every request it gets. Needs a service token in the panel "Headers":
+    query: `# What the product's backend asks for every request that it
+# gets. It needs a service token in the panel "Headers":
 #
 #   { "Authorization": "Bearer tks_..." }
 mutation VerifyApiKey {
