@@ -116,7 +116,7 @@ const ChargeInput = builder.inputType('ChargeInput', {
     hold: t.boolean({ defaultValue: false, description: 'Reserve the credits, to be captured or released later.' }),
     idempotencyKey: t.string({
       description:
-        'Chosen by the customer or by you: the same key in the same workspace is charged once, and shows the original charge whatever else is said.',
+        'Chosen by the customer or by you: the same key in the same workspace and environment is charged once, and shows the original charge whatever else is said.',
     }),
   }),
 });
