@@ -112,7 +112,7 @@ function isPublicCode(code: unknown): code is PublicCode {
 function describeRequestError(error: GraphQLError, redact: Redact): PublicError {
   const { code, field, http } = error.extensions;
   const coercion = findCoercion(error.message);
-  const known = isPublicCode(code) ? code : 'BAD_USER_INPUT';
+  const known = isPublicCode(code) ? code : isSyntaxError(error) ? 'GRAPHQL_PARSE_FAILED' : 'BAD_USER_INPUT';
   return {
     ...base,
     message: redact(coercion?.message ?? error.message),
@@ -125,6 +125,11 @@ function describeRequestError(error: GraphQLError, redact: Redact): PublicError 
         : (coercion?.field ?? findMissing(error.message) ?? findParameter(error.message)),
     headers: readHeaders(http),
   };
+}
+
+/** Yoga marks these, but only where a whole request of its own came with the document. */
+function isSyntaxError({ message, path }: GraphQLError): boolean {
+  return path === undefined && message.startsWith('Syntax Error: ');
 }
 
 const coercionPattern =

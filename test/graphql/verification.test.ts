@@ -84,7 +84,7 @@ const faults: readonly { readonly code: string; readonly what: string; readonly 
   },
 ];
 
-const lifetimeMs = 5_000;
+const lifetimeMs = 20_000;
 
 function ask(its: Case, more: Question): void {
   its.question = { ...its.question, ...more };
