@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Database } from './db/open.js';
+import type { Database } from './db/database.js';
 import { createUseRecorder } from './domain/api-keys/use-recorder.js';
 import { createTill } from './domain/credits/charge.js';
 import { sweepCredits } from './domain/credits/sweep.js';

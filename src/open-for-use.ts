@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
+import type { Database } from './db/database.js';
 import { migrate, requireMigrated } from './db/migrate.js';
-import { type Database, openDatabase } from './db/open.js';
+import { openDatabase } from './db/open.js';
 import type { Env } from './env.js';
 
 /** Opens the database that the environment names, and brings it to this version's schema, or refuses where that is left to somebody else. @throws StartError */

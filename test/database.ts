@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { inject } from 'vitest';
-import { type Database, openDatabase } from '../src/db/open.js';
+import type { Database } from '../src/db/database.js';
+import { openDatabase } from '../src/db/open.js';
 import { dropDatabase, runOnServer, withDatabase } from './postgresql.js';
 
 /** Few, since several test files run at once and a server has a hundred connections by default. */

@@ -1,7 +1,7 @@
 import type { SqlQueryable } from '@prisma/driver-adapter-utils';
 import { StartError } from '../start-error.js';
 import { adapterWithin, type ScriptTransaction } from './adapter.js';
-import type { Database } from './open.js';
+import type { Database } from './database.js';
 import { listMigrations, type Migration, noFilters, schemaEngineOn, toMigrationList } from './schema-engine.js';
 
 /**

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Database } from '../../src/db/database.js';
 import { newId } from '../../src/db/ids.js';
-import type { Database } from '../../src/db/open.js';
 import { openTestDatabase } from '../database.js';
 
 let database: Database;

@@ -1,7 +1,8 @@
 import { test as base, describe, expect, inject } from 'vitest';
+import type { Database } from '../../src/db/database.js';
 import { findDrift } from '../../src/db/drift.js';
 import { migrate, pendingMigrations, requireMigrated } from '../../src/db/migrate.js';
-import { type Database, openDatabase } from '../../src/db/open.js';
+import { openDatabase } from '../../src/db/open.js';
 import { listMigrations } from '../../src/db/schema-engine.js';
 import { StartError } from '../../src/start-error.js';
 import { createTestDatabase } from '../database.js';

@@ -1,7 +1,7 @@
 import { createServer, type Server as HttpServer } from 'node:http';
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Database } from '../../src/db/open.js';
+import type { Database } from '../../src/db/database.js';
 import { openTestDatabase } from '../database.js';
 import { startTestServer } from './server.js';
 

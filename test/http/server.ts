@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Writable } from 'node:stream';
 import { composeServer } from '../../src/compose.js';
-import type { Database } from '../../src/db/open.js';
+import type { Database } from '../../src/db/database.js';
 import { createApiKey } from '../../src/domain/api-keys/create.js';
 import type { Deps } from '../../src/domain/deps.js';
 import { createServiceToken } from '../../src/domain/service-tokens.js';

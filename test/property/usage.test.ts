@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Writable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { RunStatement } from '../../src/db/open.js';
+import type { RunStatement } from '../../src/db/database.js';
 import { createUseRecorder } from '../../src/domain/api-keys/use-recorder.js';
 import { UnavailableError } from '../../src/domain/errors.js';
 import { createLog } from '../../src/http/log.js';

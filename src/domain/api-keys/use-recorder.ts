@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { RunStatement, Statement } from '../../db/open.js';
+import type { RunStatement, Statement } from '../../db/database.js';
 import type { VerificationCode } from '../../products/product.js';
 import { type Tally, UseBuffer } from '../usage/use-buffer.js';
 import type { KeyRecord } from '../verification/key-record.js';

@@ -1,5 +1,5 @@
+import type { RunStatement, Statement } from '../../db/database.js';
 import { newId } from '../../db/ids.js';
-import type { RunStatement, Statement } from '../../db/open.js';
 import type { Db } from '../../db/transaction.js';
 import type { Charge } from '../../generated/prisma/client.js';
 import type { Environment } from '../../generated/prisma/enums.js';

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { RunStatement, Statement } from '../../db/open.js';
+import type { RunStatement, Statement } from '../../db/database.js';
 import type { Environment } from '../../generated/prisma/enums.js';
 import { equalInConstantTime } from '../secret-hash.js';
 import { createFlushLoader } from './flush-loader.js';

@@ -1,0 +1,49 @@
+import { join } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
+import { StartError } from '../start-error.js';
+import { inTransaction } from './adapter.js';
+import { clientOn, type Database, type EmbeddedOptions, once, type Statement } from './database.js';
+import { embeddedAdapterFactory } from './embedded-adapter.js';
+import { lockDataDir } from './lock.js';
+
+/** Opens PGlite, in memory or under the lock of its folder. @throws StartError where the folder is in use or cannot be opened. */
+export async function openEmbedded({ dataDir, snapshot }: EmbeddedOptions): Promise<Database> {
+  const release = dataDir === null ? async () => undefined : await lockDataDir(dataDir);
+  try {
+    const pglite = await openPGlite(dataDir, snapshot);
+    const factory = embeddedAdapterFactory(pglite);
+    const db = clientOn(factory);
+    return {
+      db,
+      run: async <Row extends object>({ text }: Statement, values: readonly unknown[]) =>
+        (await pglite.query<Row>(text, [...values])).rows,
+      kind: 'embedded',
+      exclusively: async (work) => inTransaction(await factory.connect(), work),
+      dump: () => pglite.dumpDataDir('none'),
+      close: once(async () => {
+        await db.$disconnect();
+        await pglite.close();
+        await release();
+      }),
+    };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+async function openPGlite(dataDir: string | null, snapshot: Blob | undefined): Promise<PGlite> {
+  try {
+    return await PGlite.create({
+      ...(dataDir === null ? {} : { dataDir: join(dataDir, 'database') }),
+      ...(snapshot === undefined ? {} : { loadDataDir: snapshot }),
+    });
+  } catch (error) {
+    if (dataDir === null) throw error;
+    throw new StartError(
+      `The embedded database in ${dataDir} cannot be opened (${error instanceof Error ? error.message : String(error)}). ` +
+        'Check that this user may write there and that the disk has room; else restore the folder from a copy, or set TOLLKEEPER_DATA_DIR to another one.',
+      { cause: error },
+    );
+  }
+}
