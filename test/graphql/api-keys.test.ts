@@ -329,7 +329,8 @@ describe('listing', () => {
     await createApiKey(person.client, { name: 'personal' });
     await createApiKey(person.client, { name: 'of the organization', workspaceId });
     await createApiKey(member.client, { name: 'of the member' });
-    const list = async (client: Client) => (await client.run(listDocument, { filter: {} })).apiKeys.nodes.map(({ name }) => name);
+    const list = async (client: Client) =>
+      (await client.run(listDocument, { filter: {} })).apiKeys.nodes.map(({ name }) => name);
     expect(await list(person.client)).toEqual(['of the organization', 'personal']);
     expect(await list(member.client)).toEqual(['of the member', 'of the organization']);
   });
