@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { Writable } from 'node:stream';
 import { type ComposeOptions, composeServer } from '../src/compose.js';
 import type { Database } from '../src/db/database.js';
@@ -36,6 +36,13 @@ export interface TestServer {
   /** The plaintext of that token. */
   readonly serviceToken: string;
 }
+
+/** scrypt takes a tenth of a second for each person. The tests of signing in, which have a server of their own, take that time. */
+const quickHashing = {
+  hash: (password: string) => Promise.resolve(createHash('sha256').update(password).digest('hex')),
+  verify: async ({ hash, password }: { hash: string; password: string }) =>
+    hash === createHash('sha256').update(password).digest('hex'),
+};
 
 /** One database for all servers of this process: each test makes its own workspaces, so none sees another's. */
 let database: Promise<Database> | undefined;
@@ -75,6 +82,7 @@ export async function startServer({ products = allProducts, ...options }: Server
     allowedOrigins: [],
     identityProvider: null,
     mutationsPerMinute: 10_000,
+    passwordHashing: quickHashing,
     ...options,
   });
   const fetch = await reach(handler);

@@ -16,7 +16,7 @@ import { answerLive, answerReady, livePath, readyPath } from './health.js';
 import { createOrigins } from './origins.js';
 import { createIdentityProvider, type IdentityProviderOptions } from './principals/identity-provider.js';
 import { createResolver } from './principals/resolve.js';
-import { authPath, createSessions } from './principals/session.js';
+import { authPath, createSessions, type PasswordHashing } from './principals/session.js';
 import { createPublisher } from './publish.js';
 import { createRedact } from './redact.js';
 import { setSecurityHeaders } from './security-headers.js';
@@ -33,6 +33,7 @@ export interface HandlerOptions {
   readonly identityProvider: IdentityProviderOptions | null;
   /** How often one principal may run one management mutation. */
   readonly mutationsPerMinute: number;
+  readonly passwordHashing?: PasswordHashing | undefined;
 }
 
 /** Where a request came from, as only the connection knows. */
@@ -60,6 +61,7 @@ export function createHandler(options: HandlerOptions): Handler {
     encryptionKey: options.encryptionKey,
     publicUrl: options.publicUrl,
     origins,
+    passwordHashing: options.passwordHashing,
   });
   const identityProvider = options.identityProvider && createIdentityProvider(options.identityProvider, deps);
   const resolvePrincipal = createResolver({ deps, sessions, identityProvider, origins });

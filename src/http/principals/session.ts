@@ -41,6 +41,14 @@ export interface SessionsOptions {
   readonly encryptionKey: Uint8Array;
   readonly publicUrl: string;
   readonly origins: Origins;
+  /** better-auth's scrypt unless told. */
+  readonly passwordHashing?: PasswordHashing | undefined;
+}
+
+/** How passwords are kept. Meant to be slow, which tests that sign up hundreds of people cannot afford. */
+export interface PasswordHashing {
+  hash(password: string): Promise<string>;
+  verify(stored: { hash: string; password: string }): Promise<boolean>;
 }
 
 /** What stays closed: links in e-mails that this server does not send, and other people's sign-in. Outside identities come as tokens. */
@@ -73,7 +81,13 @@ const idKinds: Readonly<Record<string, IdKind>> = {
 };
 
 /** People with a password, and their sessions: better-auth on this server's own tables. It calls nobody. */
-export function createSessions({ deps, encryptionKey, publicUrl, origins }: SessionsOptions): Sessions {
+export function createSessions({
+  deps,
+  encryptionKey,
+  publicUrl,
+  origins,
+  passwordHashing,
+}: SessionsOptions): Sessions {
   const secret = Buffer.from(hkdfSync('sha256', encryptionKey, '', 'tollkeeper sessions', 32)).toString('base64url');
   const isSecure = new URL(publicUrl).protocol === 'https:';
 
@@ -88,7 +102,7 @@ export function createSessions({ deps, encryptionKey, publicUrl, origins }: Sess
     session: { modelName: 'authSession' },
     account: { modelName: 'authAccount', accountLinking: { enabled: false } },
     verification: { modelName: 'authVerification' },
-    emailAndPassword: { enabled: true },
+    emailAndPassword: { enabled: true, ...(passwordHashing && { password: passwordHashing }) },
     plugins: [bearer()],
     disabledPaths,
     // The server's own limiter counts sign-ins; this one keeps its windows in a map that nothing else sees.
