@@ -27,15 +27,6 @@ describe('the server does not start, and says why', patience, () => {
     );
   });
 
-  test('with a product that is not there', async ({ runServer }) => {
-    expect(refusalOf(await runServer({ TOLLKEEPER_PRODUCTS: 'defualt' }))).toMatch(
-      /^There is no preset called "defualt"\. Did you mean default\?/,
-    );
-    expect(refusalOf(await runServer({ TOLLKEEPER_PRODUCTS: './none.yaml' }))).toMatch(
-      /^The product file \.\/none\.yaml does not exist\./,
-    );
-  });
-
   test('when PostgreSQL cannot be reached, without its password', async ({ runServer }) => {
     const port = await freePort();
     const DATABASE_URL = `postgresql://tollkeeper:hunter2@127.0.0.1:${port}/keys`;
@@ -50,12 +41,16 @@ describe('the server does not start, and says why', patience, () => {
     );
   });
 
-  test('when its port is in use, and shows its token once it does start', async ({ runServer, startServer }) => {
+  test('when its port is in use, and shows its token once it does start', async ({
+    database,
+    runServer,
+    startServer,
+  }) => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const address = other.address();
     const port = typeof address === 'object' && address !== null ? address.port : 0;
-    expect(refusalOf(await runServer({ PORT: String(port), LOG_LEVEL: 'warn' }))).toBe(
+    expect(refusalOf(await runServer({ ...database, PORT: String(port), LOG_LEVEL: 'warn' }))).toBe(
       `Port ${port} on 127.0.0.1 is in use. Stop what listens there, or set PORT to another one.`,
     );
     other.close();
@@ -63,8 +58,12 @@ describe('the server does not start, and says why', patience, () => {
     expect(server.stdout()).toMatch(/Service token {2}tks_\w+/);
   });
 
-  test('when another process holds the data folder, which serves on', async ({ runServer, startServer }) => {
-    const holder = await startServer();
+  test('when another process holds the data folder, which serves on', async ({
+    embeddedDatabase: _,
+    runServer,
+    startProcess,
+  }) => {
+    const holder = await startProcess();
     expect(refusalOf(await runServer({ PORT: String(await freePort()) }))).toMatch(
       /^The data folder \.tollkeeper is in use by process \d+ on .*set DATABASE_URL to a PostgreSQL/,
     );
@@ -84,13 +83,9 @@ describe('the server does not start, and says why', patience, () => {
     );
   });
 
-  test.for([
-    ['PORT', 'seventy'],
-    ['TOLLKEEPER_SERVICE_TOKEN', 'tks_hunter2'],
-    ['DATABASE_URL', 'mysql://root:hunter2@localhost/keys'],
-  ] as const)('with a mistake in %s, whose value it does not repeat', async ([name, value], { runServer }) => {
-    const refusal = refusalOf(await runServer({ [name]: value }));
-    expect(refusal).toMatch(new RegExp(`^${name} `));
-    expect(refusal).not.toContain(value);
+  test('with a mistake in a variable, whose value it does not repeat', async ({ runServer }) => {
+    expect(refusalOf(await runServer({ TOLLKEEPER_SERVICE_TOKEN: 'tks_hunter2' }))).toBe(
+      'TOLLKEEPER_SERVICE_TOKEN must be tks_ and at least 32 letters and digits; leave it out to have one made.',
+    );
   });
 });

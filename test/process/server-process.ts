@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
@@ -7,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { test as base } from 'vitest';
+import { test as base, inject } from 'vitest';
+import { createTestDatabase } from '../database.js';
 import { Client } from '../harness.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -46,12 +48,16 @@ export interface ServerProcess {
 interface Fixtures {
   /** A new folder, in which the processes of the test run, so that their data and `.env` are its own. */
   folder: string;
-  /** A data folder with a migrated, empty database, to copy: making one costs seconds. */
-  migratedData: string;
-  /** Starts a server, which is ready once this is back, in an empty folder on a database that is migrated. @throws Error with what it wrote where it is not ready. */
+  /** Makes a data folder with a migrated, empty database once per worker: making one costs seconds, and copying it none. */
+  migratedData: () => Promise<string>;
+  /** Puts a migrated, empty database into the folder. */
+  embeddedDatabase: undefined;
+  /** A migrated, empty database: in the folder, or on the PostgreSQL of this run. It is what points a process at it. */
+  database: Variables;
+  /** Starts a server on what is there, which is ready once this is back. @throws Error with what it wrote where it is not ready. */
+  startProcess: (variables?: Variables) => Promise<ServerProcess>;
+  /** As startProcess, on the database of the test. */
   startServer: (variables?: Variables) => Promise<ServerProcess>;
-  /** As startServer, on nothing. */
-  startServerOnNothing: (variables?: Variables) => Promise<ServerProcess>;
   /** Runs the server for as long as it takes to end by itself. */
   runServer: (variables?: Variables) => Promise<Ended>;
   /** Runs a command of the operator's shell. */
@@ -69,14 +75,32 @@ export const test = base.extend<Fixtures>({
     // biome-ignore lint/correctness/noEmptyPattern: vitest reads from the pattern what a fixture needs.
     async ({}, use) => {
       const folder = await mkdtemp(join(tmpdir(), 'tollkeeper-migrated-'));
-      const { code, stderr } = await watch(run(shellScript, ['migrate'], folder, {})).ended;
-      if (code !== 0) throw new Error(stderr);
-      await use(join(folder, dataFolder));
+      let migrating: Promise<Ended> | undefined;
+      await use(async () => {
+        migrating ??= watch(run(shellScript, ['migrate'], folder, {})).ended;
+        const { code, stderr } = await migrating;
+        if (code !== 0) throw new Error(stderr);
+        return join(folder, dataFolder);
+      });
       await rm(folder, { recursive: true, force: true });
     },
     { scope: 'worker' },
   ],
-  startServerOnNothing: async ({ folder }, use) => {
+  embeddedDatabase: async ({ folder, migratedData }, use) => {
+    await cp(await migratedData(), join(folder, dataFolder), { recursive: true });
+    await use(undefined);
+  },
+  database: async ({ folder, migratedData }, use) => {
+    const template = inject('databaseTemplate');
+    if (template.kind === 'embedded') {
+      await cp(await migratedData(), join(folder, dataFolder), { recursive: true });
+      return use({});
+    }
+    const { databaseUrl, remove } = await createTestDatabase(template.templateName);
+    await use({ DATABASE_URL: databaseUrl, TOLLKEEPER_ENCRYPTION_KEY: randomBytes(32).toString('base64') });
+    await remove();
+  },
+  startProcess: async ({ folder }, use) => {
     const servers: ServerProcess[] = [];
     await use(async (variables = {}) => {
       const server = await startServer(folder, variables);
@@ -85,12 +109,8 @@ export const test = base.extend<Fixtures>({
     });
     await Promise.all(servers.map((server) => server.end('SIGKILL')));
   },
-  startServer: async ({ folder, migratedData, startServerOnNothing }, use) => {
-    await use(async (variables = {}) => {
-      const data = join(folder, dataFolder);
-      if (!existsSync(data)) await cp(migratedData, data, { recursive: true });
-      return startServerOnNothing(variables);
-    });
+  startServer: async ({ database, startProcess }, use) => {
+    await use((variables = {}) => startProcess({ ...database, ...variables }));
   },
   runServer: async ({ folder }, use) => {
     await use((variables = {}) => watch(run(serverScript, [], folder, variables)).ended);

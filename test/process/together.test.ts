@@ -22,26 +22,26 @@ const test = base.extend<{ variables: Record<string, string> }>({
 
 describe.skipIf(inject('databaseTemplate').kind !== 'postgresql')('several servers on one PostgreSQL', patience, () => {
   test('start at once on a fresh database, and each serves what the other wrote', async ({
-    startServer,
+    startProcess,
     variables,
   }) => {
-    const [one, other] = await Promise.all([startServer(variables), startServer(variables)]);
+    const [one, other] = await Promise.all([startProcess(variables), startProcess(variables)]);
     const { session, secret } = await aCustomerWithKey(one);
     expect(await viewerOf(withToken(other, session))).toMatchObject({ kind: 'USER' });
     expect(await verify({ backend: withToken(other, token) }, secret)).toMatchObject({ valid: true });
   });
 
-  test('a server that was killed leaves nothing in the way of the next', async ({ startServer, variables }) => {
-    const killed = await startServer(variables);
+  test('a server that was killed leaves nothing in the way of the next', async ({ startProcess, variables }) => {
+    const killed = await startProcess(variables);
     const { session } = await aCustomerWithKey(killed);
     await killed.end('SIGKILL');
-    const next = await startServer(variables);
+    const next = await startProcess(variables);
     expect(await creditsOf(withToken(next, session))).toMatchObject({ balance: 100 });
   });
 
-  test('first starts at once print one service token between them', async ({ startServer, variables }) => {
+  test('first starts at once print one service token between them', async ({ startProcess, variables }) => {
     const { TOLLKEEPER_SERVICE_TOKEN: _given, ...fresh } = variables;
-    const servers = await Promise.all([startServer(fresh), startServer(fresh)]);
+    const servers = await Promise.all([startProcess(fresh), startProcess(fresh)]);
     const printed = servers.flatMap((server) => server.stdout().match(/Service token {2}tks_\w+/g) ?? []);
     expect(printed).toHaveLength(1);
   });
