@@ -20,6 +20,8 @@ export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
   readonly limiter?: RateLimiter;
   /** The system's unless a test hands in its own. */
   readonly clock?: Clock;
+  /** Whether expired holds and grants are swept up in the background: not by tests, whose clocks differ over one database. */
+  readonly sweepsCredits?: boolean;
 }
 
 export interface Server {
@@ -38,6 +40,7 @@ export function composeServer({
   log,
   limiter = createLocalLimiter(),
   clock = systemClock,
+  sweepsCredits = true,
   ...options
 }: ComposeOptions): Server {
   const { db } = database;
@@ -52,16 +55,18 @@ export function composeServer({
     limiter,
     uses: createUseRecorder(database.run, log),
   };
-  const creditSweep = repeat(
-    creditSweepMs,
-    () => sweepCredits(deps),
-    (error) => log.warn({ err: error }, 'could not sweep expired holds and grants'),
-  );
+  const creditSweep = sweepsCredits
+    ? repeat(
+        creditSweepMs,
+        () => sweepCredits(deps),
+        (error) => log.warn({ err: error }, 'could not sweep expired holds and grants'),
+      )
+    : null;
   return {
     handler: createHandler({ deps, ...options }),
     deps,
     async close() {
-      await creditSweep.stop();
+      await creditSweep?.stop();
       await deps.uses.close();
     },
   };

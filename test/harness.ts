@@ -83,6 +83,7 @@ export async function startServer({ products = allProducts, ...options }: Server
     identityProvider: null,
     mutationsPerMinute: 10_000,
     passwordHashing: quickHashing,
+    sweepsCredits: false,
     ...options,
   });
   const fetch = await reach(handler);
