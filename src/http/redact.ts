@@ -22,7 +22,8 @@ const sessionPattern = /(?<![A-Za-z0-9_-])(?=[A-Za-z]*\d)[A-Za-z0-9]{32,}(?![A-Z
  */
 export function createRedact(products: readonly Product[] = []): Redact {
   const prefixes = [...ownPrefixes, ...products.flatMap(secretPrefixes)].filter((prefix) => prefix !== '');
-  const prefixed = new RegExp(`(?<![A-Za-z0-9])(?:${prefixes.join('|')})[A-Za-z0-9+/=_-]{8,}`, 'g');
+  // With the % of a secret that was put into an address.
+  const prefixed = new RegExp(`(?<![A-Za-z0-9])(?:${prefixes.join('|')})[A-Za-z0-9+/=_%-]{8,}`, 'g');
   return (text) =>
     text
       .replace(bearerPattern, `Bearer ${mask}`)

@@ -1,0 +1,9 @@
+import { expect, test } from 'vitest';
+import { createRedact } from '../../src/http/redact.js';
+
+test('a signing secret is masked whole where an address writes its signs in percent', () => {
+  const redact = createRedact();
+  const secret = 'whsec_t/G0sObroYS1RJ4q7fQIw/QUOZA3EznFcJj1noCWyLE=';
+  expect(redact(`/${secret}`)).toBe('/[redacted]');
+  expect(redact(`/${encodeURIComponent(secret)}`)).toBe('/[redacted]');
+});
