@@ -36,17 +36,14 @@ export const principalNames = [
 ] as const;
 export type PrincipalName = (typeof principalNames)[number];
 
-let gathering: Promise<People> | undefined;
-
-/** Signing up costs more than all the rest, so the same four people are in every world of a process. Each world is an organization of its own. */
-function gatherPeople(server: TestServer): Promise<People> {
-  gathering ??= Promise.all([
+async function gatherPeople(server: TestServer): Promise<People> {
+  const [owner, admin, member, stranger] = await Promise.all([
     aPerson(server, 'Olivia Owner'),
     aPerson(server, 'Adam Admin'),
     aPerson(server, 'Mia Member'),
     aPerson(server, 'Sam Stranger'),
-  ]).then(([owner, admin, member, stranger]) => ({ owner, admin, member, stranger }));
-  return gathering;
+  ]);
+  return { owner, admin, member, stranger };
 }
 
 export async function aWorld(): Promise<World> {
