@@ -107,6 +107,8 @@ export class RateLimitedError extends DomainError {
 export class UnavailableError extends DomainError {
   readonly code = 'SERVICE_UNAVAILABLE';
   readonly status = 503;
+  /** Nobody knows when it is over; once a second, a client does no harm. */
+  readonly retryAfterSeconds = 1;
   constructor(message = 'The database cannot be reached. Try again in a moment.', options?: ErrorOptions) {
     super(message, options);
   }

@@ -358,8 +358,11 @@ describe('what an error may tell', () => {
     },
   );
 
-  test('a throttled request says when to come back, in whole seconds', async () => {
-    expect((await ask('{ throttled }')).headers.get('retry-after')).toBe('8');
+  test.each([
+    ['a throttled request', 'throttled', '8'],
+    ['one that finds the database away', 'unavailable', '1'],
+  ])('%s is told when to come back, in whole seconds', async (_, field, seconds) => {
+    expect((await ask(`{ ${field} }`)).headers.get('retry-after')).toBe(seconds);
   });
 
   test.each([
