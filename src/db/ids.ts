@@ -17,6 +17,10 @@ export const idPrefixes = {
   serviceToken: 'svt',
   signingSecret: 'sig',
   user: 'usr',
+  webhookAttempt: 'wha',
+  webhookDelivery: 'whd',
+  webhookEndpoint: 'whe',
+  webhookEvent: 'evt',
   workspace: 'wsp',
 } as const;
 
