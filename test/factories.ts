@@ -54,6 +54,23 @@ const revokeDocument = graphql(`
   }
 `);
 
+const rotateDocument = graphql(`
+  mutation RotateOfFactory($input: RotateApiKeyInput!) {
+    rotateApiKey(input: $input) {
+      __typename
+      ... on RotateApiKeyPayload {
+        secret
+        oldSecretsRetireAt
+        apiKey { id keyId preview status secrets { id preview createdAt lastUsedAt retiresAt } }
+      }
+      ... on Error { code message }
+      ... on ValidationError { field }
+      ... on LimitReachedError { limit }
+      ... on ForbiddenError { permission }
+    }
+  }
+`);
+
 const verifyDocument = graphql(`
   mutation VerifyOfFactory($input: VerifyApiKeyInput!) {
     verifyApiKey(input: $input) {
@@ -136,6 +153,16 @@ export async function createApiKey(client: Client, input: CreateApiKeyInput) {
 export async function revokeApiKey(client: Client, apiKeyId: string, reason?: string) {
   const { revokeApiKey } = await client.run(revokeDocument, { input: { apiKeyId, ...(reason && { reason }) } });
   return expectMember(revokeApiKey, 'RevokeApiKeyPayload').apiKey;
+}
+
+/** What came of `rotateApiKey`: the payload or the error. */
+export async function tryRotateApiKey(client: Client, apiKeyId: string, overlapSeconds: number) {
+  return (await client.run(rotateDocument, { input: { apiKeyId, overlapSeconds } })).rotateApiKey;
+}
+
+/** A key with a new secret. @throws Error where it was refused. */
+export async function rotateApiKey(client: Client, apiKeyId: string, overlapSeconds: number) {
+  return expectMember(await tryRotateApiKey(client, apiKeyId, overlapSeconds), 'RotateApiKeyPayload');
 }
 
 /** @returns the balance afterwards. */

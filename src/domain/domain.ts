@@ -1,5 +1,7 @@
 import { createApiKey } from './api-keys/create.js';
+import { retireSecret } from './api-keys/retire-secret.js';
 import { deleteApiKey, revokeApiKey } from './api-keys/revoke.js';
+import { rotateApiKey } from './api-keys/rotate.js';
 import { updateApiKey } from './api-keys/update.js';
 import { grantCredits } from './credits/grant.js';
 import { captureCharge, refundCharge, releaseCharge } from './credits/settle.js';
@@ -45,6 +47,8 @@ export function createDomain(deps: Deps) {
     apiKeys: {
       create: bind(createApiKey),
       update: bind(updateApiKey),
+      rotate: bind(rotateApiKey),
+      retireSecret: bind(retireSecret),
       revoke: bind(revokeApiKey),
       delete: bind(deleteApiKey),
     },

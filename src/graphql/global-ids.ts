@@ -5,6 +5,7 @@ const nodeTypes: Partial<Record<IdKind, string>> = {
   apiKey: 'ApiKey',
   charge: 'Charge',
   invitation: 'Invitation',
+  keySecret: 'KeySecret',
   ledgerEntry: 'LedgerEntry',
   member: 'Member',
   user: 'User',

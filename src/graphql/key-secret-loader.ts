@@ -2,9 +2,6 @@ import DataLoader from 'dataloader';
 import type { Db } from '../db/transaction.js';
 import type { KeySecret } from '../generated/prisma/client.js';
 
-/** What may be shown of a secret. */
-export type ShownSecret = Pick<KeySecret, 'preview' | 'createdAt' | 'lastUsedAt' | 'retiresAt'>;
-
 interface KeyOfWorkspace {
   readonly id: string;
   readonly workspaceId: string;
@@ -12,7 +9,7 @@ interface KeyOfWorkspace {
 
 export interface SecretsOfKey {
   /** The newest first, at most {@link secretsMax}. */
-  readonly newest: readonly ShownSecret[];
+  readonly newest: readonly KeySecret[];
   /** The last use of any secret, also of one that is not shown any more. */
   readonly lastUsedAt: Date | null;
 }
@@ -24,13 +21,14 @@ export const secretsMax = 20;
 export function secretsLoader(db: Db): DataLoader<KeyOfWorkspace, SecretsOfKey, string> {
   return new DataLoader<KeyOfWorkspace, SecretsOfKey, string>(
     async (keys) => {
-      const rows = await db.$queryRaw<(ShownSecret & { apiKeyId: string; lastUseOfKey: Date | null })[]>`
-        SELECT s."apiKeyId", s."preview", s."createdAt", s."lastUsedAt", s."retiresAt", s."lastUseOfKey"
+      const rows = await db.$queryRaw<(KeySecret & { lastUseOfKey: Date | null })[]>`
+        SELECT s.*
         FROM unnest(${keys.map(({ id }) => id)}::text[], ${keys.map(({ workspaceId }) => workspaceId)}::text[]) AS k(id, workspace_id)
         CROSS JOIN LATERAL (
           SELECT *, max("lastUsedAt") OVER () AS "lastUseOfKey" FROM "KeySecret"
           WHERE "workspaceId" = k.workspace_id AND "apiKeyId" = k.id
-          ORDER BY "id" DESC LIMIT ${secretsMax}
+          -- The one without an end is the newest, whatever the clocks of the processes that made them said.
+          ORDER BY "retiresAt" IS NULL DESC, "id" DESC LIMIT ${secretsMax}
         ) s`;
       const rowsOf = new Map(keys.map(({ id }): [string, typeof rows] => [id, []]));
       for (const row of rows) rowsOf.get(row.apiKeyId)?.push(row);

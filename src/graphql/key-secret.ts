@@ -1,9 +1,13 @@
+import { visibleApiKeys } from '../domain/access.js';
 import { ApiKey } from './api-key.js';
 import { builder } from './builder.js';
-import { type ShownSecret, secretsMax } from './key-secret-loader.js';
+import { secretsMax } from './key-secret-loader.js';
 
-const KeySecret = builder.objectRef<ShownSecret>('KeySecret').implement({
+const KeySecret = builder.prismaNode('KeySecret', {
+  nullable: true,
+  id: { field: 'id', description: 'Names this secret, for `retireSecret`. It is no secret.' },
   description: 'A secret of a key. Its plaintext was shown once and is not stored.',
+  findUnique: (id, { actor }) => ({ id, AND: { apiKey: visibleApiKeys(actor.principal) } }),
   fields: (t) => ({
     preview: t.exposeString('preview', { description: 'Its last four characters, to tell secrets apart.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),

@@ -117,6 +117,10 @@ export const Product = builder.objectRef<ProductShape>('Product').implement({
       nullable: true,
       description: 'The most active keys of a workspace; null: no limit.',
     }),
+    rotationOverlapSecondsMax: t.int({
+      description: 'For how long the old secret of a key can go on working beside a new one; 0: it ends at once.',
+      resolve: ({ rotation }) => rotation.overlapSecondsMax,
+    }),
     signingSecrets: t.exposeBoolean('signingSecrets', { description: 'Whether keys come with a signing secret.' }),
   }),
 });

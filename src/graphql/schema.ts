@@ -14,6 +14,7 @@ import './charge.js';
 import './verification.js';
 import './product.js';
 import './key-secret.js';
+import './rotation.js';
 import './usage.js';
 
 export interface SchemaOptions {

@@ -184,6 +184,8 @@ export const productSchema = z
     activeKeysMax: z.int().min(1).max(10_000).nullable().default(null),
     /** Whether each key comes with a secret that signs its webhooks. */
     signingSecrets: z.boolean().default(false),
+    /** For how long a key's old secret can go on working beside a new one: 7 days unless told; 0: it ends at once. */
+    rotation: z.strictObject({ overlapSecondsMax: z.int().min(0).max(2_592_000).default(604_800) }).prefault({}),
     /** Whether keys can be restricted to origins. */
     allowedOrigins: z.boolean().default(false),
     /** What a key may do on this server: with its own record and its workspace's credits. */

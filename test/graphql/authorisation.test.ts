@@ -40,6 +40,8 @@ const table = `
 
   createApiKey         401        403   403         ok         ok         forbidden  not-found  ok
   updateApiKey         401        403   403         ok         ok         forbidden  not-found  ok
+  rotateApiKey         401        403   403         ok         ok         forbidden  not-found  ok
+  retireSecret         401        403   403         ok         ok         forbidden  not-found  ok
   revokeApiKey         401        403   403         ok         ok         forbidden  not-found  ok
   deleteApiKey         401        403   403         ok         ok         forbidden  not-found  ok
   rotateSigningSecret  401        ok    not-found   ok         ok         forbidden  not-found  ok
@@ -179,6 +181,7 @@ describe('foreign, unknown and malformed ids look exactly alike', () => {
       'input.workspaceId': 1,
       'input.apiKeyId': 1,
       'input.memberId': 1,
+      'input.secretId': 1,
     });
   });
 });

@@ -240,6 +240,11 @@ export const badValues: Readonly<Record<string, Readonly<Record<string, readonly
     ...changeableKey,
     'input.enabled': [['a text', 'false']],
   },
+  rotateApiKey: {
+    ...key,
+    'input.overlapSeconds': [['negative', -1], ['more than seven days', 604_801], ['null', null], ...integers],
+  },
+  retireSecret: { 'input.secretId': ids('keySecret') },
   revokeApiKey: { ...key, 'input.reason': reasons },
   deleteApiKey: key,
   rotateSigningSecret: key,

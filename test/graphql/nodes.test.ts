@@ -12,6 +12,7 @@ const table = `
   Workspace     ·          ✓    ·           ✓      ✓      ✓       ·         ✓
   ApiKey        ·          ✓    ·           ✓      ✓      ✓       ·         ✓
   Sibling       ·          ·    ·           ✓      ✓      ✓       ·         ✓
+  KeySecret     ·          ✓    ·           ✓      ✓      ✓       ·         ✓
   Member        ·          ·    ·           ✓      ✓      ✓       ·         ✓
   Invitation    ·          ·    ·           ✓      ✓      ✓       ·         ✓
   User          ·          ·    ·           ✓      ✓      ✓       ·         ✓
@@ -48,9 +49,14 @@ beforeAll(async () => {
     'query ($id: ID!) { credits(workspaceId: $id) { entries(first: 1) { nodes { id } } } }',
     { id: organizationId },
   );
+  const secrets = await people.owner.client.send<{ apiKey: { secrets: { id: string }[] } }>(
+    'query ($id: ID!) { apiKey(id: $id) { secrets { id } } }',
+    { id: key.id },
+  );
   ids = {
     Workspace: organizationId,
     ApiKey: key.id,
+    KeySecret: secrets.data?.apiKey.secrets[0]?.id ?? '',
     Sibling: sibling.data?.createApiKey.apiKey.id ?? '',
     Member: memberId,
     Invitation: invited.data?.inviteMember.invitation.id ?? '',

@@ -3,7 +3,7 @@ import { buildSchema } from '../../src/graphql/schema.js';
 import { anOrganization, aPerson, join } from '../factories.js';
 import { graphql } from '../generated/index.js';
 import { expectMember } from '../harness.js';
-import { aCharge, anotherKey, type World } from './world.js';
+import { aCharge, anOldSecret, anotherKey, type World } from './world.js';
 
 export const schema: GraphQLSchema = buildSchema({ mutationsPerMinute: 60 });
 
@@ -90,6 +90,8 @@ export const specimens: Readonly<Record<string, (world: World) => Variables | Pr
       expiresAt: '2999-01-31T12:00:00Z',
     },
   }),
+  rotateApiKey: async (world) => ({ input: { apiKeyId: await anotherKey(world), overlapSeconds: 60 } }),
+  retireSecret: async (world) => ({ input: { secretId: await anOldSecret(world) } }),
   revokeApiKey: async (world) => ({ input: { apiKeyId: await anotherKey(world), reason: 'Leaked' } }),
   deleteApiKey: async (world) => ({ input: { apiKeyId: await anotherKey(world) } }),
   rotateSigningSecret: ({ key }) => ({ input: { apiKeyId: key.id } }),

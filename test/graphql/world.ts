@@ -1,4 +1,13 @@
-import { anOrganization, aPerson, createApiKey, grantCredits, join, type Person, verify } from '../factories.js';
+import {
+  anOrganization,
+  aPerson,
+  createApiKey,
+  grantCredits,
+  join,
+  type Person,
+  rotateApiKey,
+  verify,
+} from '../factories.js';
 import { aServer, type Client, type TestServer } from '../harness.js';
 
 /** An organization with somebody of each kind around it. */
@@ -79,6 +88,14 @@ export async function aWorld(): Promise<World> {
 /** Another key of the organization. @returns its id. */
 export async function anotherKey({ people, organizationId }: World): Promise<string> {
   return (await createApiKey(people.owner.client, { workspaceId: organizationId, name: 'another' })).apiKey.id;
+}
+
+/** A secret of another key of the organization that works for an hour beside the one that replaced it. @returns its id. */
+export async function anOldSecret(world: World): Promise<string> {
+  const { apiKey } = await rotateApiKey(world.people.owner.client, await anotherKey(world), 3_600);
+  const [, old] = apiKey.secrets;
+  if (old === undefined) throw new Error('A rotation leaves the old secret.');
+  return old.id;
 }
 
 /** A charge of two credits, taken or held. @returns its id. */

@@ -78,6 +78,7 @@ describe('loading', () => {
       rateLimitFallback: 'open',
       activeKeysMax: null,
       signingSecrets: false,
+      rotation: { overlapSecondsMax: 604_800 },
       allowedOrigins: false,
       keyPermissions: ['workspace:read', 'apiKey:read', 'credits:read'],
       holdSeconds: 3_600,

@@ -88,6 +88,17 @@ test('each preset grants its keys what its document lists, and withholds the res
   });
 });
 
+test('an old secret ends at once where the document leaves it no grace', () => {
+  expect(row((product) => product.rotation.overlapSecondsMax)).toEqual({
+    default: 604_800,
+    makistry: 604_800,
+    makra: 0,
+    masko: 604_800,
+    makepay: 604_800,
+    craftkit: 0,
+  });
+});
+
 test('features are switched by whom the preset names', () => {
   expect(
     row((product) => Object.entries(product.features).map(([name, { enabledBy }]) => `${name} by ${enabledBy}`)),

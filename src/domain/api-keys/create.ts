@@ -11,11 +11,11 @@ import type { Deps } from '../deps.js';
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../errors.js';
 import { parseFutureTime, parseName, parseOrigins } from '../input.js';
 import { type Actor, principalRecord } from '../principal.js';
-import { hashSecret, previewSecret } from '../secret-hash.js';
 import { createSigningSecret } from '../signing-secrets/create.js';
 import { findPersonalWorkspaceId } from '../workspaces/personal.js';
 import { mayIssueKeys, requireRoomForKey } from './management.js';
 import { parseKeyPermissions } from './permissions.js';
+import { createKeySecret } from './secret.js';
 import { parseSpendLimit, type SpendLimit } from './spend-limit.js';
 
 export interface CreateApiKey {
@@ -81,17 +81,7 @@ export async function createApiKey(deps: Deps, actor: Actor, input: CreateApiKey
         expiresAt,
       },
     });
-    const secret = generateSecret(format);
-    await tx.keySecret.create({
-      data: {
-        id: newId('keySecret'),
-        workspaceId,
-        apiKeyId: apiKey.id,
-        hash: hashSecret(secret),
-        preview: previewSecret(secret),
-        createdAt: now,
-      },
-    });
+    const { secret } = await createKeySecret(tx, apiKey, format, now);
     const atOnce = { ...deps, clock: () => now };
     const signingSecret = product.signingSecrets ? await createSigningSecret(tx, atOnce, apiKey) : null;
     const freeCreditsRemaining = await grantFreeCredits(tx, product, apiKey, now);

@@ -44,9 +44,10 @@ export async function getManagedKey(
   actor: Actor,
   apiKeyId: string,
   permission: Permission,
+  field = 'input.apiKeyId',
 ): Promise<{ key: ApiKey; product: Product }> {
   // Nobody knows the product of a key that is not there.
-  const notFound = new NotFoundError('input.apiKeyId', products.primary.wording.NOT_FOUND.message);
+  const notFound = new NotFoundError(field, products.primary.wording.NOT_FOUND.message);
   const visible = { AND: [{ id: apiKeyId }, visibleApiKeys(actor.principal)] };
   const seen = await tx.apiKey.findFirst({ where: visible, select: { workspaceId: true } });
   if (seen === null) throw notFound;

@@ -41,6 +41,8 @@ export const craftkit = {
   prices: { render: { credits: 1, unit: 'render', description: 'One render.' } },
   // "Header format": test renders are free and watermarked.
   testKeys: { free: true, watermark: true },
+  // "Revoking a key": at once, "no grace window". What an old secret is for once there is a new one is no different.
+  rotation: { overlapSecondsMax: 0 },
   wording: {
     // "Errors".
     MISSING_CREDENTIAL: {

@@ -14,4 +14,6 @@ export const makra = {
   issuers: { by: 'operator' },
   // "Getting an API key": a key is tied to an account and opens all APIs, so there are no permissions to choose from,
   // and the document names neither prices nor limits.
+  // "If your key is compromised": what is rotated away counts as revoked, from that moment on.
+  rotation: { overlapSecondsMax: 0 },
 } satisfies ProductFile;
