@@ -6,7 +6,7 @@ import { getAccess } from '../access.js';
 import { recordAudit } from '../audit.js';
 import type { Deps } from '../deps.js';
 import { ValidationError } from '../errors.js';
-import { findRecordedResult, recordResult } from '../idempotency.js';
+import { findRecordedResult, recordResult } from '../idempotency/keys-of-inputs.js';
 import { creditsMax, parseCredits, parseFutureTime, parseIdempotencyKey, parseReason } from '../input.js';
 import type { Actor } from '../principal.js';
 import { lockAccount, type Posting, post, settleGrants } from './ledger.js';

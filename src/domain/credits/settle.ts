@@ -4,7 +4,7 @@ import { findAccess } from '../access.js';
 import { recordAudit } from '../audit.js';
 import type { Deps } from '../deps.js';
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../errors.js';
-import { findRecordedResult, recordResult } from '../idempotency.js';
+import { findRecordedResult, recordResult } from '../idempotency/keys-of-inputs.js';
 import { parseCredits, parseIdempotencyKey, parseReason } from '../input.js';
 import type { Permission } from '../permissions.js';
 import type { Actor } from '../principal.js';

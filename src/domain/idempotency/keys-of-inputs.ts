@@ -1,6 +1,11 @@
-import type { Tx } from '../db/transaction.js';
+import type { Tx } from '../../db/transaction.js';
+import { hashKey } from './keyed-call.js';
+import { readResult, writeResult } from './result-text.js';
 
-/** What an idempotency key names: an operation in a workspace, never a credential, which may have been rotated in between. */
+/**
+ * What an idempotency key of an input names, such as the id of a payment: an operation in a workspace, never a credential, which may
+ * have been rotated in between. It counts for good, and apart from the keys of whole requests.
+ */
 export interface KeyedOperation {
   readonly workspaceId: string;
   readonly operation: string;
@@ -15,9 +20,10 @@ export async function findRecordedResult(
 ): Promise<string | null> {
   if (key === null) return null;
   const record = await tx.idempotencyRecord.findUnique({
-    where: { workspaceId_operation_key: { workspaceId, operation, key } },
+    where: { keyHash_workspaceId_space: { keyHash: hashKey(key), workspaceId, space: operation } },
+    select: { result: true },
   });
-  return record?.resultId ?? null;
+  return record?.result == null ? null : String(readResult(record.result));
 }
 
 /** Remembers what an operation made, in the transaction that made it. */
@@ -28,5 +34,14 @@ export async function recordResult(
   createdAt: Date,
 ) {
   if (key === null) return;
-  await tx.idempotencyRecord.create({ data: { workspaceId, operation, key, resultId, createdAt } });
+  await tx.idempotencyRecord.create({
+    data: {
+      keyHash: hashKey(key),
+      workspaceId,
+      space: operation,
+      operation,
+      result: writeResult(resultId),
+      createdAt,
+    },
+  });
 }
