@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
+import { systemActor } from '../domain/audit.js';
 import { systemClock } from '../domain/deps.js';
 import { DomainError } from '../domain/errors.js';
 import { createServiceToken, revokeServiceToken } from '../domain/service-tokens.js';
@@ -20,6 +21,9 @@ const usage = `Usage: tollkeeper <command>
 
 It reads the same environment as the server. The embedded database can be opened by one process at a time.
 `;
+
+/** Whoever has a shell on the server's machine. */
+const shell = { ...systemActor, requestId: 'cli' };
 
 try {
   process.stdout.write(await run(process.argv.slice(2)));
@@ -71,7 +75,7 @@ async function withDatabase<T>(
 function createToken(env: Env, name: string | undefined): Promise<string> {
   if (name === undefined) throw new StartError('Give the token a name: tollkeeper service-token create <name>.');
   return withDatabase(env, async (db) => {
-    const { serviceToken, token } = await createServiceToken(db, name);
+    const { serviceToken, token } = await createServiceToken(db, name, shell);
     return `${token}\n\nShown this once: store it now. Its id is ${serviceToken.id}.\n`;
   });
 }
@@ -97,7 +101,6 @@ function listTokens(env: Env): Promise<string> {
 function revokeToken(env: Env, id: string | undefined): Promise<string> {
   if (id === undefined) throw new StartError('Name the token by its id: tollkeeper service-token revoke <id>.');
   return withDatabase(env, async (db) => {
-    const shell = { principal: { kind: 'anonymous' }, requestId: 'cli', address: null } as const;
     await revokeServiceToken(db, systemClock, shell, id);
     return `${id} is revoked.\n`;
   });

@@ -39,7 +39,8 @@ export async function switchFeature(
         workspaceId,
         action: enabled ? 'feature.enabled' : 'feature.disabled',
         subjectId: workspaceId,
-        after: { product: id.product, feature: id.feature },
+        before: { product: id.product, feature: id.feature, enabled: !enabled },
+        after: { product: id.product, feature: id.feature, enabled },
       });
     }
     return { workspace: await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } }) };

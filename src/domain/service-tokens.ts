@@ -3,11 +3,11 @@ import { LRUCache } from 'lru-cache';
 import { newId } from '../db/ids.js';
 import { type Db, type Tx, transaction } from '../db/transaction.js';
 import type { ServiceToken } from '../generated/prisma/client.js';
-import { recordAudit } from './audit.js';
+import { type AuditActor, recordAudit, systemActor } from './audit.js';
 import type { Clock, Deps } from './deps.js';
 import { NotFoundError, ValidationError } from './errors.js';
 import { parseName } from './input.js';
-import type { Actor, ServicePrincipal } from './principal.js';
+import type { ServicePrincipal } from './principal.js';
 import { hashSecret, previewSecret } from './secret-hash.js';
 
 const tokenPattern = /^tks_[A-Za-z0-9]{32,200}$/;
@@ -52,12 +52,21 @@ async function findByHash(db: Db, hash: Uint8Array<ArrayBuffer>): Promise<Servic
 }
 
 /** Makes a token. The plaintext is returned once and not stored. */
-export async function createServiceToken(
-  db: Db | Tx,
+export function createServiceToken(
+  db: Db,
   name: string,
+  actor: AuditActor = systemActor,
+): Promise<{ serviceToken: ServiceToken; token: string }> {
+  return transaction(db, (tx) => makeServiceToken(tx, name, actor));
+}
+
+async function makeServiceToken(
+  tx: Tx,
+  name: string,
+  actor: AuditActor,
 ): Promise<{ serviceToken: ServiceToken; token: string }> {
   const token = `tks_${Array.from({ length: generatedLength }, () => alphabet[randomInt(alphabet.length)]).join('')}`;
-  return { serviceToken: await registerServiceToken(db, name, token), token };
+  return { serviceToken: await insertServiceToken(tx, name, token, actor), token };
 }
 
 /** Makes a token where no token can be used, so that a new server has one. Of several processes that start at once, one makes it. @returns its plaintext, or null where none was needed */
@@ -66,7 +75,7 @@ export function createFirstServiceToken(db: Db, name: string): Promise<string | 
     db,
     async (tx) => {
       const usable = await tx.serviceToken.findFirst({ where: { revokedAt: null }, select: { id: true } });
-      return usable === null ? (await createServiceToken(tx, name)).token : null;
+      return usable === null ? (await makeServiceToken(tx, name, systemActor)).token : null;
     },
     // Two that find none would both make one; so one of them is undone, and looks again.
     { isolationLevel: 'Serializable' },
@@ -74,29 +83,55 @@ export function createFirstServiceToken(db: Db, name: string): Promise<string | 
 }
 
 /** Makes a given token known. Registering it again changes nothing; a revoked one stays revoked. @throws ValidationError */
-export async function registerServiceToken(db: Db | Tx, name: string, token: string): Promise<ServiceToken> {
+export function registerServiceToken(db: Db, name: string, token: string): Promise<ServiceToken> {
+  return transaction(db, (tx) => insertServiceToken(tx, name, token, systemActor));
+}
+
+async function insertServiceToken(tx: Tx, name: string, token: string, actor: AuditActor): Promise<ServiceToken> {
   if (!looksLikeServiceToken(token)) {
     throw new ValidationError('token', 'A service token is tks_ and at least 32 letters and digits.');
   }
   const hash = hashSecret(token);
-  await db.serviceToken.createMany({
+  const { count } = await tx.serviceToken.createMany({
     data: [{ id: newId('serviceToken'), name: parseName('name', name), hash, preview: previewSecret(token) }],
     skipDuplicates: true,
   });
-  return db.serviceToken.findUniqueOrThrow({ where: { hash } });
+  const serviceToken = await tx.serviceToken.findUniqueOrThrow({ where: { hash } });
+  if (count > 0) {
+    await recordAudit(tx, actor, {
+      workspaceId: null,
+      action: 'serviceToken.created',
+      subjectId: serviceToken.id,
+      after: { name: serviceToken.name, preview: serviceToken.preview },
+    });
+  }
+  return serviceToken;
 }
 
 /** Ends a token. Ending it twice is not an error: the first time stands. @throws NotFoundError */
-export function revokeServiceToken(db: Db, clock: Clock, actor: Actor, serviceTokenId: string): Promise<ServiceToken> {
+export function revokeServiceToken(
+  db: Db,
+  clock: Clock,
+  actor: AuditActor,
+  serviceTokenId: string,
+): Promise<ServiceToken> {
   return transaction(db, async (tx) => {
+    const revokedAt = clock();
     const { count } = await tx.serviceToken.updateMany({
       where: { id: serviceTokenId, revokedAt: null },
-      data: { revokedAt: clock() },
+      data: { revokedAt },
     });
     const serviceToken = await tx.serviceToken.findUnique({ where: { id: serviceTokenId } });
     if (serviceToken === null) throw new NotFoundError('serviceTokenId', 'Service token not found.');
     if (count > 0) {
-      await recordAudit(tx, actor, { workspaceId: null, action: 'serviceToken.revoked', subjectId: serviceTokenId });
+      const { name, preview } = serviceToken;
+      await recordAudit(tx, actor, {
+        workspaceId: null,
+        action: 'serviceToken.revoked',
+        subjectId: serviceTokenId,
+        before: { name, preview, revokedAt: null },
+        after: { name, preview, revokedAt: revokedAt.toISOString() },
+      });
     }
     return serviceToken;
   });

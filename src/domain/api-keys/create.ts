@@ -81,10 +81,10 @@ export async function createApiKey(deps: Deps, actor: Actor, input: CreateApiKey
         expiresAt,
       },
     });
-    const { secret } = await createKeySecret(tx, apiKey, format, now);
+    const { secret, keySecret } = await createKeySecret(tx, apiKey, format, now);
     const atOnce = { ...deps, clock: () => now };
     const signingSecret = product.signingSecrets ? await createSigningSecret(tx, atOnce, apiKey) : null;
-    const freeCreditsRemaining = await grantFreeCredits(tx, product, apiKey, now);
+    const freeCreditsRemaining = await grantFreeCredits(tx, actor, product, apiKey, now);
     await recordAudit(tx, actor, {
       workspaceId,
       action: 'apiKey.created',
@@ -93,9 +93,12 @@ export async function createApiKey(deps: Deps, actor: Actor, input: CreateApiKey
         name,
         product: product.slug,
         environment: input.environment,
+        keyId: apiKey.keyId,
         permissions,
         allowedOrigins,
         ...spendLimit,
+        expiresAt: expiresAt?.toISOString() ?? null,
+        secret: { id: keySecret.id, preview: keySecret.preview },
       },
     });
     return { apiKey, secret, signingSecret, freeCreditsRemaining };

@@ -16,16 +16,18 @@ export async function revokeApiKey(deps: Deps, actor: Actor, input: RevokeApiKey
   const reason = parseReason('input.reason', input.reason);
   return transaction(deps.db, async (tx) => {
     const { key } = await getManagedKey(tx, deps, actor, input.apiKeyId, 'apiKey:revoke');
+    const revokedAt = deps.clock();
     const { count } = await tx.apiKey.updateMany({
       where: { id: key.id, revokedAt: null },
-      data: { revokedAt: deps.clock(), revocationReason: reason },
+      data: { revokedAt, revocationReason: reason },
     });
     if (count > 0) {
       await recordAudit(tx, actor, {
         workspaceId: key.workspaceId,
         action: 'apiKey.revoked',
         subjectId: key.id,
-        after: { reason },
+        before: { revokedAt: null, reason: null },
+        after: { revokedAt: revokedAt.toISOString(), reason },
       });
     }
     return { apiKey: await tx.apiKey.findUniqueOrThrow({ where: { id: key.id } }) };
@@ -41,12 +43,14 @@ export async function deleteApiKey(
   return transaction(deps.db, async (tx) => {
     const { key } = await getManagedKey(tx, deps, actor, input.apiKeyId, 'apiKey:delete');
     const now = deps.clock();
-    await tx.apiKey.update({ where: { id: key.id }, data: { deletedAt: now, revokedAt: key.revokedAt ?? now } });
+    const revokedAt = key.revokedAt ?? now;
+    await tx.apiKey.update({ where: { id: key.id }, data: { deletedAt: now, revokedAt } });
     await recordAudit(tx, actor, {
       workspaceId: key.workspaceId,
       action: 'apiKey.deleted',
       subjectId: key.id,
-      before: { name: key.name },
+      before: { name: key.name, revokedAt: key.revokedAt?.toISOString() ?? null, deletedAt: null },
+      after: { name: key.name, revokedAt: revokedAt.toISOString(), deletedAt: now.toISOString() },
     });
     return { deletedApiKeyId: key.id };
   });

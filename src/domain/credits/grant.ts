@@ -56,14 +56,27 @@ export async function grantCredits(
       workspaceId,
       action: 'credits.granted',
       subjectId: entry.id,
-      after: { credits, reason },
+      before: { balance: entry.balanceAfter - credits },
+      after: {
+        balance: entry.balanceAfter,
+        credits,
+        reason,
+        expiresAt: expiresAt?.toISOString() ?? null,
+        priority,
+      },
     });
     return { entry, workspaceId, replayed: false };
   });
 }
 
 /** Grants a product's free credits with a workspace's first key of it. The primary key decides which is the first. @returns the credits granted now. */
-export async function grantFreeCredits(tx: Tx, product: Product, key: ApiKey, now: Date): Promise<number> {
+export async function grantFreeCredits(
+  tx: Tx,
+  actor: Actor,
+  product: Product,
+  key: ApiKey,
+  now: Date,
+): Promise<number> {
   const { workspaceId } = key;
   const { slug, freeCredits } = product;
   if (freeCredits === 0) return 0;
@@ -73,13 +86,18 @@ export async function grantFreeCredits(tx: Tx, product: Product, key: ApiKey, no
   });
   if (count === 0) return 0;
   await lockAccount(tx, workspaceId);
-  const line = { workspaceId, credits: freeCredits, apiKeyId: key.id, product: slug, createdAt: now };
-  const entry = await postGrant(
-    tx,
-    { ...line, reason: 'Free credits with the first key' },
-    { expiresAt: null, priority: 0 },
-  );
-  return entry === null ? 0 : freeCredits;
+  const reason = 'Free credits with the first key';
+  const line = { workspaceId, credits: freeCredits, apiKeyId: key.id, product: slug, reason, createdAt: now };
+  const entry = await postGrant(tx, line, { expiresAt: null, priority: 0 });
+  if (entry === null) return 0;
+  await recordAudit(tx, actor, {
+    workspaceId,
+    action: 'credits.granted',
+    subjectId: entry.id,
+    before: { balance: entry.balanceAfter - freeCredits },
+    after: { balance: entry.balanceAfter, credits: freeCredits, reason, expiresAt: null, priority: 0 },
+  });
+  return freeCredits;
 }
 
 /** Posts a grant and remembers until when it counts. Call it under the account's lock. @returns null where the balance cannot take it. */

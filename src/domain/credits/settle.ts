@@ -40,7 +40,7 @@ export async function captureCharge(deps: Deps, actor: Actor, input: CaptureChar
       { kind: 'CAPTURE', credits: -credits, heldCredits: -charge.credits },
       data,
     );
-    await audit(tx, actor, 'charge.captured', charge, { credits });
+    await audit(tx, actor, 'charge.captured', charge, updated);
     return { charge: updated, taken: credits };
   });
   deps.uses.spend({ id: charge.apiKeyId, workspaceId: charge.workspaceId }, taken, deps.clock());
@@ -59,7 +59,7 @@ export async function releaseCharge(
     requireHeld(charge);
     const posting = { kind: 'RELEASE', credits: 0, heldCredits: -charge.credits } as const;
     const updated = await settleHold(tx, deps, charge, posting, { state: 'RELEASED' });
-    await audit(tx, actor, 'charge.released', charge, { credits: charge.credits });
+    await audit(tx, actor, 'charge.released', charge, updated);
     return { charge: updated };
   });
 }
@@ -108,7 +108,7 @@ export async function refundCharge(deps: Deps, actor: Actor, input: RefundCharge
       },
     });
     await recordResult(tx, operation, charge.id, now);
-    await audit(tx, actor, 'charge.refunded', charge, { credits, reason });
+    await audit(tx, actor, 'charge.refunded', charge, updated, { reason });
     return { charge: updated };
   });
 }
@@ -208,7 +208,18 @@ async function audit(
   actor: Actor,
   action: string,
   charge: Charge,
-  after: { credits: number; reason?: string | null },
+  settled: Charge,
+  more: { reason?: string | null } = {},
 ) {
-  await recordAudit(tx, actor, { workspaceId: charge.workspaceId, action, subjectId: charge.id, after });
+  await recordAudit(tx, actor, {
+    workspaceId: charge.workspaceId,
+    action,
+    subjectId: charge.id,
+    before: creditsOf(charge),
+    after: { ...creditsOf(settled), ...more },
+  });
+}
+
+function creditsOf({ state, credits, capturedCredits, refundedCredits }: Charge) {
+  return { state, credits, capturedCredits, refundedCredits };
 }

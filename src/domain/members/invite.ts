@@ -64,7 +64,7 @@ export async function inviteMember(
       workspaceId,
       action: 'member.invited',
       subjectId: invitation.id,
-      after: { email, role: input.role },
+      after: { email, role: input.role, expiresAt: invitation.expiresAt.toISOString() },
     });
     return { invitation, token };
   });
@@ -104,7 +104,7 @@ export async function acceptInvitation(
       workspaceId,
       action: 'member.joined',
       subjectId: member.id,
-      after: { role, invitationId: id },
+      after: { userId: principal.userId, role, permissions: [], invitationId: id },
     });
     return { member };
   });

@@ -41,8 +41,8 @@ export async function updateMember(deps: Deps, actor: Actor, input: UpdateMember
       workspaceId: member.workspaceId,
       action: 'member.updated',
       subjectId: member.id,
-      before: { role: member.role, permissions: member.permissions },
-      after: { role: updated.role, permissions: updated.permissions },
+      before: { userId: member.userId, role: member.role, permissions: member.permissions },
+      after: { userId: member.userId, role: updated.role, permissions: updated.permissions },
     });
     return { member: updated };
   });
@@ -62,7 +62,7 @@ export async function removeMember(
       workspaceId: member.workspaceId,
       action: 'member.removed',
       subjectId: member.id,
-      before: { userId: member.userId, role: member.role },
+      before: { userId: member.userId, role: member.role, permissions: member.permissions },
     });
     return { removedMemberId: member.id, workspaceId: member.workspaceId };
   });

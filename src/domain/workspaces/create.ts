@@ -35,7 +35,12 @@ export async function createWorkspace(
     const workspaceId = workspace.id;
     await tx.member.create({ data: { id: newId('member'), workspaceId, userId: principal.userId, role: 'OWNER' } });
     await tx.creditAccount.create({ data: { workspaceId } });
-    await recordAudit(tx, actor, { workspaceId, action: 'workspace.created', subjectId: workspaceId, after: { name } });
+    await recordAudit(tx, actor, {
+      workspaceId,
+      action: 'workspace.created',
+      subjectId: workspaceId,
+      after: { kind: workspace.kind, name, ownerUserId: principal.userId },
+    });
     return { workspace };
   });
 }

@@ -1,5 +1,6 @@
 import { newId } from '../../db/ids.js';
 import { transaction } from '../../db/transaction.js';
+import { recordAudit, systemActor } from '../audit.js';
 import type { Deps } from '../deps.js';
 import { nameLengthMax } from '../input.js';
 
@@ -11,20 +12,20 @@ export async function ensurePersonalWorkspace(
   if ((await findPersonalWorkspaceId({ db }, user.id)) !== null) return;
   await transaction(db, async (tx) => {
     const workspaceId = newId('workspace');
+    const name = [...(user.name.trim() || 'Personal')].slice(0, nameLengthMax).join('');
     const { count } = await tx.workspace.createMany({
-      data: [
-        {
-          id: workspaceId,
-          kind: 'PERSONAL',
-          name: [...(user.name.trim() || 'Personal')].slice(0, nameLengthMax).join(''),
-          personalOwnerId: user.id,
-        },
-      ],
+      data: [{ id: workspaceId, kind: 'PERSONAL', name, personalOwnerId: user.id }],
       skipDuplicates: true,
     });
     if (count === 0) return;
     await tx.member.create({ data: { id: newId('member'), workspaceId, userId: user.id, role: 'OWNER' } });
     await tx.creditAccount.create({ data: { workspaceId } });
+    await recordAudit(tx, systemActor, {
+      workspaceId,
+      action: 'workspace.created',
+      subjectId: workspaceId,
+      after: { kind: 'PERSONAL', name, ownerUserId: user.id },
+    });
   });
 }
 

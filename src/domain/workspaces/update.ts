@@ -48,16 +48,18 @@ export async function suspendWorkspace(
   const reason = parseReason('input.reason', input.reason);
   return transaction(deps.db, async (tx) => {
     const { workspaceId } = await getAccess(tx, actor.principal, input.workspaceId, 'workspace:suspend');
+    const suspendedAt = deps.clock();
     const { count } = await tx.workspace.updateMany({
       where: { id: workspaceId, suspendedAt: null },
-      data: { suspendedAt: deps.clock(), suspensionReason: reason },
+      data: { suspendedAt, suspensionReason: reason },
     });
     if (count > 0) {
       await recordAudit(tx, actor, {
         workspaceId,
         action: 'workspace.suspended',
         subjectId: workspaceId,
-        after: { reason },
+        before: { suspendedAt: null, reason: null },
+        after: { suspendedAt: suspendedAt.toISOString(), reason },
       });
     }
     return { workspace: await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } }) };
@@ -72,13 +74,20 @@ export async function resumeWorkspace(
 ): Promise<{ workspace: Workspace }> {
   return transaction(deps.db, async (tx) => {
     const { workspaceId } = await getAccess(tx, actor.principal, input.workspaceId, 'workspace:suspend');
-    const { count } = await tx.workspace.updateMany({
-      where: { id: workspaceId, suspendedAt: { not: null } },
+    await lockWorkspace(tx, workspaceId);
+    const before = await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } });
+    if (before.suspendedAt === null) return { workspace: before };
+    const workspace = await tx.workspace.update({
+      where: { id: workspaceId },
       data: { suspendedAt: null, suspensionReason: null },
     });
-    if (count > 0) {
-      await recordAudit(tx, actor, { workspaceId, action: 'workspace.resumed', subjectId: workspaceId });
-    }
-    return { workspace: await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } }) };
+    await recordAudit(tx, actor, {
+      workspaceId,
+      action: 'workspace.resumed',
+      subjectId: workspaceId,
+      before: { suspendedAt: before.suspendedAt.toISOString(), reason: before.suspensionReason },
+      after: { suspendedAt: null, reason: null },
+    });
+    return { workspace };
   });
 }
