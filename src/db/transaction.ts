@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDriverAdapterError } from '@prisma/driver-adapter-utils';
 import { UnavailableError } from '../domain/errors.js';
 import { Prisma, type PrismaClient } from '../generated/prisma/client.js';
+import type { RunStatement } from './database.js';
 import { outageStates } from './outage.js';
 
 export type Db = PrismaClient;
@@ -12,6 +13,9 @@ export interface TransactionOptions {
   isolationLevel?: Prisma.TransactionIsolationLevel;
 }
 
+/** Transactions that are under way, to tell them from the database as a whole. */
+const openTransactions = new WeakSet<object>();
+
 const triesMax = 5;
 const firstWaitMs = 10;
 /** No new try begins after this, so that a caller waits for the limits of one transaction and not for five of them. */
@@ -21,7 +25,8 @@ const patienceMs = 12_000;
  * Runs `work` in one interactive transaction, and again where the database undid it for the sake of another one
  * (serialization failure, deadlock, write conflict) or could not begin it in time. `work` may therefore run several
  * times: it does nothing that a rollback would not undo. A lost connection is never tried again here, because the
- * COMMIT may have arrived; the caller's idempotency key decides that.
+ * COMMIT may have arrived; the caller's idempotency key decides that. Where `db` is a transaction itself, the work is a part of it:
+ * it commits, fails and is tried again with the whole.
  * @throws UnavailableError where the database cannot be reached, or stays too busy.
  */
 export async function transaction<T>(
@@ -29,10 +34,15 @@ export async function transaction<T>(
   work: (tx: Tx) => Promise<T>,
   { isolationLevel }: TransactionOptions = {},
 ): Promise<T> {
+  if (openTransactions.has(db)) return work(db);
+  const begin = (tx: Tx) => {
+    openTransactions.add(tx);
+    return work(tx);
+  };
   const giveUpAt = Date.now() + patienceMs;
   for (let tries = 1; ; tries += 1) {
     try {
-      return await db.$transaction(work, isolationLevel ? { isolationLevel } : {});
+      return await db.$transaction(begin, isolationLevel ? { isolationLevel } : {});
     } catch (error) {
       const undone = isWriteConflict(error) || isStartTimeout(error);
       if (undone && tries < triesMax && Date.now() < giveUpAt) {
@@ -84,6 +94,16 @@ export function isUnavailable(error: unknown): boolean {
 export function isUniqueViolation(error: unknown): boolean {
   const { kind, state } = driverErrorOf(error);
   return prismaCodeOf(error) === 'P2002' || kind === 'UniqueConstraintViolation' || state === '23505';
+}
+
+/** Whether a statement waited for a lock as long as it may. */
+export function isLockTimeout(error: unknown): boolean {
+  return driverErrorOf(error).state === '55P03';
+}
+
+/** Runs prepared statements within a transaction, for what otherwise goes past Prisma. */
+export function runWithin(tx: Tx): RunStatement {
+  return ({ text }, values) => tx.$queryRawUnsafe(text, ...values);
 }
 
 /** Whether the database undid the transaction so that another one could proceed; PostgreSQL's classes 40001 and 40P01. */

@@ -6,7 +6,9 @@ import { updateApiKey } from './api-keys/update.js';
 import { grantCredits } from './credits/grant.js';
 import { captureCharge, refundCharge, releaseCharge } from './credits/settle.js';
 import type { Deps } from './deps.js';
-import { type SwitchFeature, switchFeature } from './features.js';
+import { disableFeature, enableFeature } from './features.js';
+import { InFlight } from './idempotency/in-flight.js';
+import { createKeyed } from './idempotency/keyed.js';
 import { acceptInvitation, inviteMember } from './members/invite.js';
 import { removeMember, updateMember } from './members/update.js';
 import type { Actor } from './principal.js';
@@ -14,11 +16,14 @@ import { rotateSigningSecret } from './signing-secrets/rotate.js';
 import { explainVerification } from './verification/explain.js';
 import type { VerifyApiKey } from './verification/question.js';
 import { verifyApiKey } from './verification/verify.js';
+import { type AskedAs, verifyOnce } from './verification/verify-once.js';
 import { createWorkspace } from './workspaces/create.js';
 import { resumeWorkspace, suspendWorkspace, updateWorkspace } from './workspaces/update.js';
 
 /** Everything that can be done, by subject. Each write takes who does it and what is asked. */
 export type Domain = ReturnType<typeof createDomain>;
+
+const alone: AskedAs = { operation: 'verifyApiKey', place: 0 };
 
 export function createDomain(deps: Deps) {
   /** Binds a function of the domain to what it works with. */
@@ -26,37 +31,46 @@ export function createDomain(deps: Deps) {
     <Input, Result>(run: (deps: Deps, actor: Actor, input: Input) => Promise<Result>) =>
     (actor: Actor, input: Input) =>
       run(deps, actor, input);
+  const inFlight = new InFlight();
+  const keyed = createKeyed(deps, inFlight);
 
   return {
     workspaces: {
-      create: bind(createWorkspace),
-      update: bind(updateWorkspace),
-      suspend: bind(suspendWorkspace),
-      resume: bind(resumeWorkspace),
+      create: keyed('createWorkspace', createWorkspace),
+      update: keyed('updateWorkspace', updateWorkspace),
+      suspend: keyed('suspendWorkspace', suspendWorkspace),
+      resume: keyed('resumeWorkspace', resumeWorkspace),
     },
     features: {
-      enable: (actor: Actor, input: SwitchFeature) => switchFeature(deps, actor, input, true),
-      disable: (actor: Actor, input: SwitchFeature) => switchFeature(deps, actor, input, false),
+      enable: keyed('enableFeature', enableFeature),
+      disable: keyed('disableFeature', disableFeature),
     },
     members: {
-      invite: bind(inviteMember),
-      accept: bind(acceptInvitation),
-      update: bind(updateMember),
-      remove: bind(removeMember),
+      invite: keyed('inviteMember', inviteMember),
+      accept: keyed('acceptInvitation', acceptInvitation),
+      update: keyed('updateMember', updateMember),
+      remove: keyed('removeMember', removeMember),
     },
     apiKeys: {
-      create: bind(createApiKey),
-      update: bind(updateApiKey),
-      rotate: bind(rotateApiKey),
-      retireSecret: bind(retireSecret),
-      revoke: bind(revokeApiKey),
-      delete: bind(deleteApiKey),
+      create: keyed('createApiKey', createApiKey),
+      update: keyed('updateApiKey', updateApiKey),
+      rotate: keyed('rotateApiKey', rotateApiKey),
+      retireSecret: keyed('retireSecret', retireSecret),
+      revoke: keyed('revokeApiKey', revokeApiKey),
+      delete: keyed('deleteApiKey', deleteApiKey),
     },
-    signingSecrets: { rotate: bind(rotateSigningSecret) },
-    credits: { grant: bind(grantCredits) },
-    charges: { capture: bind(captureCharge), release: bind(releaseCharge), refund: bind(refundCharge) },
+    signingSecrets: { rotate: keyed('rotateSigningSecret', rotateSigningSecret) },
+    credits: { grant: keyed('grantCredits', grantCredits) },
+    charges: {
+      capture: keyed('captureCharge', captureCharge),
+      release: keyed('releaseCharge', releaseCharge),
+      refund: keyed('refundCharge', refundCharge),
+    },
     verification: {
-      verify: (input: VerifyApiKey) => verifyApiKey(deps, input),
+      verify: (actor: Actor, input: VerifyApiKey, as: AskedAs = alone) =>
+        actor.idempotency == null
+          ? verifyApiKey(deps, input)
+          : verifyOnce(deps, inFlight, actor.idempotency, input, as),
       explain: bind(explainVerification),
     },
   };

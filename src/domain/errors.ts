@@ -8,7 +8,10 @@ export type ErrorCode =
   | 'LIMIT_REACHED'
   | 'INSUFFICIENT_CREDITS'
   | 'RATE_LIMITED'
-  | 'SERVICE_UNAVAILABLE';
+  | 'SERVICE_UNAVAILABLE'
+  | 'IDEMPOTENCY_KEY_IN_USE'
+  | 'IDEMPOTENCY_KEY_REUSED'
+  | 'SECRET_UNAVAILABLE';
 
 /** A failure that a caller can expect and act on. Whatever is not a DomainError is masked before it leaves the server. */
 export abstract class DomainError extends Error {

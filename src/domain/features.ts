@@ -12,13 +12,19 @@ export interface SwitchFeature {
   readonly feature: string;
 }
 
-/** Switches a feature of a product on or off for a workspace. Doing it twice is not an error. @throws ValidationError, NotFoundError, ForbiddenError */
-export async function switchFeature(
-  deps: Deps,
-  actor: Actor,
-  input: SwitchFeature,
-  enabled: boolean,
-): Promise<{ workspace: Workspace }> {
+type Switched = Promise<{ workspace: Workspace }>;
+
+/** Switches a feature of a product on for a workspace. Doing it twice is not an error. @throws ValidationError, NotFoundError, ForbiddenError */
+export function enableFeature(deps: Deps, actor: Actor, input: SwitchFeature): Switched {
+  return switchFeature(deps, actor, input, true);
+}
+
+/** As {@link enableFeature}, off. */
+export function disableFeature(deps: Deps, actor: Actor, input: SwitchFeature): Switched {
+  return switchFeature(deps, actor, input, false);
+}
+
+async function switchFeature(deps: Deps, actor: Actor, input: SwitchFeature, enabled: boolean): Switched {
   const product = deps.products.find(input.product);
   if (product === null) throw new ValidationError('input.product', 'There is no product of this name.');
   const declared = Object.hasOwn(product.features, input.feature) ? product.features[input.feature] : undefined;

@@ -1,4 +1,5 @@
 import type { PrincipalKind } from '../generated/prisma/enums.js';
+import type { KeyedCall } from './idempotency/keyed-call.js';
 import type { Permission } from './permissions.js';
 
 /** Nobody in particular: no credential was given. */
@@ -36,6 +37,8 @@ export interface Actor {
   readonly requestId: string;
   /** The caller's network address, where known. */
   readonly address: string | null;
+  /** Where the request is one that its client can repeat. */
+  readonly idempotency?: KeyedCall | null;
 }
 
 const kinds = { apiKey: 'API_KEY', user: 'USER', service: 'SERVICE', anonymous: 'SYSTEM' } as const;

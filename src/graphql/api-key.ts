@@ -2,6 +2,7 @@ import { visibleApiKeys } from '../domain/access.js';
 import type { SpendLimit as SpendLimitShape } from '../domain/api-keys/spend-limit.js';
 import { decideStatus, hasStatus } from '../domain/api-keys/status.js';
 import { ConflictError, ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../domain/errors.js';
+import { SecretUnavailableError } from '../domain/idempotency/errors.js';
 import type { Prisma } from '../generated/prisma/client.js';
 import { builder } from './builder.js';
 import { ApiKeyStatus, Environment, SpendPeriod } from './enums.js';
@@ -234,7 +235,9 @@ builder.mutationFields((t) => ({
     description: 'Creates a key. The product says who may.',
     authScopes: { permission: 'apiKey:create' },
     args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'What to create.' }) },
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError, LimitReachedError, ConflictError] },
+    errors: {
+      types: [ValidationError, NotFoundError, ForbiddenError, LimitReachedError, ConflictError, SecretUnavailableError],
+    },
     resolve: (_root, { input }, { actor, domain }) =>
       domain.apiKeys.create(actor, { ...input, environment: input.environment ?? 'LIVE' }),
   }),

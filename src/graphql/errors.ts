@@ -6,6 +6,7 @@ import {
   NotFoundError,
   ValidationError,
 } from '../domain/errors.js';
+import { SecretUnavailableError } from '../domain/idempotency/errors.js';
 import { builder } from './builder.js';
 
 const ErrorCode = builder.enumType('ErrorCode', {
@@ -16,6 +17,7 @@ const ErrorCode = builder.enumType('ErrorCode', {
     FORBIDDEN: { description: 'A permission is missing.' },
     CONFLICT: { description: 'The present state does not allow it.' },
     LIMIT_REACHED: { description: 'A limit is reached.' },
+    SECRET_UNAVAILABLE: { description: 'A secret that was shown once cannot be shown again.' },
   } as const,
 });
 
@@ -70,5 +72,15 @@ builder.objectType(LimitReachedError, {
   interfaces: [ErrorInterface],
   fields: (t) => ({
     limit: t.exposeInt('limit', { description: 'The most that there can be.' }),
+  }),
+});
+
+builder.objectType(SecretUnavailableError, {
+  name: 'SecretUnavailableError',
+  description:
+    'What is repeated under an `Idempotency-Key` was done, but its secret was shown once and cannot be shown again. It is kept for keys that are random UUIDs.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    subjectId: t.exposeID('subjectId', { description: 'The id of what was made, to which the secret belongs.' }),
   }),
 });

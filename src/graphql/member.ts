@@ -1,5 +1,6 @@
 import { visibleWorkspaces } from '../domain/access.js';
 import { ConflictError, ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../domain/errors.js';
+import { SecretUnavailableError } from '../domain/idempotency/errors.js';
 import { mayHold } from '../domain/permissions.js';
 import { builder } from './builder.js';
 import { Role } from './enums.js';
@@ -147,7 +148,9 @@ builder.mutationFields((t) => ({
     description: 'Invites an address to an organization, for seven days.',
     authScopes: { permission: 'member:invite' },
     args: { input: t.arg({ type: InviteMemberInput, required: true, description: 'Whom to invite.' }) },
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitReachedError] },
+    errors: {
+      types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitReachedError, SecretUnavailableError],
+    },
     resolve: (_root, { input }, { actor, domain }) => domain.members.invite(actor, input),
   }),
   acceptInvitation: t.field({

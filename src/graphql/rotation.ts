@@ -1,4 +1,5 @@
 import { ConflictError, ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../domain/errors.js';
+import { SecretUnavailableError } from '../domain/idempotency/errors.js';
 import { ApiKey } from './api-key.js';
 import { builder } from './builder.js';
 
@@ -53,7 +54,9 @@ builder.mutationFields((t) => ({
       'Gives a key a new secret. Its id, limits and history stay, and so does the key id of a header pair. The old secret works until the overlap ends or it is retired, and never longer than the key.',
     authScopes: { permission: 'apiKey:rotate' },
     args: { input: t.arg({ type: RotateApiKeyInput, required: true, description: 'What to rotate.' }) },
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitReachedError] },
+    errors: {
+      types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitReachedError, SecretUnavailableError],
+    },
     resolve: (_root, { input }, { actor, domain }) => domain.apiKeys.rotate(actor, input),
   }),
   retireSecret: t.field({

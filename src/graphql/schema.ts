@@ -1,6 +1,7 @@
 import type { GraphQLSchema } from 'graphql';
 import { builder } from './builder.js';
 import { describeGenerated } from './describe-generated.js';
+import { keepToOneKeyedMutation } from './one-keyed-mutation.js';
 import { throttleMutations } from './throttle.js';
 import './scalars.js';
 import './errors.js';
@@ -26,7 +27,7 @@ export interface SchemaOptions {
 export function buildSchema({ mutationsPerMinute }: SchemaOptions): GraphQLSchema {
   const schema = describeGenerated(builder.toSchema());
   requireAuthScopes(schema);
-  return throttleMutations(schema, mutationsPerMinute);
+  return keepToOneKeyedMutation(throttleMutations(schema, mutationsPerMinute));
 }
 
 /** The default is refusal: a root field without a declaration does not start. */

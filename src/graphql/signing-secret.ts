@@ -1,4 +1,5 @@
 import { ConflictError, ForbiddenError, NotFoundError } from '../domain/errors.js';
+import { SecretUnavailableError } from '../domain/idempotency/errors.js';
 import { ApiKey } from './api-key.js';
 import { builder } from './builder.js';
 
@@ -44,7 +45,7 @@ builder.mutationField('rotateSigningSecret', (t) =>
       'Replaces the secret that signs the webhooks of a key, at once. A key may do this for itself where its product says so.',
     authScopes: { permission: 'signingSecret:rotate' },
     args: { input: t.arg({ type: RotateSigningSecretInput, required: true, description: 'Whose secret.' }) },
-    errors: { types: [NotFoundError, ForbiddenError, ConflictError] },
+    errors: { types: [NotFoundError, ForbiddenError, ConflictError, SecretUnavailableError] },
     resolve: (_root, { input }, { actor, domain }) => domain.signingSecrets.rotate(actor, input),
   }),
 );

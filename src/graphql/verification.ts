@@ -146,7 +146,7 @@ builder.mutationFields((t) => ({
       'Answers for one request: who is this, may they do this, and have they paid? For services. Call it for every request that the product gets.',
     authScopes: { permission: 'apiKey:verify' },
     args: { input: t.arg({ type: VerifyApiKeyInput, required: true, description: 'The request.' }) },
-    resolve: (_root, { input }, { domain }) => domain.verification.verify(toQuestion(input)),
+    resolve: (_root, { input }, { actor, domain }) => domain.verification.verify(actor, toQuestion(input)),
   }),
   verifyApiKeys: t.field({
     type: [Verification],
@@ -158,16 +158,31 @@ builder.mutationFields((t) => ({
     args: {
       inputs: t.arg({ type: [VerifyApiKeyInput], required: true, description: 'The requests, at most 100.' }),
     },
-    resolve: (_root, { inputs }, { domain }) => {
+    resolve: (_root, { inputs }, { actor, domain }) => {
       if (inputs.length > verificationsMax) {
         throw new ValidationError('inputs', `At most ${verificationsMax} requests can be answered at once.`);
       }
-      return inputs.map((input, index) =>
-        domain.verification.verify(toQuestion(input)).catch((error: unknown) => throwAt(`inputs.${index}`, error)),
-      );
+      const verify = (input: typeof VerifyApiKeyInput.$inferInput, place: number) =>
+        domain.verification
+          .verify(actor, toQuestion(input), { operation: 'verifyApiKeys', place })
+          .catch((error: unknown) => throwAt(`inputs.${place}`, error));
+      return actor.idempotency == null ? inputs.map(verify) : mapInTurn(inputs, verify);
     },
   }),
 }));
+
+/** Begins each only after the one before it has ended: under an idempotency key each takes a transaction, and connections are few. */
+function mapInTurn<Item, Result>(
+  items: readonly Item[],
+  run: (item: Item, index: number) => Promise<Result>,
+): Promise<Result>[] {
+  let before: Promise<unknown> = Promise.resolve();
+  return items.map((item, index) => {
+    const result = before.then(() => run(item, index));
+    before = result.catch(() => undefined);
+    return result;
+  });
+}
 
 /** Names the field of an input among many. */
 function throwAt(place: string, error: unknown): never {

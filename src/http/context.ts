@@ -5,6 +5,7 @@ import { rateLimitHeaders } from '../domain/rate-limits/headers.js';
 import type { Context } from '../graphql/context.js';
 import { createLoaders } from '../graphql/loaders.js';
 import type { Exchange } from './exchange.js';
+import { readKeyedCall } from './idempotency-key.js';
 import { type Identity, StaleCookieError } from './principals/resolve.js';
 import type { Sessions } from './principals/session.js';
 import type { RequestHead } from './request-head.js';
@@ -18,7 +19,7 @@ export interface ContextOptions {
 
 /**
  * Makes the function that turns a request into what its resolvers get. It throws what ends a request before anything
- * is asked: UnauthenticatedError, ValidationError for two credentials, RateLimitedError, UnavailableError.
+ * is asked: UnauthenticatedError, ValidationError for two credentials or an Idempotency-Key that is none, RateLimitedError, UnavailableError.
  */
 export function createContextFactory({ deps, domain, sessions, resolvePrincipal }: ContextOptions) {
   return async function createContext(request: RequestHead, exchange: Exchange): Promise<Context> {
@@ -31,7 +32,12 @@ export function createContextFactory({ deps, domain, sessions, resolvePrincipal 
     for (const cookie of identity.setCookies) responseHeaders.append('set-cookie', cookie);
     await takeFromRateLimits(deps, identity, responseHeaders);
     return {
-      actor: { principal: identity.principal, requestId, address },
+      actor: {
+        principal: identity.principal,
+        requestId,
+        address,
+        idempotency: readKeyedCall(request, responseHeaders),
+      },
       domain,
       deps,
       loaders: createLoaders(deps),

@@ -2,6 +2,8 @@ import type { Origins } from './origins.js';
 
 /** What a page of an allowed origin may read beside the body. */
 const exposedHeaders = [
+  'idempotency-body-differs',
+  'idempotency-replayed',
   'ratelimit',
   'ratelimit-policy',
   'retry-after',

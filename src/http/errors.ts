@@ -29,11 +29,16 @@ const requestEndingCodes: ReadonlySet<PublicCode> = new Set([
   'UNAUTHENTICATED',
   'RATE_LIMITED',
   'SERVICE_UNAVAILABLE',
+  'IDEMPOTENCY_KEY_IN_USE',
+  'IDEMPOTENCY_KEY_REUSED',
   'INTERNAL_SERVER_ERROR',
 ]);
 
-export function endsRequest({ code }: PublicError): boolean {
-  return requestEndingCodes.has(code);
+/** What is wrong with a header is wrong with the whole request. */
+const headerFields: ReadonlySet<string | null> = new Set(['Idempotency-Key']);
+
+export function endsRequest({ code, field }: PublicError): boolean {
+  return requestEndingCodes.has(code) || headerFields.has(field);
 }
 
 /**
@@ -101,6 +106,9 @@ const knownCodes: ReadonlySet<string> = new Set<PublicCode>([
   'INSUFFICIENT_CREDITS',
   'RATE_LIMITED',
   'SERVICE_UNAVAILABLE',
+  'IDEMPOTENCY_KEY_IN_USE',
+  'IDEMPOTENCY_KEY_REUSED',
+  'SECRET_UNAVAILABLE',
   'GRAPHQL_PARSE_FAILED',
   'GRAPHQL_VALIDATION_FAILED',
 ]);

@@ -192,6 +192,15 @@ export const productSchema = z
     keyPermissions: z.array(z.enum(apiKeyPermissions)).default(['workspace:read', 'apiKey:read', 'credits:read']),
     /** How long a hold lasts that is neither captured nor released. */
     holdSeconds: z.int().min(1).max(2_592_000).default(3_600),
+    /** What an Idempotency-Key means. */
+    idempotency: z
+      .strictObject({
+        /** Whether the same key with another input is refused. Otherwise it repeats the original, whatever the input. */
+        strict: z.boolean().default(false),
+        /** How long an answer can be asked for again. */
+        retentionHours: z.int().min(1).max(720).default(72),
+      })
+      .prefault({}),
     wording: wordings.prefault({}),
   })
   .superRefine((product, ctx) => {

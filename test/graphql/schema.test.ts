@@ -201,6 +201,7 @@ test('every expected error has a code and a message, and some say more', () => {
     ForbiddenError: { ...common, permission: 'String!' },
     LimitReachedError: { ...common, limit: 'Int!' },
     NotFoundError: { ...common, field: 'String!' },
+    SecretUnavailableError: { ...common, subjectId: 'ID!' },
     ValidationError: { ...common, field: 'String!' },
   });
 });

@@ -27,7 +27,13 @@ export function mayIssueKeys(product: Product, principal: Principal, access: Acc
 }
 
 /** Whether somebody may change or end a key: whoever may issue keys of the product, and, where keys go by role, a member who was given the permission. */
-function mayManageKey(product: Product, actor: Actor, access: Access, key: ApiKey, permission: Permission): boolean {
+export function mayManageKey(
+  product: Product,
+  actor: Actor,
+  access: Access,
+  key: Pick<ApiKey, 'id'>,
+  permission: Permission,
+): boolean {
   const { principal } = actor;
   if (principal.kind === 'apiKey') return principal.apiKeyId === key.id && principal.permissions.has(permission);
   if (mayIssueKeys(product, principal, access)) return true;

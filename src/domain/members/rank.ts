@@ -5,9 +5,14 @@ import type { Permission } from '../permissions.js';
 
 const ranks: Readonly<Record<Role, number>> = { MEMBER: 0, ADMIN: 1, OWNER: 2 };
 
-/** Nobody gives, changes or takes away a role above their own. A service stands above all. @throws ForbiddenError */
+/** Nobody gives, changes or takes away a role above their own. A service stands above all. */
+export function mayActOnRole(access: Access, role: Role): boolean {
+  return access.role === null || ranks[role] <= ranks[access.role];
+}
+
+/** @throws ForbiddenError where {@link mayActOnRole} says no */
 export function requireRank(access: Access, role: Role, permission: Permission): void {
-  if (access.role !== null && ranks[role] > ranks[access.role]) {
+  if (!mayActOnRole(access, role)) {
     throw new ForbiddenError(permission, `Only a member of the role ${role} can do this to the role ${role}.`);
   }
 }

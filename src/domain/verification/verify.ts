@@ -1,5 +1,6 @@
 import type { Charge } from '../../generated/prisma/client.js';
 import type { RefusalCode, VerificationCode, Wording } from '../../products/product.js';
+import type { ChargeOrder, ChargeOutcome } from '../credits/charge.js';
 import type { Deps } from '../deps.js';
 import { UnavailableError } from '../errors.js';
 import { type HttpHeader, rateLimitHeaders } from '../rate-limits/headers.js';
@@ -31,7 +32,11 @@ export interface Verification {
  * @throws ValidationError for an input that no credential could make right: an unknown permission, product or action, a bad quantity;
  * UnavailableError
  */
-export async function verifyApiKey(deps: Deps, input: VerifyApiKey): Promise<Verification> {
+export async function verifyApiKey(
+  deps: Deps,
+  input: VerifyApiKey,
+  settle: Settle | null = null,
+): Promise<Verification> {
   const question = parseQuestion(deps, input);
   let limits: RateLimitDecision | null = null;
   for (let tries = 1; tries <= triesMax; tries += 1) {
@@ -44,14 +49,34 @@ export async function verifyApiKey(deps: Deps, input: VerifyApiKey): Promise<Ver
     limits ??= await deps.limiter.take(key.id, product, now);
     if (!limits.allowed) return refuse(deps, facts, 'RATE_LIMITED', limits);
     const { charge } = question;
-    const outcome = charge && (await deps.takeCharge({ key, product, request: charge, at: now }));
+    const outcome =
+      settle === null
+        ? charge && (await deps.takeCharge({ key, product, request: charge, at: now }))
+        : await settle({ key, product, request: charge, at: now }, concludeWith(facts, key, limits));
     if (outcome?.kind === 'stale') continue;
     if (outcome?.kind === 'insufficient' || outcome?.kind === 'capped')
       return refuse(deps, facts, 'INSUFFICIENT_CREDITS', limits);
+    if (outcome?.kind === 'repeated') {
+      deps.uses.record(key, 'VALID', 0, now);
+      return { ...outcome.original, rateLimits: limits.states, headers: rateLimitHeaders(limits) };
+    }
     deps.uses.record(key, 'VALID', creditsTaken(outcome), now);
     return allow(facts, key, limits, outcome);
   }
   throw new UnavailableError('The key is being changed just now. Try again in a moment.');
+}
+
+/** How a request was settled that passed its checks and limits; null where nothing was to be charged. */
+export type Settled = ChargeOutcome | { readonly kind: 'repeated'; readonly original: Verification } | null;
+
+/** Settles a request in another way than by charging it at once. `conclude` says what it is then answered. */
+export type Settle = (
+  order: Omit<ChargeOrder, 'request'> & { readonly key: KeyRecord; readonly request: ChargeOrder['request'] | null },
+  conclude: (settled: Settled) => Verification,
+) => Promise<Settled>;
+
+function concludeWith(facts: Facts, key: KeyRecord, limits: RateLimitDecision): (settled: Settled) => Verification {
+  return (settled) => allow(facts, key, limits, settled?.kind === 'charged' ? settled : null);
 }
 
 /** How often a request is looked at again because its key changed between the checks and the charge. */

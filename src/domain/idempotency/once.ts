@@ -1,0 +1,96 @@
+import { type Db, type Tx, transaction } from '../../db/transaction.js';
+import type { IdempotencyRecord } from '../../generated/prisma/client.js';
+import type { Product, Products } from '../../products/product.js';
+import { deferUses } from '../api-keys/deferred-uses.js';
+import type { Deps } from '../deps.js';
+import { UnavailableError } from '../errors.js';
+import { KeyReusedError } from './errors.js';
+import type { InFlight } from './in-flight.js';
+import type { KeyedCall } from './keyed-call.js';
+import { type Claim, claimKey, findRecord, freeKey, type RecordedResult, storeResult } from './record.js';
+
+/** One call under a key. */
+export interface Once<Result> {
+  readonly call: KeyedCall;
+  readonly claim: Claim;
+  /** Whether the caller may do here what is asked. */
+  mayAsk(db: Db | Tx): Promise<boolean>;
+  /** Whether the caller may see what came of the original, which may have been about something else. */
+  mayRepeat(db: Db | Tx, original: IdempotencyRecord): Promise<boolean>;
+  /** Does it, within the transaction of `deps`. */
+  run(deps: Deps): Promise<Result>;
+  /** Whether a result is one: a refusal is not remembered, so that the call can succeed once its cause is gone. */
+  stands(result: Result): boolean;
+  write(result: Result): RecordedResult;
+  read(record: RecordedResult): Result;
+}
+
+/**
+ * Runs a call once: the record of its key is committed in the transaction of its effect, so there is either both or neither. Whoever
+ * comes later gets the original result, and whoever comes meanwhile waits for it.
+ * @throws KeyInUseError where the first call takes long, KeyReusedError for a key that was used for something else, and what the call throws
+ */
+export async function runOnce<Result>(deps: Deps, inFlight: InFlight, once: Once<Result>): Promise<Result> {
+  const { claim } = once;
+  const found = await findRecord(deps.db, claim, claim.createdAt);
+  // Most repetitions come after the end of the original; they need no transaction.
+  if (found !== null && (await once.mayAsk(deps.db))) return repeat(deps.db, deps, once, found);
+  const leave = await inFlight.enter(nameOf(claim));
+  try {
+    let uses = deferUses(deps.uses);
+    const result = await transaction(deps.db, async (tx) => {
+      uses = deferUses(deps.uses);
+      const within = { ...deps, db: tx as Db, uses };
+      if (!(await once.mayAsk(tx))) return refuse(within, once.run);
+      const original = await claimKey(tx, claim);
+      if (original !== null) return repeat(tx, deps, once, original);
+      const made = await once.run(within);
+      await (once.stands(made) ? storeResult(tx, claim, once.write(made)) : freeKey(tx, claim));
+      return made;
+    });
+    uses.release();
+    return result;
+  } finally {
+    leave();
+  }
+}
+
+/** Lets the call itself refuse whoever may not make it, in its own words. What nobody may repeat is not done either. */
+export async function refuse(within: Deps, run: (deps: Deps) => Promise<unknown>): Promise<never> {
+  await run(within);
+  throw new UnavailableError('What this is about is being changed just now. Try again in a moment.');
+}
+
+async function repeat<Result>(db: Db | Tx, { products }: Deps, once: Once<Result>, original: IdempotencyRecord) {
+  const { call, claim } = once;
+  if (original.operation !== claim.operation) {
+    throw new KeyReusedError(`This Idempotency-Key was used for ${original.operation}. Use a new one for each call.`);
+  }
+  if (!(await once.mayRepeat(db, original))) {
+    throw new KeyReusedError('This Idempotency-Key was used for something else. Use a new one for each call.');
+  }
+  const bodyDiffers = !Buffer.from(claim.fingerprint).equals(original.fingerprint ?? new Uint8Array());
+  if (bodyDiffers && rulesOf(products, original.product).strict) {
+    throw new KeyReusedError(
+      'This Idempotency-Key was used with another input. Repeat the same one, or use a new key.',
+    );
+  }
+  call.onReplay(bodyDiffers);
+  return once.read({ result: original.result ?? '', secrets: original.secrets });
+}
+
+const hourMs = 3_600_000;
+
+/** Until when a record counts that is made now. */
+export function expiryOf({ products }: Pick<Deps, 'products'>, product: string | null, now: Date): Date {
+  return new Date(now.getTime() + rulesOf(products, product).retentionHours * hourMs);
+}
+
+/** Where no product is concerned, or it is not sold any more, the rules of the first one hold. */
+function rulesOf(products: Products, product: string | null): Product['idempotency'] {
+  return (products.find(product ?? '') ?? products.primary).idempotency;
+}
+
+function nameOf({ workspaceId, space, keyHash }: Claim): string {
+  return `${workspaceId} ${space} ${Buffer.from(keyHash).toString('hex')}`;
+}

@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto';
+import { getNamedType, isInterfaceType, isLeafType, isObjectType, isRequiredArgument, isUnionType } from 'graphql';
+import { expect, test } from 'vitest';
+import { readDatabaseState } from '../graphql/database-state.js';
+import { documentOf, getRootField, schema, specimenOf, type Variables } from '../graphql/specimens.js';
+import { aWorld, type World } from '../graphql/world.js';
+
+const mutations = Object.keys(schema.getMutationType()?.getFields() ?? {});
+
+/** What a repetition may show otherwise: where things stand now, and that it is one. */
+const shownAsOfNow = new Set(['rateLimits', 'headers', 'lastUsedAt', 'replayed', 'usage']);
+
+/** Selects all that a type shows by itself, to a depth at which everything that a mutation made is seen. */
+function wholeSelectionOf(type: unknown, depth = 3): string {
+  const named = getNamedType(type as Parameters<typeof getNamedType>[0]);
+  if (isUnionType(named)) {
+    const members = named.getTypes().filter(({ name }) => name.endsWith('Payload'));
+    return `{ __typename ... on Error { code message } ${members.map((member) => `... on ${member.name} ${wholeSelectionOf(member, depth)}`).join(' ')} }`;
+  }
+  if (!isObjectType(named) && !isInterfaceType(named)) return '';
+  const fields = Object.values(named.getFields())
+    .filter((field) => !field.args.some(isRequiredArgument) && !shownAsOfNow.has(field.name))
+    .map((field) => {
+      const of = getNamedType(field.type);
+      if (isLeafType(of)) return field.name;
+      return depth === 0 || of.name.endsWith('Connection') ? '' : `${field.name} ${wholeSelectionOf(of, depth - 1)}`;
+    });
+  return `{ __typename ${fields.join(' ')} }`;
+}
+
+function wholeDocumentOf(name: string): string {
+  const [head = ''] = documentOf(name).split(` { ${name}`);
+  const { args, type } = getRootField(name);
+  const given = args.map((arg) => `${arg.name}: $${arg.name}`).join(', ');
+  return `${head} { ${name}(${given}) ${wholeSelectionOf(type)} }`;
+}
+
+/** Who is served what a specimen asks for. */
+function callerOf(name: string, { clients }: World) {
+  return name === 'createWorkspace' || name === 'acceptInvitation' ? clients.owner : clients.service;
+}
+
+test.each(mutations)('%s under an Idempotency-Key is done once, and a repetition shows the same', async (name) => {
+  const world = await aWorld();
+  const caller = callerOf(name, world);
+  const keyed = caller.with({ ...caller.headers, 'idempotency-key': randomUUID() });
+  const variables = await specimenOf(name, world);
+  const document = wholeDocumentOf(name);
+  const original = await keyed.send<Variables>(document, variables);
+  expect(original.errors).toEqual([]);
+  expect(JSON.stringify(original.data)).not.toContain('Error');
+  expect(original.headers.get('idempotency-replayed')).toBeNull();
+  const before = await readDatabaseState();
+
+  const repeated = await keyed.send<Variables>(document, variables);
+  expect(repeated.errors).toEqual([]);
+  expect(repeated.data).toEqual(original.data);
+  expect(repeated.headers.get('idempotency-replayed')).toBe('true');
+  expect(repeated.headers.get('idempotency-body-differs')).toBeNull();
+  expect(await readDatabaseState()).toEqual(before);
+});
