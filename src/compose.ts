@@ -10,6 +10,9 @@ import { createCipher } from './domain/signing-secrets/cipher.js';
 import { createKeyFinder } from './domain/verification/key-record.js';
 import { createHandler, type Handler, type HandlerOptions } from './http/handler.js';
 import type { Products } from './products/product.js';
+import { createSender } from './domain/webhooks/send.js';
+import { sweepWebhooks } from './domain/webhooks/sweep.js';
+import { createWebhookWorker } from './domain/webhooks/worker.js';
 import { repeat } from './repeat.js';
 
 export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
@@ -24,6 +27,10 @@ export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
   readonly sweepsCredits?: boolean;
 }
 
+  /** Whether webhooks are delivered in the background: not by tests, which deliver them one step at a time. */
+  readonly deliversWebhooks?: boolean;
+  /** Whether webhooks may go to private addresses and over http. Not unless told. */
+  readonly webhooksAllowPrivate?: boolean;
 export interface Server {
   readonly handler: Handler;
   readonly deps: Deps;
@@ -34,6 +41,7 @@ export interface Server {
 const creditSweepMs = 15_000;
 
 /** Puts the server together over an open, migrated database. Tests and the real start do it the same way. */
+const webhookSweepMs = 60_000;
 export function composeServer({
   database,
   products,
@@ -43,6 +51,8 @@ export function composeServer({
   sweepsCredits = true,
   ...options
 }: ComposeOptions): Server {
+  deliversWebhooks = true,
+  webhooksAllowPrivate = false,
   const { db } = database;
   const deps: Deps = {
     db,
@@ -56,6 +66,9 @@ export function composeServer({
     uses: createUseRecorder(database.run, log),
   };
   const creditSweep = sweepsCredits
+    refusals: createRefusalRecorder({ db, log }),
+    authenticationFailures: createAuthenticationFailures(database.run, log),
+    webhooksAllowPrivate,
     ? repeat(
         creditSweepMs,
         () => sweepCredits(deps),
@@ -64,10 +77,28 @@ export function composeServer({
     : null;
   return {
     handler: createHandler({ deps, ...options }),
+  const webhooks = deliversWebhooks ? deliverWebhooks(deps, database) : null;
     deps,
     async close() {
-      await creditSweep?.stop();
+      await Promise.all([creditSweep?.stop(), webhooks?.stop()]);
+      await deps.refusals.close();
+      await deps.authenticationFailures.close();
       await deps.uses.close();
     },
   };
+}
+
+/** Delivers what waits, and sees to what is due without anybody's asking. */
+function deliverWebhooks(deps: Deps, { run }: Database): { stop(): Promise<unknown> } {
+  const worker = createWebhookWorker(deps, {
+    run,
+    send: createSender({ allowsPrivate: deps.webhooksAllowPrivate }),
+  });
+  worker.start();
+  const sweep = repeat(
+    webhookSweepMs,
+    () => sweepWebhooks(deps),
+    (error) => deps.log.warn({ err: error }, 'could not sweep webhooks'),
+  );
+  return { stop: () => Promise.all([worker.stop(), sweep.stop()]) };
 }

@@ -29,6 +29,8 @@ export interface Env {
   logLevel: (typeof logLevels)[number];
   /** The throttle of management mutations, per principal and mutation. */
   mutationsPerMinute: number;
+  /** Whether webhooks may go to private addresses and over http: for development. */
+  webhooksAllowPrivate: boolean;
 }
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -53,6 +55,7 @@ const words = {
   OIDC_AUDIENCE: 'must be the audience that the tokens name',
   LOG_LEVEL: `must be one of ${logLevels.join(', ')}`,
   TOLLKEEPER_MUTATIONS_PER_MINUTE: 'must be a whole number from 1 to 1000000',
+  TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: 'must be true or false; true is for development only',
 } as const;
 type Variable = keyof typeof words;
 
@@ -87,6 +90,8 @@ const origin = address(['http:', 'https:'])
   .refine((text) => !URL.canParse(text) || new URL(text).href === `${new URL(text).origin}/`)
   .transform((text) => new URL(text).origin);
 
+const trueOrFalse = z.enum(['true', 'false']).transform((text) => text === 'true');
+
 const shape = z.object({
   PORT: wholeNumber(0, 65_535).default(4000),
   HOST: z.stringFormat('host', /^[A-Za-z0-9.:_%-]+$/).default('127.0.0.1'),
@@ -99,16 +104,14 @@ const shape = z.object({
     .stringFormat('key', /^[A-Za-z0-9+/]{43}=$/)
     .transform((text) => Buffer.from(text, 'base64'))
     .optional(),
-  TOLLKEEPER_MIGRATE: z
-    .enum(['true', 'false'])
-    .transform((text) => text === 'true')
-    .default(true),
+  TOLLKEEPER_MIGRATE: trueOrFalse.default(true),
   PUBLIC_URL: origin.optional(),
   TOLLKEEPER_ALLOWED_ORIGINS: list(origin).default([]),
   OIDC_ISSUER: address(['https:', 'http:']).optional(),
   OIDC_AUDIENCE: z.string().optional(),
   LOG_LEVEL: z.enum(logLevels).default('info'),
   TOLLKEEPER_MUTATIONS_PER_MINUTE: wholeNumber(1, 1_000_000).default(60),
+  TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: trueOrFalse.default(false),
 } satisfies Record<Variable, z.ZodType>);
 
 /** Where variables may stand that are nobody's but this server's. */
@@ -170,6 +173,7 @@ export function readEnv(source: NodeJS.Dict<string> = { ...readEnvFile(), ...pro
     oidcAudience: values.OIDC_AUDIENCE ?? null,
     logLevel: values.LOG_LEVEL,
     mutationsPerMinute: values.TOLLKEEPER_MUTATIONS_PER_MINUTE,
+    webhooksAllowPrivate: values.TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE,
   };
 }
 

@@ -45,6 +45,7 @@ async function start(env: Env): Promise<void> {
           ? { issuer: env.oidcIssuer, audience: env.oidcAudience }
           : null,
       mutationsPerMinute: env.mutationsPerMinute,
+      webhooksAllowPrivate: env.webhooksAllowPrivate,
     });
     const listening = await listen(server.handler, env);
     // Made once nothing can fail any more: a token that nobody was shown would be lost.

@@ -20,6 +20,10 @@ export interface Deps {
   readonly uses: UseRecorder;
   readonly log: Logger;
 }
+  readonly refusals: RefusalRecorder;
+  readonly authenticationFailures: AuthenticationFailures;
+  /** Whether webhooks may go to private addresses and over http: for development. */
+  readonly webhooksAllowPrivate: boolean;
 
 /** The one source of the present time. */
 export type Clock = () => Date;

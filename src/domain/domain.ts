@@ -17,6 +17,10 @@ import { explainVerification } from './verification/explain.js';
 import type { VerifyApiKey } from './verification/question.js';
 import { verifyApiKey } from './verification/verify.js';
 import { type AskedAs, verifyOnce } from './verification/verify-once.js';
+import { setCreditsLowAt } from './webhooks/credit-alert.js';
+import { publishCustomEvent } from './webhooks/custom-event.js';
+import { redeliverWebhook, sendTestWebhook } from './webhooks/deliveries.js';
+import { createWebhookEndpoint, deleteWebhookEndpoint, updateWebhookEndpoint } from './webhooks/endpoints.js';
 import { createWorkspace } from './workspaces/create.js';
 import { resumeWorkspace, suspendWorkspace, updateWorkspace } from './workspaces/update.js';
 
@@ -60,7 +64,15 @@ export function createDomain(deps: Deps) {
       delete: keyed('deleteApiKey', deleteApiKey),
     },
     signingSecrets: { rotate: keyed('rotateSigningSecret', rotateSigningSecret) },
-    credits: { grant: keyed('grantCredits', grantCredits) },
+    webhooks: {
+      createEndpoint: bind(createWebhookEndpoint),
+      updateEndpoint: bind(updateWebhookEndpoint),
+      deleteEndpoint: bind(deleteWebhookEndpoint),
+      sendTest: bind(sendTestWebhook),
+      redeliver: bind(redeliverWebhook),
+      publish: bind(publishCustomEvent),
+    },
+    credits: { grant: keyed('grantCredits', grantCredits), setLowAt: bind(setCreditsLowAt) },
     charges: {
       capture: keyed('captureCharge', captureCharge),
       release: keyed('releaseCharge', releaseCharge),

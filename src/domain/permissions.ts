@@ -25,6 +25,9 @@ export const permissions = {
   'credits:read': 'See credits, prices and the ledger.',
   'credits:grant': 'Grant credits.',
   'charge:settle': 'Capture, release and refund charges.',
+  'webhook:read': 'See webhook endpoints, and what was delivered to them.',
+  'webhook:manage': 'Create, change, delete and test webhook endpoints, and deliver again.',
+  'event:publish': "Tell a customer of an event of the product's own.",
   'settings:manage': 'Manage the settings of a workspace, which some products ask of whoever creates keys.',
 } as const;
 
@@ -46,6 +49,8 @@ const adminPermissions: readonly Permission[] = [
   'apiKey:delete',
   'apiKey:explain',
   'signingSecret:rotate',
+  'webhook:read',
+  'webhook:manage',
   'settings:manage',
 ];
 
@@ -65,6 +70,8 @@ export const grantablePermissions: ReadonlySet<Permission> = new Set<Permission>
   'apiKey:revoke',
   'apiKey:delete',
   'signingSecret:rotate',
+  'webhook:read',
+  'webhook:manage',
   'member:invite',
 ]);
 

@@ -97,3 +97,33 @@ export const UsageBucketSize = builder.enumType('UsageBucketSize', {
     MONTH: { description: 'Calendar months.' },
   } as const,
 });
+
+export const WebhookDeliveryState = builder.enumType('WebhookDeliveryState', {
+  description: 'Where a delivery stands.',
+  values: {
+    PENDING: { description: 'It waits for its next attempt, or is being tried.' },
+    DELIVERED: { description: 'The endpoint answered with a status from 200 to 299.' },
+    FAILED: { description: 'All attempts failed.' },
+    CANCELLED: { description: 'The endpoint was disabled or deleted before it could be delivered.' },
+  } as const,
+});
+
+export const WebhookDisabledReason = builder.enumType('WebhookDisabledReason', {
+  description: 'Why an endpoint is disabled.',
+  values: {
+    REQUESTED: { description: 'Somebody switched it off.' },
+    GONE: { description: 'It answered 410 Gone.' },
+    FAILING: { description: 'Nothing succeeded for five days.' },
+  } as const,
+});
+
+export const WebhookFailure = builder.enumType('WebhookFailure', {
+  description: 'Why no answer came.',
+  values: {
+    ADDRESS_REFUSED: { description: 'The name has no address, or one that is not public.' },
+    CONNECTION_FAILED: { description: 'The connection could not be made, or broke.' },
+    TLS_FAILED: { description: 'There was no TLS, or the certificate is not valid for the name.' },
+    TIMED_OUT: { description: 'No answer came within 15 seconds.' },
+    INVALID_RESPONSE: { description: 'What came was not HTTP.' },
+  } as const,
+});

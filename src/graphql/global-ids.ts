@@ -9,6 +9,8 @@ const nodeTypes: Partial<Record<IdKind, string>> = {
   ledgerEntry: 'LedgerEntry',
   member: 'Member',
   user: 'User',
+  webhookDelivery: 'WebhookDelivery',
+  webhookEndpoint: 'WebhookEndpoint',
   workspace: 'Workspace',
 };
 

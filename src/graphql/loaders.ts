@@ -71,7 +71,9 @@ export function createLoaders(deps: Pick<Deps, 'db'>) {
 }
 
 /** What rows refer to, all of it in one statement. A reference always leads somewhere: the foreign keys see to it. */
-function rowLoader<Row extends { id: string }>(findRows: (ids: string[]) => Promise<Row[]>): DataLoader<string, Row> {
+export function rowLoader<Row extends { id: string }>(
+  findRows: (ids: string[]) => Promise<Row[]>,
+): DataLoader<string, Row> {
   return new DataLoader(async (ids) => {
     const rows = new Map((await findRows([...ids])).map((row) => [row.id, row]));
     return ids.map((id) => rows.get(id) ?? new Error(`There is no row ${id}.`));
@@ -82,7 +84,7 @@ function rowLoader<Row extends { id: string }>(findRows: (ids: string[]) => Prom
  * Pages of many parents in two statements. Prisma would read every row under every parent and cut afterwards; a lateral join reads one
  * page of each from the index.
  */
-function pageLoader<Row extends { id: string }>(
+export function pageLoader<Row extends { id: string }>(
   { db }: Pick<Deps, 'db'>,
   rowsOfParent: Prisma.Sql,
   findRows: (ids: string[]) => Promise<Row[]>,

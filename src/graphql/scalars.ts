@@ -1,4 +1,4 @@
-import { GraphQLError, Kind } from 'graphql';
+import { GraphQLError, Kind, valueFromASTUntyped } from 'graphql';
 import { builder } from './builder.js';
 
 const isoPattern =
@@ -25,4 +25,24 @@ function parseDateTime(value: unknown): Date {
 function isDay(day: string): boolean {
   const midnight = new Date(`${day}T00:00:00Z`);
   return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(day);
+}
+
+/** More than anybody means: what reads a value later steps into it level by level. */
+const jsonDepthMax = 20;
+
+builder.scalarType('JSON', {
+  description: `Any JSON: an object, a list, a text, a number, true, false or null, at most ${jsonDepthMax} levels deep.`,
+  specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc8259',
+  serialize: (value) => value,
+  parseValue: parseJson,
+  parseLiteral: (node, variables) => parseJson(valueFromASTUntyped(node, variables)),
+});
+
+function parseJson(value: unknown): unknown {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > jsonDepthMax) throw new GraphQLError(`JSON must be at most ${jsonDepthMax} levels deep.`);
+    level = level.flatMap((part) => (typeof part === 'object' && part !== null ? Object.values(part) : []));
+  }
+  return value;
 }

@@ -18,6 +18,10 @@ import './key-secret.js';
 import './rotation.js';
 import './usage.js';
 
+import './webhook-endpoint.js';
+import './webhook-delivery.js';
+import './webhook-event.js';
+import './webhook-credits.js';
 export interface SchemaOptions {
   /** How often a principal may call one management mutation in a minute. */
   readonly mutationsPerMinute: number;

@@ -7,7 +7,14 @@ import { principalKey } from '../domain/principal.js';
 import type { Context } from './context.js';
 
 /** Mutations that a product's servers call for every request that they get: what a product promises is decided elsewhere. */
-const unthrottled = new Set(['verifyApiKey', 'verifyApiKeys', 'captureCharge', 'releaseCharge', 'refundCharge']);
+const unthrottled = new Set([
+  'verifyApiKey',
+  'verifyApiKeys',
+  'captureCharge',
+  'releaseCharge',
+  'refundCharge',
+  'publishEvent',
+]);
 
 const windowSeconds = 60;
 const identitiesMax = 50_000;

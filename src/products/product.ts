@@ -21,6 +21,11 @@ export const verificationCodes = [
 export type VerificationCode = (typeof verificationCodes)[number];
 export type RefusalCode = Exclude<VerificationCode, 'VALID'>;
 
+/** Ten attempts over 75 hours and 35 minutes: the schedule that Standard Webhooks gives as its example. */
+export const webhookRetrySecondsDefault: readonly number[] = [
+  5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400,
+];
+
 const slug = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,39}$/, 'must be 1 to 40 of a-z, 0-9, _ and -, beginning with a letter');
@@ -186,6 +191,18 @@ export const productSchema = z
     signingSecrets: z.boolean().default(false),
     /** For how long a key's old secret can go on working beside a new one: 7 days unless told; 0: it ends at once. */
     rotation: z.strictObject({ overlapSecondsMax: z.int().min(0).max(2_592_000).default(604_800) }).prefault({}),
+    /** How its keys' webhooks are delivered. */
+    webhooks: z
+      .strictObject({
+        /** Seconds between the attempts of a delivery; one fewer than there are attempts. */
+        retrySeconds: z
+          .array(z.int().min(1).max(604_800))
+          .max(20)
+          .default([...webhookRetrySecondsDefault]),
+        /** What a workspace's `credits.low` waits for, until it says otherwise; null: it is not told. */
+        creditsLowAt: z.int().min(0).max(1_000_000_000).nullable().default(null),
+      })
+      .prefault({}),
     /** Whether keys can be restricted to origins. */
     allowedOrigins: z.boolean().default(false),
     /** What a key may do on this server: with its own record and its workspace's credits. */

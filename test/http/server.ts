@@ -58,6 +58,7 @@ export async function startTestServer(
     allowedOrigins: [],
     identityProvider: null,
     mutationsPerMinute: 1_000,
+    deliversWebhooks: false,
     ...options,
   });
   const fetch = (path: string, init: RequestInit = {}) =>

@@ -37,6 +37,7 @@ export const defaultProduct = {
   ],
   activeKeysMax: 25,
   signingSecrets: true,
+  webhooks: { creditsLowAt: 20 },
   allowedOrigins: true,
   keyPermissions: ['workspace:read', 'apiKey:read', 'credits:read', 'signingSecret:rotate'],
 } satisfies ProductFile;

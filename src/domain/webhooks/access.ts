@@ -1,0 +1,85 @@
+import type { Tx } from '../../db/transaction.js';
+import type { ApiKey, Prisma, WebhookEndpoint } from '../../generated/prisma/client.js';
+import type { Role } from '../../generated/prisma/enums.js';
+import type { Product } from '../../products/product.js';
+import { findAccess, lockWorkspace, visibleApiKeys } from '../access.js';
+import type { Deps } from '../deps.js';
+import { ForbiddenError, NotFoundError } from '../errors.js';
+import { type Permission, rolePermissions } from '../permissions.js';
+import type { Actor, Principal } from '../principal.js';
+
+const read: Permission = 'webhook:read';
+const manage: Permission = 'webhook:manage';
+
+/**
+ * The endpoints that a principal sees. Plain members see none: a URL may be a secret of whoever set it up, and a response may say
+ * anything. Those of a deleted key are gone with it.
+ */
+export function visibleWebhookEndpoints(principal: Principal): Prisma.WebhookEndpointWhereInput {
+  const exists = { deletedAt: null, apiKey: { deletedAt: null } };
+  switch (principal.kind) {
+    case 'service':
+      return exists;
+    case 'user': {
+      const roles = (Object.keys(rolePermissions) as Role[]).filter((role) => rolePermissions[role].has(read));
+      const may = { OR: [{ role: { in: roles } }, { permissions: { hasSome: [read, manage] } }] };
+      return { ...exists, workspace: { members: { some: { userId: principal.userId, ...may } } } };
+    }
+    case 'apiKey':
+    case 'anonymous':
+      return { id: { in: [] } };
+  }
+}
+
+/** The deliveries that a principal sees: those of its endpoints. */
+export function visibleWebhookDeliveries(principal: Principal): Prisma.WebhookDeliveryWhereInput {
+  return { endpoint: visibleWebhookEndpoints(principal) };
+}
+
+/** The key that is to have an endpoint, under its workspace's lock. @throws NotFoundError, ForbiddenError */
+export async function getKeyForWebhooks(
+  tx: Tx,
+  { products }: Pick<Deps, 'products'>,
+  { principal }: Actor,
+  apiKeyId: string,
+): Promise<{ key: ApiKey; product: Product }> {
+  const notFound = new NotFoundError('input.apiKeyId', products.primary.wording.NOT_FOUND.message);
+  const visible = { AND: [{ id: apiKeyId }, visibleApiKeys(principal)] };
+  const seen = await tx.apiKey.findFirst({ where: visible, select: { workspaceId: true } });
+  if (seen === null) throw notFound;
+  await lockWorkspace(tx, seen.workspaceId);
+  await requireManager(tx, principal, seen.workspaceId, notFound);
+  const key = await tx.apiKey.findFirst({ where: visible });
+  const product = key && products.find(key.product);
+  if (key === null || product === null) throw notFound;
+  return { key, product };
+}
+
+/** An endpoint that the principal may change, under its workspace's lock. @throws NotFoundError, ForbiddenError */
+export async function getManagedEndpoint(
+  tx: Tx,
+  { principal }: Actor,
+  endpointId: string,
+): Promise<{ endpoint: WebhookEndpoint; key: ApiKey }> {
+  const notFound = new NotFoundError('input.endpointId', 'Webhook endpoint not found.');
+  const seen = await tx.webhookEndpoint.findFirst({
+    where: { id: endpointId, deletedAt: null, apiKey: visibleApiKeys(principal) },
+    select: { workspaceId: true },
+  });
+  if (seen === null) throw notFound;
+  await lockWorkspace(tx, seen.workspaceId);
+  await requireManager(tx, principal, seen.workspaceId, notFound);
+  const found = await tx.webhookEndpoint.findFirst({
+    where: { id: endpointId, deletedAt: null, apiKey: visibleApiKeys(principal) },
+    include: { apiKey: true },
+  });
+  if (found === null) throw notFound;
+  const { apiKey: key, ...endpoint } = found;
+  return { endpoint, key };
+}
+
+async function requireManager(tx: Tx, principal: Principal, workspaceId: string, notFound: Error): Promise<void> {
+  const access = await findAccess(tx, principal, workspaceId);
+  if (access === null) throw notFound;
+  if (!access.permissions.has(manage)) throw new ForbiddenError(manage);
+}

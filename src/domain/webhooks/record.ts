@@ -1,0 +1,97 @@
+import type { RunStatement, Statement } from '../../db/database.js';
+import { newId } from '../../db/ids.js';
+import type { WebhookDisabledReason } from '../../generated/prisma/enums.js';
+import { createFlushLoader } from '../verification/flush-loader.js';
+import type { ClaimedDelivery } from './claim.js';
+import { decideDisabling, noteHealth } from './health.js';
+import type { NextStep } from './schedule.js';
+import type { AttemptOutcome } from './send.js';
+
+/** An attempt that was made, and what follows. */
+export interface AttemptRecord {
+  readonly delivery: ClaimedDelivery;
+  readonly startedAt: Date;
+  readonly durationMs: number;
+  readonly endedAt: Date;
+  readonly outcome: AttemptOutcome;
+  readonly next: NextStep;
+}
+
+/**
+ * Writes an attempt down. @returns why its endpoint is to be disabled now, if it is. Where the lease was not held any more nothing is
+ * written: another process tries the delivery, or has.
+ */
+export type RecordAttempt = (attempt: AttemptRecord) => Promise<WebhookDisabledReason | null>;
+
+const recordAll: Statement = {
+  name: 'record-webhook-attempts',
+  text: `
+    WITH result AS (
+      SELECT * FROM unnest(
+        $1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::timestamptz[], $8::int[], $9::int[],
+        $10::text[], $11::text[]
+      ) AS r(delivery_id, lease_id, state, due_at, ended_at, attempt_id, started_at, duration_ms, status, failure, response_start)
+    ), mine AS (
+      UPDATE "WebhookDelivery" d SET
+        "state" = r.state::"WebhookDeliveryState", "attemptCount" = d."attemptCount" + 1, "dueAt" = coalesce(r.due_at, d."dueAt"),
+        "endedAt" = r.ended_at, "leaseId" = NULL
+      FROM result r WHERE d."id" = r.delivery_id AND d."leaseId" = r.lease_id AND d."state" = 'PENDING'
+      RETURNING d."id", d."workspaceId", r.attempt_id, r.started_at, r.duration_ms, r.status, r.failure, r.response_start
+    ), attempt AS (
+      INSERT INTO "WebhookAttempt" ("id", "workspaceId", "deliveryId", "startedAt", "durationMs", "status", "failure", "responseStart")
+      SELECT m.attempt_id, m."workspaceId", m."id", m.started_at, m.duration_ms, m.status, m.failure::"WebhookFailure", m.response_start
+      FROM mine m
+    )
+    SELECT "id" FROM mine`,
+};
+
+/** Records attempts that end together in one statement, each only if its lease is still held. */
+export function createRecorder(run: RunStatement): RecordAttempt {
+  return createFlushLoader<AttemptRecord, WebhookDisabledReason | null>(async (attempts) => {
+    const column = (read: (attempt: AttemptRecord) => unknown) => attempts.map(read);
+    const rows = await run<{ id: string }>(recordAll, [
+      column(({ delivery }) => delivery.id),
+      column(({ delivery }) => delivery.leaseId),
+      column(({ next }) => next.state),
+      column(({ next }) => next.dueAt?.toISOString() ?? null),
+      column(({ next, endedAt }) => (next.dueAt === null ? endedAt.toISOString() : null)),
+      column(() => newId('webhookAttempt')),
+      column(({ startedAt }) => startedAt.toISOString()),
+      column(({ durationMs }) => durationMs),
+      column(({ outcome }) => outcome.status),
+      column(({ outcome }) => outcome.failure),
+      column(({ outcome }) => outcome.responseStart),
+    ]);
+    const written = new Set(rows.map(({ id }) => id));
+    const signs = attempts.map(({ delivery, outcome, endedAt }) => ({
+      id: delivery.id,
+      endpointId: delivery.endpointId,
+      outcome,
+      at: endedAt,
+    }));
+    const failingSince = await noteHealth(
+      run,
+      signs.filter(({ id }) => written.has(id)),
+    );
+    return signs.map((sign) =>
+      written.has(sign.id) ? decideDisabling(sign, failingSince.get(sign.endpointId) ?? null) : null,
+    );
+  });
+}
+
+const cancelAll: Statement = {
+  name: 'cancel-webhook-deliveries',
+  text: `
+    UPDATE "WebhookDelivery" SET "state" = 'CANCELLED', "endedAt" = $1::timestamptz, "leaseId" = NULL
+    WHERE "id" = ANY ($2::text[]) AND "leaseId" = ANY ($3::text[]) AND "state" = 'PENDING'`,
+};
+
+/** Ends deliveries that were claimed and whose endpoint takes none any more. */
+export async function cancelClaimed(
+  run: RunStatement,
+  deliveries: readonly ClaimedDelivery[],
+  now: Date,
+): Promise<void> {
+  if (deliveries.length === 0) return;
+  await run(cancelAll, [now.toISOString(), deliveries.map(({ id }) => id), deliveries.map(({ leaseId }) => leaseId)]);
+}

@@ -1,0 +1,74 @@
+import { transaction } from '../../db/transaction.js';
+import type { Deps } from '../deps.js';
+import { publishKeyEvent } from './api-key-events.js';
+
+type SweepDeps = Pick<Deps, 'db' | 'clock'>;
+
+/** Announces ends of keys, and forgets what was delivered long ago. Bounded, and safe on any number of processes at once. */
+export async function sweepWebhooks(deps: SweepDeps): Promise<void> {
+  await announceExpiries(deps);
+  await forgetOldEvents(deps);
+}
+
+const dayMs = 86_400_000;
+
+/** How many days before its end a key's `api_key.expiring` is told, the earliest first. */
+export const expiryNoticeDays: readonly number[] = [7, 1];
+
+const noticesPerRun = 500;
+
+/**
+ * Tells of keys that end soon: once for each of the days before, and anew where the end was moved. Of the days that have passed already only
+ * the last is told, and a key that nobody listens to is left for later. The primary key of the notice decides between processes.
+ * @returns how many were told.
+ */
+export async function announceExpiries({ db, clock }: SweepDeps): Promise<number> {
+  const now = clock();
+  let told = 0;
+  for (const [index, daysBefore] of expiryNoticeDays.entries()) {
+    const until = new Date(now.getTime() + daysBefore * dayMs);
+    const next = expiryNoticeDays[index + 1];
+    const from = next === undefined ? now : new Date(now.getTime() + next * dayMs);
+    const due = await db.$queryRaw<{ id: string }[]>`
+      SELECT k."id" FROM "ApiKey" k
+      WHERE k."expiresAt" > ${from}::timestamptz AND k."expiresAt" <= ${until}::timestamptz
+        AND k."revokedAt" IS NULL AND k."deletedAt" IS NULL
+        AND EXISTS (SELECT FROM "WebhookEndpoint" e WHERE e."apiKeyId" = k."id" AND e."disabledAt" IS NULL AND e."deletedAt" IS NULL)
+        AND NOT EXISTS (
+          SELECT FROM "ApiKeyExpiryNotice" n
+          WHERE n."apiKeyId" = k."id" AND n."expiresAt" = k."expiresAt" AND n."daysBefore" = ${daysBefore}::int
+        )
+      ORDER BY k."expiresAt" LIMIT ${noticesPerRun}`;
+    for (const { id } of due) {
+      await transaction(db, async (tx) => {
+        const key = await tx.apiKey.findUniqueOrThrow({ where: { id } });
+        const { workspaceId, expiresAt } = key;
+        if (expiresAt === null || expiresAt <= from || expiresAt > until || key.revokedAt !== null) return;
+        const { count } = await tx.apiKeyExpiryNotice.createMany({
+          data: [{ workspaceId, apiKeyId: id, expiresAt, daysBefore }],
+          skipDuplicates: true,
+        });
+        if (count === 0) return;
+        await publishKeyEvent(tx, 'api_key.expiring', key, now, { daysBefore });
+        told += 1;
+      });
+    }
+  }
+  return told;
+}
+
+/** For how long events, their deliveries and the attempts can be read. */
+export const historyDays = 30;
+const eventsPerRun = 2_000;
+
+/** Removes events of long ago with all that hangs under them, but none that still waits to be delivered. @returns how many. */
+export async function forgetOldEvents({ db, clock }: SweepDeps): Promise<number> {
+  const before = new Date(clock().getTime() - historyDays * dayMs);
+  return db.$executeRaw`
+    DELETE FROM "WebhookEvent" WHERE "id" IN (
+      SELECT v."id" FROM "WebhookEvent" v
+      WHERE v."createdAt" < ${before}::timestamptz
+        AND NOT EXISTS (SELECT FROM "WebhookDelivery" d WHERE d."eventId" = v."id" AND d."state" = 'PENDING')
+      ORDER BY v."createdAt" LIMIT ${eventsPerRun} FOR UPDATE SKIP LOCKED
+    )`;
+}
