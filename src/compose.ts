@@ -4,6 +4,7 @@ import { createUseRecorder } from './domain/api-keys/use-recorder.js';
 import { createTill } from './domain/credits/charge.js';
 import { sweepCredits } from './domain/credits/sweep.js';
 import { type Clock, type Deps, systemClock } from './domain/deps.js';
+import { forgetExpiredRecords } from './domain/idempotency/record.js';
 import type { RateLimiter } from './domain/rate-limits/limiter.js';
 import { createLocalLimiter } from './domain/rate-limits/open-limiter.js';
 import { createCipher } from './domain/signing-secrets/cipher.js';
@@ -25,6 +26,8 @@ export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
   readonly clock?: Clock;
   /** Whether expired holds and grants are swept up in the background: not by tests, whose clocks differ over one database. */
   readonly sweepsCredits?: boolean;
+  /** Whether what idempotency keys stand for is forgotten in the background once its time is over: not by such tests either. */
+  readonly forgetsKeys?: boolean;
 }
 
   /** Whether webhooks are delivered in the background: not by tests, which deliver them one step at a time. */
@@ -39,6 +42,7 @@ export interface Server {
 }
 
 const creditSweepMs = 15_000;
+const forgetMs = 60_000;
 
 /** Puts the server together over an open, migrated database. Tests and the real start do it the same way. */
 const webhookSweepMs = 60_000;
@@ -49,6 +53,7 @@ export function composeServer({
   limiter = createLocalLimiter(),
   clock = systemClock,
   sweepsCredits = true,
+  forgetsKeys = true,
   ...options
 }: ComposeOptions): Server {
   deliversWebhooks = true,
@@ -80,7 +85,7 @@ export function composeServer({
   const webhooks = deliversWebhooks ? deliverWebhooks(deps, database) : null;
     deps,
     async close() {
-      await Promise.all([creditSweep?.stop(), webhooks?.stop()]);
+      await Promise.all([creditSweep?.stop(), forgetting?.stop(), webhooks?.stop()]);
       await deps.refusals.close();
       await deps.authenticationFailures.close();
       await deps.uses.close();

@@ -84,6 +84,7 @@ export async function startServer({ products = allProducts, ...options }: Server
     mutationsPerMinute: 10_000,
     passwordHashing: quickHashing,
     sweepsCredits: false,
+    forgetsKeys: false,
     deliversWebhooks: false,
     ...options,
   });

@@ -32,11 +32,11 @@ export interface Once<Result> {
  */
 export async function runOnce<Result>(deps: Deps, inFlight: InFlight, once: Once<Result>): Promise<Result> {
   const { claim } = once;
-  const found = await findRecord(deps.db, claim, claim.createdAt);
-  // Most repetitions come after the end of the original; they need no transaction.
-  if (found !== null && (await once.mayAsk(deps.db))) return repeat(deps.db, deps, once, found);
   const leave = await inFlight.enter(nameOf(claim));
   try {
+    // Most repetitions come after the end of the original; they need no transaction.
+    const found = await findRecord(deps.db, claim, claim.createdAt);
+    if (found !== null && (await once.mayAsk(deps.db))) return await repeat(deps.db, deps, once, found);
     let uses = deferUses(deps.uses);
     const result = await transaction(deps.db, async (tx) => {
       uses = deferUses(deps.uses);
