@@ -1,4 +1,4 @@
-import { ConflictError, ForbiddenError, NotFoundError } from '../domain/errors.js';
+import { ConflictError, ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../domain/errors.js';
 import { SecretUnavailableError } from '../domain/idempotency/errors.js';
 import { ApiKey } from './api-key.js';
 import { builder } from './builder.js';
@@ -19,13 +19,23 @@ builder.prismaObjectFields(ApiKey, (t) => ({
 
 const RotateSigningSecretInput = builder.inputType('RotateSigningSecretInput', {
   description: 'Whose signing secret to replace.',
-  fields: (t) => ({ apiKeyId: t.id({ required: true, description: 'The id of the key.' }) }),
+  fields: (t) => ({
+    apiKeyId: t.id({ required: true, description: 'The id of the key.' }),
+    overlapSeconds: t.int({
+      defaultValue: 0,
+      description:
+        'How long the old secret signs beside the new one, so that receivers can change in between: at most a week. 0: not at all.',
+    }),
+  }),
 });
 
 const RotateSigningSecretPayload = builder
-  .objectRef<{ apiKey: typeof ApiKey.$inferType; signingSecret: string; signingSecretRotatedAt: Date }>(
-    'RotateSigningSecretPayload',
-  )
+  .objectRef<{
+    apiKey: typeof ApiKey.$inferType;
+    signingSecret: string;
+    signingSecretRotatedAt: Date;
+    oldSigningSecretRetiresAt: Date;
+  }>('RotateSigningSecretPayload')
   .implement({
     description: 'The new signing secret, shown this once.',
     fields: (t) => ({
@@ -35,6 +45,10 @@ const RotateSigningSecretPayload = builder
         type: 'DateTime',
         description: 'Since when it signs.',
       }),
+      oldSigningSecretRetiresAt: t.expose('oldSigningSecretRetiresAt', {
+        type: 'DateTime',
+        description: 'From when no older one signs any more: at once without an overlap.',
+      }),
     }),
   });
 
@@ -42,10 +56,12 @@ builder.mutationField('rotateSigningSecret', (t) =>
   t.field({
     type: RotateSigningSecretPayload,
     description:
-      'Replaces the secret that signs the webhooks of a key, at once. A key may do this for itself where its product says so.',
+      'Replaces the secret that signs the webhooks of a key: the new one signs at once, and during an overlap both do. A key may do this for itself where its product says so.',
     authScopes: { permission: 'signingSecret:rotate' },
     args: { input: t.arg({ type: RotateSigningSecretInput, required: true, description: 'Whose secret.' }) },
-    errors: { types: [NotFoundError, ForbiddenError, ConflictError, SecretUnavailableError] },
+    errors: {
+      types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitReachedError, SecretUnavailableError],
+    },
     resolve: (_root, { input }, { actor, domain }) => domain.signingSecrets.rotate(actor, input),
   }),
 );

@@ -12,6 +12,7 @@ import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '.
 import { parseFutureTime, parseName, parseOrigins } from '../input.js';
 import { type Actor, principalRecord } from '../principal.js';
 import { createSigningSecret } from '../signing-secrets/create.js';
+import { publishKeyEvent } from '../webhooks/api-key-events.js';
 import { findPersonalWorkspaceId } from '../workspaces/personal.js';
 import { mayIssueKeys, requireRoomForKey } from './management.js';
 import { parseKeyPermissions } from './permissions.js';
@@ -85,6 +86,7 @@ export async function createApiKey(deps: Deps, actor: Actor, input: CreateApiKey
     const atOnce = { ...deps, clock: () => now };
     const signingSecret = product.signingSecrets ? await createSigningSecret(tx, atOnce, apiKey) : null;
     const freeCreditsRemaining = await grantFreeCredits(tx, actor, product, apiKey, now);
+    await publishKeyEvent(tx, 'api_key.created', apiKey, now);
     await recordAudit(tx, actor, {
       workspaceId,
       action: 'apiKey.created',

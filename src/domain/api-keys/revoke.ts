@@ -4,6 +4,7 @@ import { recordAudit } from '../audit.js';
 import type { Deps } from '../deps.js';
 import { parseReason } from '../input.js';
 import type { Actor } from '../principal.js';
+import { publishKeyEvent } from '../webhooks/api-key-events.js';
 import { getManagedKey } from './management.js';
 
 export interface RevokeApiKey {
@@ -22,6 +23,7 @@ export async function revokeApiKey(deps: Deps, actor: Actor, input: RevokeApiKey
       data: { revokedAt, revocationReason: reason },
     });
     if (count > 0) {
+      await publishKeyEvent(tx, 'api_key.revoked', { ...key, revokedAt }, revokedAt, { reason });
       await recordAudit(tx, actor, {
         workspaceId: key.workspaceId,
         action: 'apiKey.revoked',
@@ -45,6 +47,8 @@ export async function deleteApiKey(
     const now = deps.clock();
     const revokedAt = key.revokedAt ?? now;
     await tx.apiKey.update({ where: { id: key.id }, data: { deletedAt: now, revokedAt } });
+    if (key.revokedAt === null)
+      await publishKeyEvent(tx, 'api_key.revoked', { ...key, revokedAt }, now, { reason: null });
     await recordAudit(tx, actor, {
       workspaceId: key.workspaceId,
       action: 'apiKey.deleted',

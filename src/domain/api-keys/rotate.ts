@@ -5,6 +5,7 @@ import { recordAudit } from '../audit.js';
 import type { Deps } from '../deps.js';
 import { ConflictError, LimitReachedError, ValidationError } from '../errors.js';
 import type { Actor } from '../principal.js';
+import { publishKeyEvent } from '../webhooks/api-key-events.js';
 import { getManagedKey } from './management.js';
 import { createKeySecret } from './secret.js';
 import { decideStatus } from './status.js';
@@ -48,6 +49,10 @@ export async function rotateApiKey(deps: Deps, actor: Actor, input: RotateApiKey
     }
     const { secret, keySecret } = await createKeySecret(tx, key, format, now);
     const oldSecretsRetireAt = latest(old);
+    await publishKeyEvent(tx, 'api_key.rotated', key, now, {
+      secretPreview: keySecret.preview,
+      oldSecretsRetireAt: shown(oldSecretsRetireAt),
+    });
     await recordAudit(tx, actor, {
       workspaceId: key.workspaceId,
       action: 'apiKey.rotated',

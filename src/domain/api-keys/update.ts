@@ -5,6 +5,7 @@ import type { Deps } from '../deps.js';
 import { ConflictError } from '../errors.js';
 import { parseFutureTime, parseName } from '../input.js';
 import type { Actor } from '../principal.js';
+import { publishKeyEvent } from '../webhooks/api-key-events.js';
 import { parseAllowedOrigins } from './create.js';
 import { getManagedKey, requireRoomForKey } from './management.js';
 import { parseKeyPermissions } from './permissions.js';
@@ -49,6 +50,8 @@ export async function updateApiKey(deps: Deps, actor: Actor, input: UpdateApiKey
       await requireRoomForKey(tx, product, key.workspaceId, now);
     }
     const apiKey = await tx.apiKey.update({ where: { id: key.id }, data });
+    const changed = findChanges(changeable(key), changeable(apiKey));
+    if (changed.length > 0) await publishKeyEvent(tx, 'api_key.updated', apiKey, now, { changed });
     await recordAudit(tx, actor, {
       workspaceId: key.workspaceId,
       action: 'apiKey.updated',
@@ -74,4 +77,10 @@ function changeable({ name, permissions, allowedOrigins, spendLimit, spendPeriod
     disabledAt: disabledAt?.toISOString() ?? null,
     expiresAt: expiresAt?.toISOString() ?? null,
   };
+}
+
+/** The names of what differs. */
+function findChanges(before: object, after: object): string[] {
+  const old = new Map(Object.entries(before).map(([name, value]) => [name, JSON.stringify(value)]));
+  return Object.entries(after).flatMap(([name, value]) => (old.get(name) === JSON.stringify(value) ? [] : [name]));
 }

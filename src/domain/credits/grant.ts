@@ -9,6 +9,7 @@ import { ValidationError } from '../errors.js';
 import { findRecordedResult, recordResult } from '../idempotency/keys-of-inputs.js';
 import { creditsMax, parseCredits, parseFutureTime, parseIdempotencyKey, parseReason } from '../input.js';
 import type { Actor } from '../principal.js';
+import { publishEvent } from '../webhooks/publish.js';
 import { lockAccount, type Posting, post, settleGrants } from './ledger.js';
 
 export interface GrantCredits {
@@ -119,6 +120,20 @@ async function postGrant(
     await tx.$executeRaw`
       UPDATE "CreditAccount" SET "expiresAt" = LEAST("expiresAt", ${expiresAt}::timestamptz) WHERE "workspaceId" = ${workspaceId}`;
   }
+  await publishEvent(tx, {
+    workspaceId,
+    apiKeyId: null,
+    type: 'credits.granted',
+    at: createdAt,
+    data: {
+      workspaceId,
+      credits,
+      balance: entry.balanceAfter,
+      reason: entry.reason,
+      expiresAt: expiresAt?.toISOString() ?? null,
+      ledgerEntryId: entry.id,
+    },
+  });
   return entry;
 }
 

@@ -5,6 +5,7 @@ import { recordAudit } from '../audit.js';
 import type { Deps } from '../deps.js';
 import { parseName, parseReason } from '../input.js';
 import type { Actor } from '../principal.js';
+import { publishEvent } from '../webhooks/publish.js';
 
 export interface UpdateWorkspace {
   readonly workspaceId: string;
@@ -54,6 +55,13 @@ export async function suspendWorkspace(
       data: { suspendedAt, suspensionReason: reason },
     });
     if (count > 0) {
+      await publishEvent(tx, {
+        workspaceId,
+        apiKeyId: null,
+        type: 'workspace.suspended',
+        at: suspendedAt,
+        data: { workspaceId, reason },
+      });
       await recordAudit(tx, actor, {
         workspaceId,
         action: 'workspace.suspended',
