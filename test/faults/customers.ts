@@ -1,0 +1,63 @@
+import { createApiKey } from '../factories.js';
+import { graphql } from '../generated/index.js';
+import { type Client, expectMember } from '../harness.js';
+import { signUp } from '../process/journey.js';
+import type { ServerProcess } from '../process/server-process.js';
+import { backendAt } from './ask.js';
+
+const createWorkspaceDocument = graphql(`
+  mutation CreateWorkspaceOfFaults($input: CreateWorkspaceInput!) {
+    createWorkspace(input: $input) { __typename ... on CreateWorkspacePayload { workspace { id } } ... on Error { message } }
+  }
+`);
+
+const firstGrantDocument = graphql(`
+  mutation FirstGrantOfFaults($input: GrantCreditsInput!) {
+    grantCredits(input: $input) { __typename ... on GrantCreditsPayload { entry { id } } ... on Error { message } }
+  }
+`);
+
+/** Who pays: a workspace with a key. */
+export interface Customer {
+  readonly workspaceId: string;
+  readonly apiKeyId: string;
+  readonly secret: string;
+}
+
+/** More than any test spends. */
+const firstCredits = 100_000_000;
+
+/** Makes customers on a server where nobody has signed up yet. */
+export async function openShop(server: ServerProcess) {
+  const { customer: owner, session } = await signUp(server);
+  const backend = backendAt(server.url);
+  return {
+    owner,
+    /** The token of the owner's session, which every server knows. */
+    session,
+    backend,
+    async aCustomer(product: string): Promise<Customer> {
+      const { createWorkspace } = await owner.run(createWorkspaceDocument, { input: { name: product } });
+      const { workspace } = expectMember(createWorkspace, 'CreateWorkspacePayload');
+      const key = await aKey(owner, workspace.id, product);
+      const input = { workspaceId: workspace.id, credits: firstCredits, reason: 'to begin with' };
+      expectMember((await backend.run(firstGrantDocument, { input })).grantCredits, 'GrantCreditsPayload');
+      return { workspaceId: workspace.id, ...key };
+    },
+  };
+}
+
+/** A key of a workspace, and its secret. */
+export async function aKey(owner: Client, workspaceId: string, product: string) {
+  const { apiKey, secret } = await createApiKey(owner, { workspaceId, name: 'ci', product });
+  return { apiKeyId: apiKey.id, secret };
+}
+
+/** Makes so many customers of a product. */
+export function customersOf(
+  shop: Awaited<ReturnType<typeof openShop>>,
+  count: number,
+  product: string,
+): Promise<Customer[]> {
+  return Promise.all(Array.from({ length: count }, () => shop.aCustomer(product)));
+}

@@ -1,0 +1,109 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, onTestFinished } from 'vitest';
+import type { Client } from '../harness.js';
+import { backendAt } from './ask.js';
+import { expectSoundBooks } from './books.js';
+import type { Chance } from './chance.js';
+import { customersOf, openShop } from './customers.js';
+import { patience, test } from './fault-test.js';
+import { createJournal } from './journal.js';
+import { startLoad } from './load.js';
+import { startMortal } from './mortal-server.js';
+import { describeFaults } from './programs.js';
+
+/** Of servers that serve; those that are killed while they start come on top. */
+const killsWanted = Number(process.env.FAULT_KILLS ?? 100);
+
+/** How many live at a time. Two that start take all there is of a small machine. */
+const places = 2;
+
+/** How long a server that serves has left to live. */
+const lifeMsMax = 400;
+
+/** A start takes about as long, so that the kill meets any moment of it. */
+const startMsMax = 1_200;
+
+/** Where a request goes while nobody serves who is to be killed. */
+const waitMs = 100;
+
+/** The servers that serve just now, and the one that nobody kills. */
+function createFleet(survivor: Client, chance: Chance) {
+  const mortal = new Set<Client>();
+  return {
+    add: (server: Client) => void mortal.add(server),
+    remove: (server: Client) => void mortal.delete(server),
+    /**
+     * Most requests wait for one who will be killed. Who was not answered by such a one asks at once, most often the survivor, while
+     * the database may still be at what the killed one had begun.
+     */
+    async pick(isRepetition: boolean): Promise<Client> {
+      const giveUpAt = performance.now() + (isRepetition ? 0 : waitMs);
+      while (mortal.size === 0 && performance.now() < giveUpAt) await sleep(5);
+      return mortal.size === 0 ? survivor : chance.pick([...mortal]);
+    },
+  };
+}
+
+describeFaults('servers that are killed under load', () => {
+  test(
+    `${killsWanted} kills at random points lose no acknowledged charge, and charge nothing twice`,
+    patience,
+    async ({ chance, folder, variables, postgresql, databaseUrl, startProcess }) => {
+      const survivor = await startProcess(variables);
+      const shop = await openShop(survivor);
+      const customers = await customersOf(shop, 6, 'unlimited');
+      const journal = createJournal();
+      const fleet = createFleet(shop.backend, chance.branch());
+      const kills = { serving: 0, starting: 0 };
+      let isOver = false;
+      onTestFinished(() => {
+        isOver = true;
+      });
+
+      /** One place in the fleet: whoever is killed there is replaced. */
+      async function keepPlace(chance: Chance) {
+        while (kills.serving < killsWanted && !isOver) {
+          const server = startMortal(folder, variables);
+          if (chance.percent(6)) {
+            await sleep(chance.between(0, startMsMax));
+            await server.kill();
+            kills.starting += 1;
+            continue;
+          }
+          const client = backendAt(await server.ready);
+          fleet.add(client);
+          await sleep(chance.between(0, lifeMsMax));
+          // From here on nobody new comes: who gets no answer is one who was being served.
+          fleet.remove(client);
+          await server.kill();
+          kills.serving += 1;
+        }
+      }
+
+      const load = startLoad({
+        customers,
+        journal,
+        chance: chance.branch(),
+        askers: 6,
+        pickServer: fleet.pick,
+        pauseMsMax: 10,
+      });
+      const keeping = Promise.all(Array.from({ length: places }, () => keepPlace(chance.branch())));
+      await Promise.race([keeping, load.failed]);
+      await load.stop();
+
+      const found = await expectSoundBooks({ postgresql, databaseUrl, backend: shop.backend }, journal);
+      const { charges, grants, heard } = journal;
+      console.info('kills, orders, answers that were not given:', {
+        kills,
+        charges: charges.length,
+        grants: grants.length,
+        heard,
+        found,
+      });
+      expect(kills.serving).toBeGreaterThanOrEqual(killsWanted);
+      // Else nobody was served when they were killed, and nothing was tried.
+      expect(heard.lost).toBeGreaterThan(killsWanted / 2);
+    },
+  );
+});

@@ -1,0 +1,131 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'vitest';
+import { graphql } from '../generated/index.js';
+import type { Client } from '../harness.js';
+import { ask, backendAt } from './ask.js';
+import { expectSoundBooks } from './books.js';
+import { type Customer, customersOf, openShop } from './customers.js';
+import { patience, test } from './fault-test.js';
+import { createJournal } from './journal.js';
+import { startLoad } from './load.js';
+import type { OwnRedis } from './own-redis.js';
+import { scarceLimit } from './products.js';
+import { describeFaults } from './programs.js';
+
+const checkDocument = graphql(`
+  mutation CheckOfFaults($bearer: String!) {
+    verifyApiKey(input: { credential: { bearer: $bearer } }) { code }
+  }
+`);
+
+/** How one verification ends: its code, or that it is to be tried again. */
+async function check(backend: Client, { secret }: Customer): Promise<string> {
+  const heard = await ask(backend, checkDocument, { bearer: secret });
+  return heard.kind === 'data' ? heard.data.verifyApiKey.code : heard.kind;
+}
+
+/** Ways in which a Redis goes away, and comes back. */
+const outages = {
+  'is killed': { begin: (redis: OwnRedis) => redis.kill(), end: (redis: OwnRedis) => redis.start() },
+  hangs: { begin: async (redis: OwnRedis) => redis.hang(), end: async (redis: OwnRedis) => redis.resume() },
+};
+
+/** It is looked for every few seconds at the least. */
+const recoveryMsMax = 15_000;
+
+/** A request waits 50 ms for Redis; the rest is the machine's. */
+const answerMsMax = 2_000;
+
+describeFaults('a Redis that goes away under load and comes back', () => {
+  test.for(Object.entries(outages))(
+    'when it %s, open products go on and closed ones answer 503, nobody gets a false 429, and it is used again by itself',
+    patience,
+    async ([, { begin, end }], { chance, variables, redis, postgresql, databaseUrl, startProcess }) => {
+      const server = await startProcess({ ...variables, REDIS_URL: redis.url });
+      const backend = backendAt(server.url);
+      const shop = await openShop(server);
+      const pickServer = async () => backend;
+      const [open, closed] = [createJournal(), createJournal()];
+      const openCustomers = await customersOf(shop, 2, 'open');
+      const closedCustomers = await customersOf(shop, 2, 'closed');
+      const [scarce] = await customersOf(shop, 1, 'scarce');
+      const [shut] = closedCustomers;
+      if (!scarce || !shut) throw new Error('There are customers of both.');
+      // A refusal by the limits of these two is a false one, and the load stops at it.
+      const loads = [
+        startLoad({
+          customers: openCustomers,
+          journal: open,
+          chance: chance.branch(),
+          askers: 4,
+          pickServer,
+          pauseMsMax: 5,
+        }),
+        startLoad({
+          customers: closedCustomers,
+          journal: closed,
+          chance: chance.branch(),
+          askers: 4,
+          pickServer,
+          pauseMsMax: 5,
+        }),
+      ];
+      const passing = (ms: number) => Promise.race([sleep(ms), ...loads.map(({ failed }) => failed)]);
+      const recoveryMs: number[] = [];
+      let slowestMs = 0;
+      const untilShared = () =>
+        expect.poll(() => check(backend, shut), { timeout: recoveryMsMax, interval: 20 }).toBe('VALID');
+
+      for (let round = 0; round < 2; round += 1) {
+        await passing(chance.between(200, 600));
+        await begin(redis);
+        const refusedBefore = closed.heard.unavailable;
+        const goneAt = performance.now();
+        while (performance.now() < goneAt + 800) {
+          const askedAt = performance.now();
+          expect(await check(backend, openCustomers[0] ?? scarce)).toBe('VALID');
+          slowestMs = Math.max(slowestMs, performance.now() - askedAt);
+          await passing(chance.between(0, 50));
+        }
+        expect(await check(backend, shut)).toBe('unavailable');
+        expect(closed.heard.unavailable).toBeGreaterThan(refusedBefore);
+        await end(redis);
+        const backAt = performance.now();
+        await untilShared();
+        recoveryMs.push(Math.round(performance.now() - backAt));
+      }
+      await passing(300);
+      await Promise.all(loads.map((load) => load.stop()));
+
+      expect(slowestMs).toBeLessThan(answerMsMax);
+      // An open product needs no Redis, so nobody was told to come back.
+      expect(open.heard).toMatchObject({ unavailable: 0, lost: 0 });
+      expect(closed.heard.lost).toBe(0);
+      for (const journal of [open, closed]) await expectSoundBooks({ postgresql, databaseUrl, backend }, journal);
+      console.info('answers, the slowest of an open product, recovery:', {
+        open: open.heard,
+        closed: closed.heard,
+        slowestMs,
+        recoveryMs,
+      });
+    },
+  );
+
+  test(
+    'an open product keeps its limits by what the process knows, which includes what it let through before',
+    patience,
+    async ({ variables, redis, startProcess }) => {
+      const server = await startProcess({ ...variables, REDIS_URL: redis.url });
+      const backend = backendAt(server.url);
+      const [scarce] = await customersOf(await openShop(server), 1, 'scarce');
+      if (!scarce) throw new Error('There is a customer.');
+      const codes = [];
+      for (let request = 0; request < scarceLimit.limit + 2; request += 1) {
+        if (request === 2) await redis.kill();
+        codes.push(await check(backend, scarce));
+      }
+      await redis.start();
+      expect(codes).toEqual([...Array(scarceLimit.limit).fill('VALID'), 'RATE_LIMITED', 'RATE_LIMITED']);
+    },
+  );
+});

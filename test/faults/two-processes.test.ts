@@ -1,0 +1,140 @@
+import { expect } from 'vitest';
+import { verify } from '../factories.js';
+import { graphql } from '../generated/index.js';
+import { withToken } from '../process/journey.js';
+import { ask, backendAt } from './ask.js';
+import { expectSoundBooks } from './books.js';
+import type { Chance } from './chance.js';
+import { type Change, courses, expectSeenAtOnce, type Process } from './changes.js';
+import { aKey, customersOf, openShop } from './customers.js';
+import { test as base, patience } from './fault-test.js';
+import { createJournal } from './journal.js';
+import { startLoad } from './load.js';
+import { tightLimits } from './products.js';
+import { describeFaults } from './programs.js';
+import { expectKept, type Letting } from './windows.js';
+
+const codeDocument = graphql(`
+  mutation CodeOfFaults($bearer: String!) {
+    verifyApiKey(input: { credential: { bearer: $bearer } }) { code }
+  }
+`);
+
+const test = base.extend<{ pair: { one: Process; other: Process; shop: Awaited<ReturnType<typeof openShop>> } }>({
+  pair: async ({ variables, redis, startProcess }, use) => {
+    const shared = { ...variables, REDIS_URL: redis.url };
+    const [one, other] = await Promise.all([startProcess(shared), startProcess(shared)]);
+    const shop = await openShop(one);
+    await use({
+      shop,
+      one: { backend: backendAt(one.url), owner: shop.owner },
+      other: { backend: backendAt(other.url), owner: withToken(other, shop.session) },
+    });
+  },
+});
+
+describeFaults('two processes on one PostgreSQL and one Redis, under load', () => {
+  test(
+    'a revocation, a disablement or a suspension through one is seen by the very next verification on the other',
+    patience,
+    async ({ chance, pair: { one, other, shop }, postgresql, databaseUrl }) => {
+      const journal = createJournal();
+      const customers = await customersOf(shop, 4, 'open');
+      const eitherChance = chance.branch();
+      const load = startLoad({
+        customers,
+        journal,
+        chance: chance.branch(),
+        askers: 3,
+        pauseMsMax: 5,
+        pickServer: async () => eitherChance.pick([one, other]).backend,
+      });
+
+      /** Takes a key through all that can be done to it, each time through any of the two. */
+      async function liveThrough(chance: Chance) {
+        const { workspaceId, ...first } = await shop.aCustomer('open');
+        let key = first;
+        for (let life = 0; life < 3; life += 1) {
+          let before: Change['code'] = 'VALID';
+          for (const change of chance.pick(courses)) {
+            const [through, elsewhere] = chance.percent(50) ? [one, other] : [other, one];
+            await expectSeenAtOnce(change, { workspaceId, ...key }, { before, through, elsewhere });
+            before = change.code;
+          }
+          key = await aKey(chance.pick([one, other]).owner, workspaceId, 'open');
+        }
+      }
+
+      await Promise.race([Promise.all([1, 2, 3, 4].map(() => liveThrough(chance.branch()))), load.failed]);
+      await load.stop();
+      await expectSoundBooks({ postgresql, databaseUrl, backend: one.backend }, journal);
+    },
+  );
+
+  test(
+    'no window is exceeded, whichever of the two is asked',
+    patience,
+    async ({ chance, pair: { one, other, shop } }) => {
+      const customers = await customersOf(shop, 2, 'tight');
+      const lettings = new Map<string, Letting[]>(customers.map(({ secret }) => [secret, []]));
+      const endsAt = performance.now() + 5_000;
+      const codes: Record<string, number> = {};
+
+      async function keepAsking(chance: Chance) {
+        while (performance.now() < endsAt) {
+          const { secret } = chance.pick(customers);
+          const sentMs = performance.now();
+          // Where Redis is late, a closed product says so: it lets nobody through that it has not counted.
+          const heard = await ask(chance.pick([one, other]).backend, codeDocument, { bearer: secret });
+          const code = heard.kind === 'data' ? heard.data.verifyApiKey.code : heard.kind;
+          codes[code] = (codes[code] ?? 0) + 1;
+          if (code === 'VALID') lettings.get(secret)?.push({ sentMs, answeredMs: performance.now() });
+        }
+      }
+      await Promise.all(Array.from({ length: 8 }, () => keepAsking(chance.branch())));
+
+      for (const own of lettings.values()) expectKept(own, tightLimits);
+      console.info('verifications by their code:', codes);
+      // They were asked for more than there is, and gave some of what there is.
+      const { unavailable: _late, ...decided } = codes;
+      expect(Object.keys(decided).sort()).toEqual(['RATE_LIMITED', 'VALID']);
+      expect(codes.VALID).toBeGreaterThan(20);
+    },
+  );
+
+  test(
+    'an action that is sent to both at once is charged once',
+    patience,
+    async ({ chance, pair: { one, other, shop }, postgresql, databaseUrl }) => {
+      const customers = await customersOf(shop, 3, 'open');
+      const journal = createJournal();
+      async function sendTwice(chance: Chance) {
+        for (let action = 0; action < 25; action += 1) {
+          const customer = chance.pick(customers);
+          const order = journal.orderCharge(customer, {
+            credits: chance.between(1, 5),
+            hold: chance.percent(30),
+            isRetried: true,
+          });
+          const { quantity, hold, idempotencyKey } = order;
+          const senders = chance.pick([
+            [one, other],
+            [one, other, one, other],
+            [other, one, one],
+          ]);
+          const answers = await Promise.all(
+            senders.map((sender) =>
+              verify(sender, customer.secret, { charge: { action: 'call', quantity, hold, idempotencyKey } }),
+            ),
+          );
+          const charges = answers.map((answer) => answer.charge);
+          expect(charges.filter((each) => each?.replayed === false)).toHaveLength(1);
+          expect(new Set(charges.map((each) => each?.id)).size).toBe(1);
+          order.chargeId = charges[0]?.id ?? null;
+        }
+      }
+      await Promise.all(Array.from({ length: 6 }, () => sendTwice(chance.branch())));
+      await expectSoundBooks({ postgresql, databaseUrl, backend: one.backend }, journal);
+    },
+  );
+});
