@@ -1,14 +1,7 @@
-import {
-  inWorkspace,
-  type Kind,
-  ofInviter,
-  ofIssuer,
-  ofPerson,
-  onApiKey,
-  onCharge,
-  onMember,
-  onSecretOfKey,
-} from './place.js';
+import type { Permission } from '../permissions.js';
+import { type Kind, takes } from './place.js';
+import { ofIssuer, onApiKey, onSecretOfKey } from './places-of-keys.js';
+import { ofInviter, ofPerson, onMember } from './places-of-people.js';
 
 /** A mutation that can be repeated under an idempotency key. */
 export interface Operation<Input> extends Kind<Input> {
@@ -38,10 +31,22 @@ export const operations = {
   deleteApiKey: plain(onApiKey('apiKey:delete')),
   rotateSigningSecret: { ...onApiKey('signingSecret:rotate'), secrets: { of: 'apiKey', parts: ['signingSecret'] } },
 
+  createWebhookEndpoint: plain(ofKey('webhook:manage')),
+  updateWebhookEndpoint: plain(onEndpoint('webhook:manage')),
+  deleteWebhookEndpoint: plain(onEndpoint('webhook:manage')),
+  sendTestWebhook: plain(onEndpoint('webhook:manage')),
+  redeliverWebhook: plain(
+    takes('webhook:manage', ({ db }, { deliveryId }: { readonly deliveryId: string }) =>
+      db.webhookDelivery.findUnique({ where: { id: deliveryId }, select: { workspaceId: true } }),
+    ),
+  ),
+  publishEvent: plain(ofKeyOrWorkspace('event:publish')),
+  setCreditsLowAt: plain(inWorkspace('webhook:manage')),
+
   grantCredits: plain(inWorkspace('credits:grant')),
-  captureCharge: plain(onCharge),
-  releaseCharge: plain(onCharge),
-  refundCharge: plain(onCharge),
+  captureCharge: plain(onCharge('charge:settle')),
+  releaseCharge: plain(onCharge('charge:settle')),
+  refundCharge: plain(onCharge('charge:settle')),
 } as const;
 
 export type OperationName = keyof typeof operations;
@@ -52,4 +57,40 @@ export type InputOf<Name extends OperationName> =
 
 function plain<Input>(kind: Kind<Input>): Operation<Input> {
   return { ...kind, secrets: null };
+}
+
+function inWorkspace(permission: Permission): Kind<{ readonly workspaceId: string }> {
+  return takes(permission, async (_deps, { workspaceId }) => ({ workspaceId }));
+}
+
+function ofKey(permission: Permission): Kind<{ readonly apiKeyId: string }> {
+  return takes(permission, ({ db }, { apiKeyId }) =>
+    db.apiKey.findUnique({ where: { id: apiKeyId }, select: { workspaceId: true, product: true } }),
+  );
+}
+
+function ofKeyOrWorkspace(
+  permission: Permission,
+): Kind<{ readonly apiKeyId?: string | null | undefined; readonly workspaceId?: string | null | undefined }> {
+  return takes(permission, async ({ db }, { apiKeyId, workspaceId }) => {
+    if (workspaceId != null) return { workspaceId };
+    if (apiKeyId == null) return null;
+    return db.apiKey.findUnique({ where: { id: apiKeyId }, select: { workspaceId: true, product: true } });
+  });
+}
+
+function onEndpoint(permission: Permission): Kind<{ readonly endpointId: string }> {
+  return takes(permission, async ({ db }, { endpointId }) => {
+    const endpoint = await db.webhookEndpoint.findUnique({
+      where: { id: endpointId },
+      select: { workspaceId: true, apiKey: { select: { product: true } } },
+    });
+    return endpoint && { workspaceId: endpoint.workspaceId, product: endpoint.apiKey.product };
+  });
+}
+
+function onCharge(permission: Permission): Kind<{ readonly chargeId: string }> {
+  return takes(permission, ({ db }, { chargeId }) =>
+    db.charge.findUnique({ where: { id: chargeId }, select: { workspaceId: true, product: true } }),
+  );
 }
