@@ -1,8 +1,13 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /** SHA-256 of a secret: all that is stored of it. */
 export function hashSecret(secret: string): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(createHash('sha256').update(secret).digest());
+  return new Uint8Array(hash('sha256', secret, 'buffer'));
+}
+
+/** The same in hex, for those who want no bytes. */
+export function hashSecretHex(secret: string): string {
+  return hash('sha256', secret, 'hex');
 }
 
 /** Compares two texts of any length without telling by its duration where they differ. */

@@ -8,7 +8,7 @@ import type { Clock, Deps } from './deps.js';
 import { NotFoundError, ValidationError } from './errors.js';
 import { parseName } from './input.js';
 import type { ServicePrincipal } from './principal.js';
-import { hashSecret, previewSecret } from './secret-hash.js';
+import { hashSecret, hashSecretHex, previewSecret } from './secret-hash.js';
 
 const tokenPattern = /^tks_[A-Za-z0-9]{32,200}$/;
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
@@ -34,13 +34,12 @@ export function createServiceFinder({ db }: Pick<Deps, 'db'>): FindService {
   const trusted = new LRUCache<string, Promise<ServicePrincipal | null>>({ max: trustedMax, ttl: trustMs });
   return (token) => {
     if (!looksLikeServiceToken(token)) return Promise.resolve(null);
-    const hash = hashSecret(token);
-    const key = Buffer.from(hash).toString('base64');
-    const known = trusted.get(key);
+    const hash = hashSecretHex(token);
+    const known = trusted.get(hash);
     if (known !== undefined) return known;
-    const asked = findByHash(db, hash);
-    trusted.set(key, asked);
-    const forget = () => trusted.delete(key);
+    const asked = findByHash(db, hashSecret(token));
+    trusted.set(hash, asked);
+    const forget = () => trusted.delete(hash);
     asked.then((principal) => principal ?? forget(), forget);
     return asked;
   };

@@ -15,7 +15,7 @@ export async function authenticateApiKey(
   credential: Credential,
   origin: string | null,
 ): Promise<Authentication> {
-  const facts = { ...(await gatherFacts(deps, credential)), origin };
+  const facts = await gatherFacts(deps, credential, { ...noQuestion, origin });
   const { key, product } = facts;
   const code = decideRefusal(facts);
   if (code !== null || key === null) {
@@ -32,10 +32,22 @@ export async function authenticateApiKey(
   return { kind: 'authenticated', principal, product };
 }
 
-/** What the checks look at, for a credential alone. */
+/** A question about a credential alone. */
+export const noQuestion = {
+  expectedProduct: null,
+  expectedEnvironment: null,
+  requires: [],
+  origin: null,
+} as const satisfies Asked;
+
+/** Of a question, what the checks look at. */
+type Asked = Pick<Facts, 'expectedProduct' | 'expectedEnvironment' | 'requires' | 'origin'>;
+
+/** What the checks look at. */
 export async function gatherFacts(
   { products, clock, findKeyRecord }: Pick<Deps, 'products' | 'clock' | 'findKeyRecord'>,
   credential: Credential,
+  { expectedProduct, expectedEnvironment, requires, origin }: Asked,
 ): Promise<Facts> {
   const presented = decidePresented(products, credential);
   const key = presented.kind === 'candidate' ? await findKeyRecord(presented) : null;
@@ -43,10 +55,10 @@ export async function gatherFacts(
     presented,
     key,
     product: (key && products.find(key.product)) ?? presented.product,
-    expectedProduct: null,
-    expectedEnvironment: null,
-    requires: [],
-    origin: null,
+    expectedProduct,
+    expectedEnvironment,
+    requires,
+    origin,
     now: clock(),
   };
 }

@@ -37,7 +37,7 @@ export async function explainVerification(
   input: VerifyApiKey,
 ): Promise<VerificationExplanation> {
   const question = parseQuestion(deps, input);
-  const facts: Facts = { ...(await gatherFacts(deps, input.credential)), ...question };
+  const facts = await gatherFacts(deps, input.credential, question);
   const isKnown = hasKey(facts) && (await mayKnow(deps, actor, facts.key.workspaceId));
   const results = [
     ...explainCredential(facts, isKnown),

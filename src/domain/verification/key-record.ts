@@ -1,4 +1,4 @@
-import { timingSafeEqual } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { RunStatement, Statement } from '../../db/database.js';
 import type { Environment } from '../../generated/prisma/enums.js';
 import { equalInConstantTime } from '../secret-hash.js';
@@ -8,7 +8,6 @@ import type { Presented } from './presented.js';
 /** All that a verification asks of the database about one key. */
 export interface KeyRecord {
   readonly secretId: string;
-  readonly hash: Uint8Array;
   readonly secretRetiresAt: Date | null;
   readonly id: string;
   readonly workspaceId: string;
@@ -26,41 +25,98 @@ export interface KeyRecord {
   readonly features: readonly string[];
 }
 
+/** One text per key: what all its columns say now. Most say what they said the last time, and a text is quickly compared. */
 const findKeys: Statement = {
   name: 'find-keys',
   text: `
-    SELECT i.n::int AS "n", s."id" AS "secretId", s."hash", s."retiresAt" AS "secretRetiresAt",
-      k."id", k."workspaceId", k."product", k."environment"::text AS "environment", k."keyId", k."permissions",
-      k."allowedOrigins", k."disabledAt", k."expiresAt", k."revokedAt", k."deletedAt",
-      w."suspendedAt" AS "workspaceSuspendedAt",
+    SELECT i.n::int AS "n", json_build_array(
+      s."id", s."retiresAt", k."id", k."workspaceId", k."product", k."environment", k."keyId", k."permissions",
+      k."allowedOrigins", k."disabledAt", k."expiresAt", k."revokedAt", k."deletedAt", w."suspendedAt",
       ARRAY(
         SELECT f."feature" FROM "WorkspaceFeature" f WHERE f."workspaceId" = k."workspaceId" AND f."product" = k."product"
-      ) AS "features"
-    FROM unnest($1::text[]) WITH ORDINALITY AS i(hash, n)
+      )
+    )::text AS "record"
+    FROM unnest(string_to_array($1::text, ',')) WITH ORDINALITY AS i(hash, n)
     JOIN "KeySecret" s ON s."hash" = decode(i.hash, 'hex')
     JOIN "ApiKey" k ON k."id" = s."apiKeyId" AND k."workspaceId" = s."workspaceId"
     JOIN "Workspace" w ON w."id" = k."workspaceId"`,
 };
+
+/** How many keys are kept as they were read last, some 2 KB each, so that only what has changed is read anew. */
+const readMax = 20_000;
 
 type Candidate = Extract<Presented, { kind: 'candidate' }>;
 
 export type FindKeyRecord = (presented: Candidate) => Promise<KeyRecord | null>;
 
 /**
- * Finds the key of a credential, or null; look-ups that arrive together share a statement. It goes by the secret's hash in every case,
- * so an unknown key id costs what a known one costs, and what is compared afterwards is compared in constant time.
+ * Finds the key of a credential, or null; look-ups that arrive together share a statement. The database is asked every time, so that
+ * a revocation is seen at once. It goes by the secret's hash in every case, so an unknown key id costs what a known one costs.
  */
 export function createKeyFinder(run: RunStatement): FindKeyRecord {
+  const read = new LRUCache<string, { readonly text: string; readonly record: KeyRecord }>({ max: readMax });
+
+  const recordOf = (hash: string, text: string): KeyRecord => {
+    const known = read.get(hash);
+    if (known?.text === text) return known.record;
+    const record = parseRecord(text);
+    read.set(hash, { text, record });
+    return record;
+  };
+
   return createFlushLoader<Candidate, KeyRecord | null>(async (candidates) => {
-    const hashes = candidates.map(({ hash }) => Buffer.from(hash).toString('hex'));
-    const found = await run<KeyRecord & { n: number }>(findKeys, [hashes]);
-    const records = new Map(found.map((record) => [record.n, record]));
-    return candidates.map((candidate, index) => confirm(candidate, records.get(index + 1)));
+    const found = await run<{ n: number; record: string }>(findKeys, [candidates.map(({ hash }) => hash).join(',')]);
+    const records = new Array<KeyRecord | null>(candidates.length).fill(null);
+    for (const { n, record } of found) {
+      const candidate = candidates[n - 1];
+      if (candidate !== undefined) records[n - 1] = confirm(candidate, recordOf(candidate.hash, record));
+    }
+    return records;
   });
 }
 
-function confirm(candidate: Candidate, record: KeyRecord | undefined): KeyRecord | null {
-  const keyIdMatches = equalInConstantTime(record?.keyId ?? '', candidate.keyId ?? '');
-  if (record === undefined || !timingSafeEqual(record.hash, candidate.hash) || !keyIdMatches) return null;
-  return record;
+function confirm({ keyId }: Candidate, record: KeyRecord): KeyRecord | null {
+  if (keyId === null && record.keyId === null) return record;
+  return equalInConstantTime(record.keyId ?? '', keyId ?? '') ? record : null;
+}
+
+function parseRecord(text: string): KeyRecord {
+  const [
+    secretId,
+    secretRetiresAt,
+    id,
+    workspaceId,
+    product,
+    environment,
+    keyId,
+    permissions,
+    allowedOrigins,
+    disabledAt,
+    expiresAt,
+    revokedAt,
+    deletedAt,
+    workspaceSuspendedAt,
+    features,
+  ] = JSON.parse(text);
+  return {
+    secretId,
+    secretRetiresAt: parseTime(secretRetiresAt),
+    id,
+    workspaceId,
+    product,
+    environment,
+    keyId,
+    permissions,
+    allowedOrigins,
+    disabledAt: parseTime(disabledAt),
+    expiresAt: parseTime(expiresAt),
+    revokedAt: parseTime(revokedAt),
+    deletedAt: parseTime(deletedAt),
+    workspaceSuspendedAt: parseTime(workspaceSuspendedAt),
+    features,
+  };
+}
+
+function parseTime(text: string | null): Date | null {
+  return text === null ? null : new Date(text);
 }

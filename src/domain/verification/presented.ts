@@ -1,6 +1,6 @@
 import type { Product, Products } from '../../products/product.js';
 import { findBearerProduct, findPairProduct, looksLikeBearer, matchesFormat } from '../../products/secret-format.js';
-import { hashSecret } from '../secret-hash.js';
+import { hashSecretHex } from '../secret-hash.js';
 import type { Credential } from './credential.js';
 
 /** What can be said of a credential without looking it up, and which product's words answer it. */
@@ -10,7 +10,8 @@ export type Presented =
   | {
       readonly kind: 'candidate';
       readonly product: Product;
-      readonly hash: Uint8Array<ArrayBuffer>;
+      /** SHA-256 of the secret, in hex. */
+      readonly hash: string;
       /** The public half of a header pair; null for a bearer key. */
       readonly keyId: string | null;
     };
@@ -23,7 +24,7 @@ export function decidePresented(products: Products, credential: Credential): Pre
 function decideBearer(products: Products, token: string): Presented {
   if (token === '') return { kind: 'missing', product: products.primary };
   const match = findBearerProduct(products, token);
-  if (match !== null) return { kind: 'candidate', product: match.product, hash: hashSecret(token), keyId: null };
+  if (match !== null) return { kind: 'candidate', product: match.product, hash: hashSecretHex(token), keyId: null };
   return { kind: 'malformed', product: looksLikeBearer(products, token)?.product ?? products.primary };
 }
 
@@ -32,7 +33,7 @@ function decidePair(products: Products, { keyId, secret }: Extract<Credential, {
   const wordsOf = product ?? products.all.find(takesPairs) ?? products.primary;
   if (keyId === '' || secret === '') return { kind: 'missing', product: wordsOf };
   if (product === null || !hasSecretForm(product, secret)) return { kind: 'malformed', product: wordsOf };
-  return { kind: 'candidate', product, hash: hashSecret(secret), keyId };
+  return { kind: 'candidate', product, hash: hashSecretHex(secret), keyId };
 }
 
 function takesPairs(product: Product): boolean {

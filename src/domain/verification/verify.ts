@@ -40,13 +40,13 @@ export async function verifyApiKey(
   const question = parseQuestion(deps, input);
   let limits: RateLimitDecision | null = null;
   for (let tries = 1; tries <= triesMax; tries += 1) {
-    const facts: Facts = { ...(await gatherFacts(deps, input.credential)), ...question };
+    const facts = await gatherFacts(deps, input.credential, question);
     const { key, product, now } = facts;
     const refusal = decideRefusal(facts);
     if (key === null) return refuse(deps, facts, refusal ?? 'INVALID_CREDENTIAL', null);
     if (refusal !== null) return refuse(deps, facts, refusal, await deps.limiter.peek(key.id, product, now));
     // A second look after a change in between is still the same request.
-    limits ??= await deps.limiter.take(key.id, product, now);
+    limits ??= product.rateLimits.length === 0 ? unlimited : await deps.limiter.take(key.id, product, now);
     if (!limits.allowed) return refuse(deps, facts, 'RATE_LIMITED', limits);
     const { charge } = question;
     const outcome =
@@ -78,6 +78,9 @@ export type Settle = (
 function concludeWith(facts: Facts, key: KeyRecord, limits: RateLimitDecision): (settled: Settled) => Verification {
   return (settled) => allow(facts, key, limits, settled?.kind === 'charged' ? settled : null);
 }
+
+/** What a product without limits decides. */
+const unlimited: RateLimitDecision = { allowed: true, states: [], retryAfterSeconds: 0, decidedAt: new Date(0) };
 
 /** How often a request is looked at again because its key changed between the checks and the charge. */
 const triesMax = 5;
