@@ -26,7 +26,7 @@ export class ArgumentsPlugin<Types extends SchemaTypes> extends BasePlugin<Types
     if (Object.keys(args).length === 0) return resolve;
     const isConnection = 'first' in args && 'after' in args;
     return (parent, given, context, info) => {
-      for (const [name, value] of Object.entries(given)) requireText(name, value);
+      requireTexts('', given);
       if (isConnection) requirePage(given);
       return resolve(parent, given, context, info);
     };
@@ -37,14 +37,23 @@ export class ArgumentsPlugin<Types extends SchemaTypes> extends BasePlugin<Types
 const unstorable = /[\0\p{Cs}]/u;
 
 /** @throws ValidationError that names the first text, however deep, that cannot be stored. */
-function requireText(path: string, value: unknown): void {
-  if (typeof value === 'string') {
-    if (unstorable.test(value)) {
-      throw new ValidationError(path, 'A text must not contain the NUL character, or half of a surrogate pair.');
+function requireTexts(path: string, values: object): void {
+  // Every request passes here, so no list of entries is made.
+  for (const name in values) {
+    const value: unknown = values[name as keyof typeof values];
+    if (typeof value === 'string') requireText(path, name, value);
+    else if (typeof value === 'object' && value !== null && !(value instanceof Date)) {
+      requireTexts(path === '' ? name : `${path}.${name}`, value);
     }
-  } else if (typeof value === 'object' && value !== null && !(value instanceof Date)) {
-    for (const [name, part] of Object.entries(value)) requireText(`${path}.${name}`, part);
   }
+}
+
+function requireText(path: string, name: string, text: string): void {
+  if (!unstorable.test(text)) return;
+  throw new ValidationError(
+    path === '' ? name : `${path}.${name}`,
+    'A text must not contain the NUL character, or half of a surrogate pair.',
+  );
 }
 
 SchemaBuilder.registerPlugin(pluginName, ArgumentsPlugin);

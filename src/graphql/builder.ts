@@ -4,11 +4,10 @@ import DataloaderPlugin from '@pothos/plugin-dataloader';
 import ErrorsPlugin from '@pothos/plugin-errors';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
-import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
-import { ForbiddenError, UnauthenticatedError, ValidationError } from '../domain/errors.js';
-import { mayHold, type Permission } from '../domain/permissions.js';
+import { ValidationError } from '../domain/errors.js';
 import type PrismaTypes from '../generated/pothos-types.js';
 import { getDatamodel } from '../generated/pothos-types.js';
+import AccessPlugin from './access.js';
 import ArgumentsPlugin from './arguments.js';
 import type { Context } from './context.js';
 import { decodeGlobalId } from './global-ids.js';
@@ -23,15 +22,8 @@ interface SchemaTypes {
   Context: Context;
   PrismaTypes: PrismaTypes;
   DefaultFieldNullability: false;
-  DefaultAuthStrategy: 'all';
   DefaultEdgesNullability: { list: false; items: false };
   DefaultNodeNullability: false;
-  AuthScopes: {
-    /** Open to everybody, the anonymous included. */
-    public: boolean;
-    /** Open to principals that can hold this in some workspace. The domain decides about the one at hand. */
-    permission: Permission;
-  };
   Scalars: {
     DateTime: { Input: Date; Output: Date };
     JSON: { Input: unknown; Output: unknown };
@@ -41,42 +33,16 @@ interface SchemaTypes {
 
 export const builder = new SchemaBuilder<SchemaTypes>({
   // Authorisation comes before the errors plugin, so that a refusal never becomes a member of a result union.
-  plugins: [
-    ComplexityPlugin,
-    ScopeAuthPlugin,
-    ErrorsPlugin,
-    ArgumentsPlugin,
-    RelayPlugin,
-    DataloaderPlugin,
-    PrismaPlugin,
-  ],
+  plugins: [ComplexityPlugin, AccessPlugin, ErrorsPlugin, ArgumentsPlugin, RelayPlugin, DataloaderPlugin, PrismaPlugin],
   defaultFieldNullability: false,
   complexity: {
-    limit: queryLimits,
+    // What was weighed before and weighs the same every time is not weighed again.
+    limit: ({ isWeighed }) => (isWeighed ? {} : queryLimits),
     complexityError: (kind) =>
       new ValidationError(
         'query',
         `The request asks for too much (${kind.toLowerCase()}). Ask for fewer fields or smaller pages.`,
       ),
-  },
-  scopeAuth: {
-    defaultStrategy: 'all',
-    authScopes: ({ actor }) => ({
-      public: true,
-      permission: (permission) => mayHold(actor.principal, permission),
-    }),
-    unauthorizedError: (_parent, { actor: { principal }, deps }, info) => {
-      if (principal.kind === 'anonymous') {
-        const { message, code } = deps.products.primary.wording.MISSING_CREDENTIAL;
-        return new UnauthenticatedError(message, code);
-      }
-      const product = principal.kind === 'apiKey' ? deps.products.find(principal.product) : null;
-      if (product !== null) {
-        const { message, code } = product.wording.FORBIDDEN;
-        return new ForbiddenError('', message, code);
-      }
-      return new ForbiddenError('', `This credential may not use ${info.parentType.name}.${info.fieldName}.`);
-    },
   },
   errors: {
     directResult: true,

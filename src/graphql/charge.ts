@@ -3,6 +3,7 @@ import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '.
 import { mayHold } from '../domain/permissions.js';
 import { builder } from './builder.js';
 import { ChargeState } from './enums.js';
+import { plain } from './plain/output.js';
 
 export const Charge = builder.prismaNode('Charge', {
   nullable: true,
@@ -25,6 +26,7 @@ export const Charge = builder.prismaNode('Charge', {
     state: t.expose('state', { type: ChargeState, description: 'Where it stands.' }),
     replayed: t.boolean({
       description: 'Whether the verification that shows it repeats an earlier one with the same idempotency key.',
+      extensions: plain,
       resolve: (charge) => 'replayed' in charge && charge.replayed === true,
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When.' }),

@@ -9,6 +9,8 @@ export interface Context {
   readonly domain: Domain;
   readonly deps: Deps;
   readonly loaders: Loaders;
+  /** Whether the operation is known to be within the limits of queries. */
+  isWeighed: boolean;
   /** Headers that a resolver wants on the answer, such as Retry-After. */
   readonly responseHeaders: Headers;
 }

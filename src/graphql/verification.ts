@@ -12,6 +12,7 @@ import { ApiKey } from './api-key.js';
 import { builder } from './builder.js';
 import { Charge } from './charge.js';
 import { Environment, VerificationCode } from './enums.js';
+import { plain } from './plain/output.js';
 import { Workspace } from './workspace.js';
 
 const Rejection = builder.objectRef<Wording>('Rejection').implement({
@@ -44,7 +45,11 @@ const HttpHeader = builder.objectRef<{ name: string; value: string }>('HttpHeade
 const Verification = builder.objectRef<VerificationShape>('Verification').implement({
   description: 'The answer to one request of a customer. A refusal is an answer too.',
   fields: (t) => ({
-    valid: t.boolean({ description: 'Whether to serve the request.', resolve: ({ code }) => code === 'VALID' }),
+    valid: t.boolean({
+      description: 'Whether to serve the request.',
+      extensions: plain,
+      resolve: ({ code }) => code === 'VALID',
+    }),
     code: t.expose('code', { type: VerificationCode, description: 'How it ended.' }),
     rejection: t.expose('rejection', {
       type: Rejection,
@@ -73,6 +78,7 @@ const Verification = builder.objectRef<VerificationShape>('Verification').implem
       type: Charge,
       nullable: true,
       description: 'The charge; null where none was asked for, or the request is refused.',
+      extensions: plain,
       resolve: ({ charge }) => charge && { ...charge.charge, replayed: charge.replayed },
     }),
     rateLimits: t.expose('rateLimits', {

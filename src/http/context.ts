@@ -1,9 +1,11 @@
 import type { Deps } from '../domain/deps.js';
 import type { Domain } from '../domain/domain.js';
 import { RateLimitedError } from '../domain/errors.js';
+import type { Actor, ApiKeyPrincipal } from '../domain/principal.js';
 import { rateLimitHeaders } from '../domain/rate-limits/headers.js';
 import type { Context } from '../graphql/context.js';
-import { createLoaders } from '../graphql/loaders.js';
+import { createLoaders, type Loaders } from '../graphql/loaders.js';
+import type { Product } from '../products/product.js';
 import type { Exchange } from './exchange.js';
 import { readKeyedCall } from './idempotency-key.js';
 import { type Identity, StaleCookieError } from './principals/resolve.js';
@@ -23,38 +25,59 @@ export interface ContextOptions {
  */
 export function createContextFactory({ deps, domain, sessions, resolvePrincipal }: ContextOptions) {
   return async function createContext(request: RequestHead, exchange: Exchange): Promise<Context> {
-    const { requestId, address, responseHeaders } = exchange;
+    const { requestId, address } = exchange;
     const identity = await resolvePrincipal(request).catch((error: unknown) => {
-      if (error instanceof StaleCookieError) responseHeaders.append('set-cookie', sessions.expiredCookie);
+      if (error instanceof StaleCookieError) exchange.responseHeaders.append('set-cookie', sessions.expiredCookie);
       throw error;
     });
     exchange.principal = identity.principal;
-    for (const cookie of identity.setCookies) responseHeaders.append('set-cookie', cookie);
-    await takeFromRateLimits(deps, identity, responseHeaders);
-    return {
-      actor: {
-        principal: identity.principal,
-        requestId,
-        address,
-        idempotency: readKeyedCall(request, responseHeaders),
-      },
-      domain,
-      deps,
-      loaders: createLoaders(deps),
-      responseHeaders,
-    };
+    for (const cookie of identity.setCookies) exchange.responseHeaders.append('set-cookie', cookie);
+    if (hasRateLimits(identity)) await takeFromRateLimits(deps, identity, exchange);
+    const { principal } = identity;
+    const actor = { principal, requestId, address, idempotency: readKeyedCall(request, exchange) };
+    return new RequestContext(deps, domain, actor, exchange);
   };
+}
+
+/** The request that comes most often needs neither loaders nor headers, so they are made when they are asked for. */
+class RequestContext implements Context {
+  isWeighed = false;
+  #loaders: Loaders | null = null;
+  readonly #exchange: Exchange;
+
+  constructor(
+    readonly deps: Deps,
+    readonly domain: Domain,
+    readonly actor: Actor,
+    exchange: Exchange,
+  ) {
+    this.#exchange = exchange;
+  }
+
+  get loaders(): Loaders {
+    this.#loaders ??= createLoaders(this.deps);
+    return this.#loaders;
+  }
+
+  get responseHeaders(): Headers {
+    return this.#exchange.responseHeaders;
+  }
+}
+
+type LimitedIdentity = Identity & { readonly principal: ApiKeyPrincipal; readonly product: Product };
+
+function hasRateLimits(identity: Identity): identity is LimitedIdentity {
+  return identity.principal.kind === 'apiKey' && identity.product !== null && identity.product.rateLimits.length > 0;
 }
 
 /** A key's own requests count in the same windows as its verifications: what a product promises per key, it promises once. */
 async function takeFromRateLimits(
   { limiter, clock }: Deps,
-  { principal, product }: Identity,
-  responseHeaders: Headers,
+  { principal, product }: LimitedIdentity,
+  exchange: Exchange,
 ): Promise<void> {
-  if (principal.kind !== 'apiKey' || product === null || product.rateLimits.length === 0) return;
   const decision = await limiter.take(principal.apiKeyId, product, clock());
-  for (const { name, value } of rateLimitHeaders(decision)) responseHeaders.set(name, value);
+  for (const { name, value } of rateLimitHeaders(decision)) exchange.responseHeaders.set(name, value);
   if (decision.allowed) return;
   const { message, code } = product.wording.RATE_LIMITED;
   throw new RateLimitedError(message, decision.retryAfterSeconds, code);

@@ -1,14 +1,17 @@
-import { type ExecutionResult, GraphQLError, getOperationAST } from 'graphql';
+import { type DocumentNode, type ExecutionResult, GraphQLError } from 'graphql';
 import { type GraphQLParams, isAsyncIterable, processRegularResult } from 'graphql-yoga';
+import type { Context } from '../graphql/context.js';
 import { type Exchange, openExchange } from './exchange.js';
-import type { GraphqlEndpoint, ServerContext } from './graphql-endpoint.js';
+import { createDocumentCache, type GraphqlEndpoint } from './graphql-endpoint.js';
+import { PreparedDocument } from './prepared-documents.js';
 import type { RequestHead } from './request-head.js';
 
 /** An answer before it has its headers that all answers have. */
 export interface DirectAnswer {
   readonly exchange: Exchange;
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+  /** Names and values in turn. */
+  readonly headers: readonly string[];
   readonly body: string;
 }
 
@@ -38,30 +41,50 @@ export function isPlainAccept(accept: string | null): boolean {
  * operation that can run gets null, before anything happened: Yoga then answers it, and knows all the words for what is wrong.
  */
 export function createDirectAnswerer({ pipelineFor, createContext, publish }: GraphqlEndpoint) {
+  const prepared = createDocumentCache<PreparedDocument>();
+
+  const prepare = (params: GraphQLParams & { query: string }, exchange: Exchange): PreparedDocument | null => {
+    const pipeline = pipelineFor({ exchange, params });
+    const document = parseValid(pipeline, params.query);
+    if (document === null) return null;
+    const made = new PreparedDocument(pipeline.schema, document);
+    prepared.set(params.query, made);
+    return made;
+  };
+
+  const execute = async (params: GraphQLParams, document: DocumentNode, exchange: Exchange, context: Context) => {
+    const pipeline = pipelineFor({ exchange, params, prepared: context });
+    const result: unknown = await pipeline.execute({
+      schema: pipeline.schema,
+      document,
+      contextValue: await pipeline.contextFactory(),
+      variableValues: params.variables,
+      operationName: params.operationName,
+    });
+    if (isAsyncIterable(result)) throw new Error('An operation that was to have one answer has several.');
+    return result as ExecutionResult;
+  };
+
   return async function answerDirectly({ head, body, address }: DirectRequest): Promise<DirectAnswer | null> {
     const params = readParams(body);
     const mediaType = mediaTypesByAccept.get(head.headers.get('accept'));
     if (params?.query === undefined || mediaType === undefined) return null;
     const exchange = openExchange(head, address);
-    const serverContext: ServerContext & { params: GraphQLParams } = { exchange, params };
-    const pipeline = pipelineFor(serverContext);
-    const document = parseValid(pipeline, params.query);
-    const operation = document && getOperationAST(document, params.operationName);
-    if (!document || !operation || operation.operation === 'subscription') return null;
+    const document = prepared.get(params.query) ?? prepare(params as GraphQLParams & { query: string }, exchange);
+    const operation = document?.findOperation(params.operationName);
+    if (!document || !operation || operation.isSubscription) return null;
 
-    const run = async (): Promise<ExecutionResult> => {
-      serverContext.prepared = await createContext(head, exchange);
-      const result: unknown = await pipeline.execute({
-        schema: pipeline.schema,
-        document,
-        contextValue: await pipeline.contextFactory(),
-        variableValues: params.variables,
-        operationName: params.operationName,
-      });
-      if (isAsyncIterable(result)) throw new Error('An operation that was to have one answer has several.');
-      return result as ExecutionResult;
-    };
-    const result = publish(await run().catch(asResult), exchange);
+    let result: ExecutionResult;
+    try {
+      const context = await createContext(head, exchange);
+      context.isWeighed = operation.isWeighed;
+      const running = operation.runPlainly?.(context, params.variables ?? {});
+      result = await (running ?? execute(params, document.document, exchange, context));
+    } catch (error) {
+      result = asResult(error);
+    }
+    result = publish(result, exchange);
+    if (result.errors === undefined) operation.hasRun();
     if (result.errors === undefined)
       return { exchange, status: 200, headers: contentType(mediaType), body: JSON.stringify(result) };
     const response = processRegularResult(
@@ -72,18 +95,18 @@ export function createDirectAnswerer({ pipelineFor, createContext, publish }: Gr
     return {
       exchange,
       status: response.status,
-      headers: Object.fromEntries(response.headers),
+      headers: [...response.headers].filter(([name]) => name !== 'content-length').flat(),
       body: await response.text(),
     };
   };
 }
 
 const contentTypes = new Map(
-  [...mediaTypesByAccept.values()].map((type) => [type, { 'content-type': `${type}; charset=utf-8` }]),
+  [...mediaTypesByAccept.values()].map((type) => [type, ['content-type', `${type}; charset=utf-8`]]),
 );
 
-function contentType(mediaType: string): Readonly<Record<string, string>> {
-  return contentTypes.get(mediaType) ?? {};
+function contentType(mediaType: string): readonly string[] {
+  return contentTypes.get(mediaType) ?? [];
 }
 
 /** The parameters of a well-formed request; null for all else, such as batches, and parameters of the wrong type. */
@@ -98,15 +121,24 @@ function readParams(body: string): GraphQLParams | null {
 }
 
 function isParams(value: unknown): value is GraphQLParams {
-  if (!isRecord(value)) return false;
-  const { query, variables, operationName, extensions, ...others } = value;
-  return (
-    typeof query === 'string' &&
-    (variables == null || isRecord(variables)) &&
-    (operationName == null || typeof operationName === 'string') &&
-    (extensions == null || isRecord(extensions)) &&
-    Object.keys(others).length === 0
-  );
+  if (!isRecord(value) || typeof value.query !== 'string') return false;
+  for (const name in value) {
+    const part = value[name];
+    switch (name) {
+      case 'query':
+        break;
+      case 'variables':
+      case 'extensions':
+        if (part != null && !isRecord(part)) return false;
+        break;
+      case 'operationName':
+        if (part != null && typeof part !== 'string') return false;
+        break;
+      default:
+        return false;
+    }
+  }
+  return true;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -35,12 +35,17 @@ export function createGraphqlEndpoint({ schema, createContext, publish }: Graphq
     graphqlEndpoint: graphqlPath,
     context: ({ prepared }) => {
       if (prepared === undefined) throw new Error('A document is about to run for nobody.');
-      return prepared;
+      // Yoga copies what it is given, and would not find what is made only when it is asked for.
+      const { actor, domain, deps, loaders, responseHeaders, isWeighed } = prepared;
+      return { actor, domain, deps, loaders, responseHeaders, isWeighed };
     },
     plugins: [useRequest(createContext), useDocumentLimits(), usePublicResults(publish)],
     // The handler answers browsers that ask for a page.
     graphiql: false,
-    parserAndValidationCache: { documentCache: createCache<DocumentNode>(), errorCache: createCache<object>() },
+    parserAndValidationCache: {
+      documentCache: createDocumentCache<DocumentNode>(),
+      errorCache: createDocumentCache<object>(),
+    },
     // Errors are masked once, where all results pass: see usePublicErrors.
     maskedErrors: false,
     logging: false,
@@ -68,7 +73,8 @@ export function createGraphqlEndpoint({ schema, createContext, publish }: Graphq
 
 export type GraphqlEndpoint = ReturnType<typeof createGraphqlEndpoint>;
 
-function createCache<Value extends object>(): LRUCache<string, Value> {
+/** A cache by the text of documents, with a bound. */
+export function createDocumentCache<Value extends object>(): LRUCache<string, Value> {
   return new LRUCache({
     max: cachedDocumentsMax,
     maxSize: cachedCharactersMax,

@@ -98,7 +98,7 @@ export function createHandler(options: HandlerOptions): Handler {
 
   function finish(response: Response, request: Request, exchange: Exchange): Response {
     const { headers, status } = response;
-    exchange.responseHeaders.forEach((value, name) => {
+    exchange.forEachResponseHeader((value, name) => {
       if (name === 'set-cookie') headers.append(name, value);
       else headers.set(name, value);
     });
@@ -113,8 +113,9 @@ export function createHandler(options: HandlerOptions): Handler {
   }
 
   function logAnswer(method: string, path: string | null, status: number, startedAt: number, exchange: Exchange): void {
-    const isHealthCheck = path === livePath || path === readyPath;
-    log[isHealthCheck ? 'debug' : 'info'](
+    const level = path === livePath || path === readyPath ? 'debug' : 'info';
+    if (!log.isLevelEnabled(level)) return;
+    log[level](
       {
         requestId: exchange.requestId,
         method,
@@ -141,16 +142,12 @@ export function createHandler(options: HandlerOptions): Handler {
       if (answered === null) return null;
       const { exchange, status, body } = answered;
       logAnswer('POST', graphqlPath, status, startedAt, exchange);
-      const headers: Record<string, string> = {
-        ...answered.headers,
-        ...directHeaders,
-        'x-request-id': exchange.requestId,
-      };
-      exchange.responseHeaders.forEach((value, name) => {
-        headers[name] = value;
-      });
-      if (status === 401) headers['www-authenticate'] = challenge;
-      if (isClosing) headers.connection = 'close';
+      // An object with as many names as these have together would be slow to make, and slow to get rid of.
+      const headers = answered.headers.concat(directHeaders);
+      headers.push('x-request-id', exchange.requestId);
+      exchange.forEachResponseHeader((value, name) => setHeader(headers, name, value));
+      if (status === 401) headers.push('www-authenticate', challenge);
+      if (isClosing) headers.push('connection', 'close');
       return { status, headers, body };
     },
     drain() {
@@ -164,11 +161,18 @@ const loggedPathLengthMax = 200;
 const challenge = 'Bearer realm="tollkeeper"';
 
 /** What stands on every answer that no browser asked for; the same that a browser's answer has. */
-const directHeaders: Readonly<Record<string, string>> = (() => {
+const directHeaders: readonly string[] = (() => {
   const headers = new Headers({ vary: 'origin' });
   setSecurityHeaders(headers);
-  return Object.fromEntries(headers);
+  return [...headers].flat();
 })();
+
+/** Sets one of the headers that stand in turn with their values. */
+function setHeader(headers: string[], name: string, value: string): void {
+  const at = headers.findIndex((each, index) => index % 2 === 0 && each === name);
+  if (at === -1) headers.push(name, value);
+  else headers[at + 1] = value;
+}
 
 /** Without the query, which may hold a document and its variables. Null for an address that is none. */
 function pathOf(request: Request): string | null {

@@ -1,6 +1,7 @@
 import { ValidationError } from '../domain/errors.js';
 import type { KeyedCall } from '../domain/idempotency/keyed-call.js';
 import { idempotencyKeyLengthMax } from '../domain/input.js';
+import type { Exchange } from './exchange.js';
 import type { RequestHead } from './request-head.js';
 
 const header = 'Idempotency-Key';
@@ -15,15 +16,15 @@ const quoted = /^"((?:[ !#-[\]-~]|\\["\\])*)"$/;
  * The key under which a client can ask again, where it sent one. What asks without changing anything can be asked again anyway.
  * @throws ValidationError for a header that is no key
  */
-export function readKeyedCall({ method, headers }: RequestHead, responseHeaders: Headers): KeyedCall | null {
+export function readKeyedCall({ method, headers }: RequestHead, exchange: Exchange): KeyedCall | null {
   const value = headers.get('idempotency-key');
   if (value === null || method !== 'POST') return null;
   return {
     key: parseKey(value.trim()),
     asks: () => true,
     onReplay(bodyDiffers) {
-      responseHeaders.set('idempotency-replayed', 'true');
-      if (bodyDiffers) responseHeaders.set('idempotency-body-differs', 'true');
+      exchange.responseHeaders.set('idempotency-replayed', 'true');
+      if (bodyDiffers) exchange.responseHeaders.set('idempotency-body-differs', 'true');
     },
   };
 }

@@ -22,7 +22,7 @@ const pairPartLengthMax = 512;
 const cookieLengthMax = 4_096;
 
 /** The scheme in any case (RFC 9110, 11.1), and something after it. */
-const schemePattern = /^bearer +(?<token>.+)$/i;
+const schemePattern = /^bearer +(.+)$/i;
 /** RFC 6750, 2.1, and the % of a session token that was copied out of a cookie. One token: a second header arrives joined by a comma. */
 const tokenPattern = /^[A-Za-z0-9._~+/%-]+=*$/;
 
@@ -34,38 +34,41 @@ export function readCredential(
   request: RequestHead,
   { products, origins, cookieName }: { products: Products; origins: Origins; cookieName: string },
 ): PresentedCredential {
-  const explicit = [...readAuthorization(request.headers), ...readPairs(request.headers, products)];
-  const [credential, second] = explicit;
-  if (second !== undefined) {
+  const bearer = readAuthorization(request.headers);
+  const pairs = readPairs(request.headers, products);
+  if (pairs.length + (bearer === null ? 0 : 1) > 1) {
     throw new ValidationError(
       'headers',
       'Send one credential: an Authorization header or the headers of a key, not both.',
     );
   }
-  return credential ?? readCookie(request, origins, cookieName);
+  return bearer ?? pairs[0] ?? readCookie(request, origins, cookieName);
 }
 
 /** A header without a bearer token is as good as none to the vendors that tell the two apart: they ask for `Authorization: Bearer`. */
-function readAuthorization(headers: RequestHead['headers']): PresentedCredential[] {
+function readAuthorization(headers: RequestHead['headers']): PresentedCredential | null {
   const value = headers.get('authorization');
-  if (value === null) return [];
-  const token = schemePattern.exec(value)?.groups?.token;
-  if (token === undefined) return [{ kind: 'unusable', product: null, code: 'MISSING_CREDENTIAL' }];
+  if (value === null) return null;
+  const token = schemePattern.exec(value)?.[1];
+  if (token === undefined) return { kind: 'unusable', product: null, code: 'MISSING_CREDENTIAL' };
   const isToken = value.length <= authorizationLengthMax && tokenPattern.test(token);
-  return [isToken ? { kind: 'bearer', token } : { kind: 'unusable', product: null, code: 'INVALID_CREDENTIAL' }];
+  return isToken ? { kind: 'bearer', token } : { kind: 'unusable', product: null, code: 'INVALID_CREDENTIAL' };
 }
 
 /** Products may share the names of their headers: those are read once, and the first of the products lends its words. */
 function readPairs(headers: RequestHead['headers'], products: Products): PresentedCredential[] {
-  const presented = new Map<string, PresentedCredential>();
+  const presented: PresentedCredential[] = [];
+  const namesRead: string[] = [];
   for (const product of products.all) {
     if (product.credential.transport !== 'headerPair') continue;
     const { keyIdHeader, secretHeader } = product.credential;
-    const name = `${keyIdHeader} ${secretHeader}`;
-    if (presented.has(name) || !(headers.has(keyIdHeader) || headers.has(secretHeader))) continue;
-    presented.set(name, readPair(product, headers.get(keyIdHeader) ?? '', headers.get(secretHeader) ?? ''));
+    if (!headers.has(keyIdHeader) && !headers.has(secretHeader)) continue;
+    const names = `${keyIdHeader} ${secretHeader}`;
+    if (namesRead.includes(names)) continue;
+    namesRead.push(names);
+    presented.push(readPair(product, headers.get(keyIdHeader) ?? '', headers.get(secretHeader) ?? ''));
   }
-  return [...presented.values()];
+  return presented;
 }
 
 /** Half a pair is no pair. */
