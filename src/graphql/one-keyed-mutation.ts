@@ -40,7 +40,10 @@ function withSelection(context: Context, info: GraphQLResolveInfo): Context {
   const asked = new Set(
     info.fieldNodes.flatMap(({ selectionSet }) => fieldsOf(selectionSet, info).map(({ name }) => name.value)),
   );
-  return { ...context, actor: { ...context.actor, idempotency: { ...idempotency, asks: (part) => asked.has(part) } } };
+  // A context makes some of its parts only when they are asked for, so it cannot be spread.
+  const { deps, domain, isWeighed, loaders, responseHeaders } = context;
+  const actor = { ...context.actor, idempotency: { ...idempotency, asks: (part: string) => asked.has(part) } };
+  return { deps, domain, isWeighed, loaders, responseHeaders, actor };
 }
 
 /** The fields of a selection, those of its fragments included and those that are skipped left out. */
