@@ -9,8 +9,10 @@ const nodeTypes: Partial<Record<IdKind, string>> = {
   ledgerEntry: 'LedgerEntry',
   member: 'Member',
   user: 'User',
+  webhookAttempt: 'WebhookAttempt',
   webhookDelivery: 'WebhookDelivery',
   webhookEndpoint: 'WebhookEndpoint',
+  webhookEvent: 'WebhookEvent',
   workspace: 'Workspace',
 };
 

@@ -1,5 +1,5 @@
 import { ConflictError, ForbiddenError, NotFoundError } from '../domain/errors.js';
-import { visibleWebhookDeliveries } from '../domain/webhooks/access.js';
+import { visibleWebhookDeliveries, visibleWebhookEvents } from '../domain/webhooks/access.js';
 import type { Prisma } from '../generated/prisma/client.js';
 import { builder } from './builder.js';
 import { WebhookDeliveryState, WebhookFailure } from './enums.js';
@@ -8,23 +8,28 @@ import { resolveNestedPage, resolvePage, toPrismaPage } from './resolve-page.js'
 import { WebhookEndpoint } from './webhook-endpoint.js';
 import { webhookLoaders } from './webhook-loaders.js';
 
-export const WebhookEvent = builder.prismaObject('WebhookEvent', {
+export const WebhookEvent = builder.prismaNode('WebhookEvent', {
+  nullable: true,
+  id: {
+    field: 'id',
+    description:
+      'Names this event. It is the webhook-id of every attempt to deliver it, so that a receiver knows a repetition.',
+  },
   description: 'Something that happened, as it is told. It can be read for 30 days.',
+  findUnique: (id, { actor }) => ({ id, AND: visibleWebhookEvents(actor.principal) }),
   fields: (t) => ({
-    id: t.exposeID('id', {
-      description:
-        'Names this event. It is the webhook-id of every attempt to deliver it, so that a receiver knows a repetition.',
-    }),
     type: t.exposeString('type', { description: 'What happened, such as api_key.revoked.' }),
     payload: t.exposeString('payload', { description: 'The body, exactly as it is signed and sent.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it happened.' }),
   }),
 });
 
-const WebhookAttempt = builder.prismaObject('WebhookAttempt', {
+const WebhookAttempt = builder.prismaNode('WebhookAttempt', {
+  nullable: true,
+  id: { field: 'id', description: 'Names this attempt.' },
   description: 'One request to an endpoint, and how it went.',
+  findUnique: (id, { actor }) => ({ id, delivery: visibleWebhookDeliveries(actor.principal) }),
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Names this attempt.' }),
     startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When it began.' }),
     durationMs: t.exposeInt('durationMs', { description: 'How long it took, in milliseconds.' }),
     status: t.exposeInt('status', { nullable: true, description: 'The HTTP status; null where no answer came.' }),

@@ -25,6 +25,10 @@ const table = `
   apiKey               401        ok    null        ok         ok         ok         null       ok
   credits              401        ok    null        ok         ok         ok         null       ok
   explainVerification  401        403   403         ok         ok         unknown    unknown    ok
+  webhookEndpoints     401        403   403         ok         ok         empty      empty      ok
+  webhookEndpoint      401        403   403         ok         ok         null       null       ok
+  webhookDeliveries    401        403   403         ok         ok         empty      empty      ok
+  webhookDelivery      401        403   403         ok         ok         null       null       ok
 
   createWorkspace      401        403   403         ok         ok         ok         ok         403
   updateWorkspace      401        403   403         ok         ok         forbidden  not-found  ok
@@ -46,6 +50,14 @@ const table = `
   deleteApiKey         401        403   403         ok         ok         forbidden  not-found  ok
   rotateSigningSecret  401        ok    not-found   ok         ok         forbidden  not-found  ok
 
+  createWebhookEndpoint 401       403   403         ok         ok         forbidden  not-found  ok
+  updateWebhookEndpoint 401       403   403         ok         ok         not-found  not-found  ok
+  deleteWebhookEndpoint 401       403   403         ok         ok         not-found  not-found  ok
+  sendTestWebhook      401        403   403         ok         ok         not-found  not-found  ok
+  redeliverWebhook     401        403   403         ok         ok         not-found  not-found  ok
+  publishEvent         401        403   403         403        403        403        403        ok
+
+  setCreditsLowAt      401        403   403         ok         ok         forbidden  not-found  ok
   grantCredits         401        403   403         403        403        403        403        ok
   captureCharge        401        403   403         403        403        403        403        ok
   releaseCharge        401        403   403         403        403        403        403        ok
@@ -126,6 +138,9 @@ function expected(outcome: string, name: string, world: World) {
   }
 }
 
+const anEndpointId = expect.stringMatching(/^whe_/);
+const aDeliveryId = expect.stringMatching(/^whd_/);
+
 /** What whoever may see it is shown. */
 function visible(name: string, { organizationId, key, server }: World): unknown {
   const queries: Readonly<Record<string, unknown>> = {
@@ -139,6 +154,10 @@ function visible(name: string, { organizationId, key, server }: World): unknown 
     apiKey: { id: key.id },
     credits: { balance: 100 },
     explainVerification: { code: 'VALID' },
+    webhookEndpoints: { nodes: [{ id: anEndpointId }] },
+    webhookEndpoint: { id: anEndpointId },
+    webhookDeliveries: { nodes: [{ id: aDeliveryId }] },
+    webhookDelivery: { id: aDeliveryId },
     verifyApiKey: { code: 'VALID' },
     verifyApiKeys: [{ code: 'VALID' }],
   };
@@ -146,7 +165,12 @@ function visible(name: string, { organizationId, key, server }: World): unknown 
 }
 
 function listed(name: string, { organizationId, key }: World): unknown[] {
-  return [{ id: name === 'workspaces' ? organizationId : key.id }];
+  const ids: Readonly<Record<string, unknown>> = {
+    workspaces: organizationId,
+    webhookEndpoints: anEndpointId,
+    webhookDeliveries: aDeliveryId,
+  };
+  return [{ id: ids[name] ?? key.id }];
 }
 
 /** Root fields that take an id from a person, and the input that holds it. */
@@ -181,6 +205,8 @@ describe('foreign, unknown and malformed ids look exactly alike', () => {
       'input.workspaceId': 1,
       'input.apiKeyId': 1,
       'input.memberId': 1,
+      'input.endpointId': 1,
+      'input.deliveryId': 1,
       'input.secretId': 1,
     });
   });

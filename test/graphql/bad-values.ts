@@ -152,6 +152,50 @@ function only(all: Readonly<Record<string, BadValue[]>>, paths: string[]): Reado
   return Object.fromEntries(paths.map((path) => [path, all[path] ?? []]));
 }
 
+const urls: BadValue[] = [
+  ...[
+    '',
+    'nonsense',
+    'https://',
+    'http://example.com/',
+    'ftp://example.com/',
+    'javascript:alert(1)',
+    'file:///etc/passwd',
+    'https://name:password@example.com/',
+    'https://name@example.com/',
+    'https://127.0.0.1/',
+    'https://2130706433/',
+    'https://0177.0.0.1/',
+    'https://[::1]/',
+    'https://[::ffff:10.0.0.1]/',
+    'https://169.254.169.254/latest/meta-data',
+    'https://exa mple.com/',
+    'https://example.com:99999/',
+  ].map((url): BadValue => [`the URL ${url}`, url]),
+  ['2,001 characters', `https://example.com/${characters(1_981)}`],
+  ['more than 2,000 characters once it is written out', `https://example.com/${'ä'.repeat(1_000)}`],
+  ['a number', 5],
+];
+
+const eventTypes: BadValue[] = [
+  ['not one of this server', ['job.finished', 'api_key.eaten'], 'input.eventTypes.1'],
+  ['one word', ['job'], 'input.eventTypes.0'],
+  ['empty', [''], 'input.eventTypes.0'],
+  ['a pattern', ['api_key.*'], 'input.eventTypes.0'],
+  ['101 characters', [`a.${characters(99)}`], 'input.eventTypes.0'],
+  ['51 of them', Array.from({ length: 51 }, (_, index) => `job.event_${index}`)],
+];
+
+const endpoint = { 'input.endpointId': ids('webhookEndpoint') };
+const changeableEndpoint = {
+  'input.url': urls,
+  'input.eventTypes': eventTypes,
+  'input.description': [['501 characters', characters(501)] as const, ['a number', 5] as const],
+};
+
+/** So many objects, one in the other. */
+const nested = (depth: number): unknown => (depth === 0 ? {} : { a: nested(depth - 1) });
+
 const key = { 'input.apiKeyId': ids('apiKey') };
 const workspace = { 'input.workspaceId': ids('workspace') };
 const changeableKey = {
@@ -173,6 +217,10 @@ export const badValues: Readonly<Record<string, Readonly<Record<string, readonly
   },
   nodes: { ids: [['10,000 of them', Array(10_000).fill('nonsense')]] },
   explainVerification: verificationAt('input'),
+  webhookDeliveries: {
+    'filter.state': [['unknown', 'NEW']],
+    filter: [['a text', 'PENDING']],
+  },
 
   createWorkspace: {
     'input.name': [...names, ['null', null]],
@@ -247,7 +295,40 @@ export const badValues: Readonly<Record<string, Readonly<Record<string, readonly
   retireSecret: { 'input.secretId': ids('keySecret') },
   revokeApiKey: { ...key, 'input.reason': reasons },
   deleteApiKey: key,
-  rotateSigningSecret: key,
+  rotateSigningSecret: {
+    ...key,
+    'input.overlapSeconds': [['negative', -1], ['more than a week', 604_801], ...integers],
+  },
+
+  createWebhookEndpoint: { ...key, ...changeableEndpoint },
+  updateWebhookEndpoint: { ...endpoint, ...changeableEndpoint, 'input.enabled': [['a text', 'false']] },
+  deleteWebhookEndpoint: endpoint,
+  sendTestWebhook: endpoint,
+  redeliverWebhook: { 'input.deliveryId': ids('webhookDelivery') },
+  publishEvent: {
+    ...key,
+    // Beside a key, no workspace can be named.
+    'input.workspaceId': ids('workspace').filter(([what]) => what !== 'null'),
+    'input.type': [
+      ['empty', ''],
+      ['one word', 'finished'],
+      ['one of this server', 'api_key.created'],
+      ['like one of this server', 'webhook.made_up'],
+      ['a space', 'job. finished'],
+      ['101 characters', `a.${characters(99)}`],
+    ],
+    'input.data': [
+      ['null', null],
+      ['a text', 'finished'],
+      ['a number', 5],
+      ['a list', [{ jobId: 1 }]],
+      ['more than 64 KB', { a: characters(65_536) }],
+      ['22 levels deep', nested(21)],
+      ['1,000 levels deep', nested(1_000)],
+    ],
+    'input.idempotencyKey': idempotencyKeys,
+  },
+  setCreditsLowAt: { ...workspace, 'input.credits': [['negative', -1], ...integers] },
 
   grantCredits: {
     ...workspace,
@@ -280,11 +361,12 @@ export const badValues: Readonly<Record<string, Readonly<Record<string, readonly
 export const anyValue: readonly RegExp[] = [
   /^(explainVerification|verifyApiKeys?) inputs?(\.0)?\.credential\.(bearer|pair\.(keyId|secret))$/,
   /^apiKeys (filter\.product|workspaceId)$/,
-  /^(apiKey|credits|node|workspace) (id|workspaceId)$/,
+  /^(apiKey|credits|node|workspace|webhookEndpoint|webhookDelivery) (id|workspaceId)$/,
+  /^webhook(Endpoints|Deliveries) (workspaceId|apiKeyId|filter\.(endpointId|eventId|eventType))$/,
 ];
 
 /** Inputs that are shown elsewhere: pages by pages.test.ts, what a batch answers at its place by verify-api-keys.test.ts. */
 export const shownElsewhere: readonly RegExp[] = [
-  /^(apiKeys|workspaces) (first|last|after|before)$/,
+  /^(apiKeys|workspaces|webhookEndpoints|webhookDeliveries) (first|last|after|before)$/,
   /^verifyApiKeys inputs\.0\.(product|requires|origin|charge\..*)$/,
 ];

@@ -4,7 +4,7 @@ import { newId } from '../../src/db/ids.js';
 import { aPerson, charge, createApiKey, grantCredits } from '../factories.js';
 import { aServer } from '../harness.js';
 import { schema } from './specimens.js';
-import { aCharge, aWorld, type PrincipalName, principalNames, type World } from './world.js';
+import { aCharge, aDelivery, aWorld, type PrincipalName, principalNames, type World } from './world.js';
 
 /** Who sees what of an organization by its id: ✓ for the thing itself, · for null, as if it did not exist. */
 const table = `
@@ -18,6 +18,10 @@ const table = `
   User          ·          ·    ·           ✓      ✓      ✓       ·         ✓
   Charge        ·          ✓    ·           ✓      ✓      ✓       ·         ✓
   LedgerEntry   ·          ✓    ·           ✓      ✓      ✓       ·         ✓
+  WebhookEndpoint  ·      ·    ·           ✓      ✓      ·       ·         ✓
+  WebhookEvent  ·         ·    ·           ✓      ✓      ·       ·         ✓
+  WebhookAttempt  ·       ·    ·           ✓      ✓      ·       ·         ✓
+  WebhookDelivery  ·      ·    ·           ✓      ✓      ·       ·         ✓
 `;
 
 const rows = table
@@ -53,7 +57,23 @@ beforeAll(async () => {
     'query ($id: ID!) { apiKey(id: $id) { secrets { id } } }',
     { id: key.id },
   );
+  const delivery = await aDelivery(world);
+  const attemptId = newId('webhookAttempt');
+  await world.server.deps.db.webhookAttempt.create({
+    data: {
+      id: attemptId,
+      workspaceId: organizationId,
+      deliveryId: delivery.id,
+      startedAt: new Date(),
+      durationMs: 1,
+      status: 500,
+    },
+  });
   ids = {
+    WebhookEndpoint: delivery.endpointId,
+    WebhookDelivery: delivery.id,
+    WebhookEvent: delivery.eventId,
+    WebhookAttempt: attemptId,
     Workspace: organizationId,
     ApiKey: key.id,
     KeySecret: secrets.data?.apiKey.secrets[0]?.id ?? '',

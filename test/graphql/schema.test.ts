@@ -114,6 +114,7 @@ const boundedLists: Readonly<Record<string, string>> = {
   'VerificationExplanation.checks': 'the checks of a verification',
   'Verification.headers': 'the headers of rate limits',
   'Verification.rateLimits': '4 in a product file',
+  'WebhookEndpoint.eventTypes': '50 types',
   'Workspace.features': 'the features of the product files',
 };
 
@@ -130,7 +131,11 @@ describe('lists', () => {
     expect(connections.map(({ path }) => path).sort()).toEqual([
       'Credits.entries',
       'Query.apiKeys',
+      'Query.webhookDeliveries',
+      'Query.webhookEndpoints',
       'Query.workspaces',
+      'WebhookDelivery.attempts',
+      'WebhookEndpoint.deliveries',
       'Workspace.apiKeys',
       'Workspace.invitations',
       'Workspace.members',

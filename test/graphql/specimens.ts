@@ -3,7 +3,7 @@ import { buildSchema } from '../../src/graphql/schema.js';
 import { anOrganization, aPerson, join } from '../factories.js';
 import { graphql } from '../generated/index.js';
 import { expectMember } from '../harness.js';
-import { aCharge, anOldSecret, anotherKey, type World } from './world.js';
+import { aCharge, aDelivery, anEndpoint, anOldSecret, anotherKey, type World } from './world.js';
 
 export const schema: GraphQLSchema = buildSchema({ mutationsPerMinute: 60 });
 
@@ -37,6 +37,22 @@ export const specimens: Readonly<Record<string, (world: World) => Variables | Pr
   credits: ({ organizationId }) => ({ workspaceId: organizationId }),
   node: ({ organizationId }) => ({ id: organizationId }),
   nodes: ({ organizationId }) => ({ ids: [organizationId] }),
+
+  webhookEndpoints: async (world) => {
+    const own = await withAnotherKey(world);
+    await anEndpoint(own);
+    return { workspaceId: world.organizationId, apiKeyId: own.key.id, first: 100 };
+  },
+  webhookEndpoint: async (world) => ({ id: await anEndpointOfItsOwn(world) }),
+  webhookDeliveries: async (world) => {
+    const { eventId, endpointId } = await aDelivery(await withAnotherKey(world));
+    return {
+      workspaceId: world.organizationId,
+      filter: { state: 'PENDING', endpointId, eventId, eventType: 'webhook.test' },
+      first: 100,
+    };
+  },
+  webhookDelivery: async (world) => ({ id: (await aDelivery(await withAnotherKey(world))).id }),
 
   createWorkspace: () => ({ input: { name: 'Made for a test' } }),
   updateWorkspace: ({ organizationId }) => ({ input: { workspaceId: organizationId, name: 'Renamed' } }),
@@ -96,6 +112,31 @@ export const specimens: Readonly<Record<string, (world: World) => Variables | Pr
   deleteApiKey: async (world) => ({ input: { apiKeyId: await anotherKey(world) } }),
   rotateSigningSecret: ({ key }) => ({ input: { apiKeyId: key.id } }),
 
+  createWebhookEndpoint: async (world) => ({
+    input: {
+      apiKeyId: await anotherKey(world),
+      url: 'https://hooks.example.com/path?query=1',
+      eventTypes: ['api_key.revoked', 'job.finished'],
+      description: 'Ours',
+    },
+  }),
+  updateWebhookEndpoint: async (world) => ({
+    input: {
+      endpointId: await anEndpointOfItsOwn(world),
+      url: 'https://other.example.com/',
+      eventTypes: ['job.finished'],
+      description: 'Theirs',
+      enabled: false,
+    },
+  }),
+  deleteWebhookEndpoint: async (world) => ({ input: { endpointId: await anEndpointOfItsOwn(world) } }),
+  sendTestWebhook: async (world) => ({ input: { endpointId: await anEndpointOfItsOwn(world) } }),
+  redeliverWebhook: async (world) => ({ input: { deliveryId: (await aDelivery(await withAnotherKey(world))).id } }),
+  publishEvent: ({ key }) => ({
+    input: { apiKeyId: key.id, type: 'job.finished', data: { jobId: 1 }, idempotencyKey: crypto.randomUUID() },
+  }),
+  setCreditsLowAt: ({ organizationId }) => ({ input: { workspaceId: organizationId, credits: 10 } }),
+
   grantCredits: ({ organizationId }) => ({
     input: { workspaceId: organizationId, credits: 5, reason: 'Paid', idempotencyKey: crypto.randomUUID() },
   }),
@@ -108,6 +149,15 @@ export const specimens: Readonly<Record<string, (world: World) => Variables | Pr
   verifyApiKey: (world) => ({ input: aVerification(world) }),
   verifyApiKeys: (world) => ({ inputs: [aVerification(world)] }),
 };
+
+/** A key has ten endpoints at most, so whatever makes one makes its own key. */
+async function withAnotherKey(world: World): Promise<World> {
+  return { ...world, key: { ...world.key, id: await anotherKey(world) } };
+}
+
+async function anEndpointOfItsOwn(world: World): Promise<string> {
+  return anEndpoint(await withAnotherKey(world));
+}
 
 function aVerification({ key }: World): Variables {
   return {
@@ -138,6 +188,10 @@ const querySelections: Readonly<Record<string, string>> = {
   node: '{ id }',
   nodes: '{ id }',
   explainVerification: '{ code }',
+  webhookEndpoints: '{ nodes { id } }',
+  webhookEndpoint: '{ id }',
+  webhookDeliveries: '{ nodes { id } }',
+  webhookDelivery: '{ id }',
   verifyApiKey: '{ code }',
   verifyApiKeys: '{ code }',
 };

@@ -98,6 +98,25 @@ export async function anOldSecret(world: World): Promise<string> {
   return old.id;
 }
 
+/** A webhook endpoint of a key of the organization, at which nothing is. @returns its id. */
+export async function anEndpoint({ people, key }: World): Promise<string> {
+  const { data } = await people.owner.client.send<{ made: { endpoint: { id: string } } }>(
+    'mutation ($input: CreateWebhookEndpointInput!) { made: createWebhookEndpoint(input: $input) { ... on CreateWebhookEndpointPayload { endpoint { id } } } }',
+    { input: { apiKeyId: key.id, url: 'https://hooks.example.com/' } },
+  );
+  return data?.made.endpoint.id ?? '';
+}
+
+/** An event that waits to be delivered to a new endpoint. */
+export async function aDelivery(world: World): Promise<{ id: string; eventId: string; endpointId: string }> {
+  const endpointId = await anEndpoint(world);
+  const { data } = await world.people.owner.client.send<{ made: { delivery: { id: string; event: { id: string } } } }>(
+    'mutation ($id: ID!) { made: sendTestWebhook(input: { endpointId: $id }) { ... on SendTestWebhookPayload { delivery { id event { id } } } } }',
+    { id: endpointId },
+  );
+  return { id: data?.made.delivery.id ?? '', eventId: data?.made.delivery.event.id ?? '', endpointId };
+}
+
 /** A charge of two credits, taken or held. @returns its id. */
 export async function aCharge({ server, key, organizationId }: World, { hold = false } = {}): Promise<string> {
   await grantCredits(server, organizationId, 2);

@@ -36,6 +36,11 @@ export function visibleWebhookDeliveries(principal: Principal): Prisma.WebhookDe
   return { endpoint: visibleWebhookEndpoints(principal) };
 }
 
+/** The events that a principal sees: those that went to its endpoints; a service, all. */
+export function visibleWebhookEvents(principal: Principal): Prisma.WebhookEventWhereInput {
+  return principal.kind === 'service' ? {} : { deliveries: { some: visibleWebhookDeliveries(principal) } };
+}
+
 /** The key that is to have an endpoint, under its workspace's lock. @throws NotFoundError, ForbiddenError */
 export async function getKeyForWebhooks(
   tx: Tx,
@@ -62,17 +67,12 @@ export async function getManagedEndpoint(
   endpointId: string,
 ): Promise<{ endpoint: WebhookEndpoint; key: ApiKey }> {
   const notFound = new NotFoundError('input.endpointId', 'Webhook endpoint not found.');
-  const seen = await tx.webhookEndpoint.findFirst({
-    where: { id: endpointId, deletedAt: null, apiKey: visibleApiKeys(principal) },
-    select: { workspaceId: true },
-  });
+  const where = { AND: [{ id: endpointId }, visibleWebhookEndpoints(principal)] };
+  const seen = await tx.webhookEndpoint.findFirst({ where, select: { workspaceId: true } });
   if (seen === null) throw notFound;
   await lockWorkspace(tx, seen.workspaceId);
   await requireManager(tx, principal, seen.workspaceId, notFound);
-  const found = await tx.webhookEndpoint.findFirst({
-    where: { id: endpointId, deletedAt: null, apiKey: visibleApiKeys(principal) },
-    include: { apiKey: true },
-  });
+  const found = await tx.webhookEndpoint.findFirst({ where, include: { apiKey: true } });
   if (found === null) throw notFound;
   const { apiKey: key, ...endpoint } = found;
   return { endpoint, key };
