@@ -1,0 +1,88 @@
+import { randomUUID } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { aPerson } from '../factories.js';
+import { aServer, sharedDatabase, startServer, type TestServer } from '../harness.js';
+import { atOnce, readLedger } from '../property/movements.js';
+import { createKey, type Data, grant, keysOf, refusal, replayOf, under } from './keyed.js';
+
+describe('requests under one key at the same time', () => {
+  test('have one effect, and all get its result', async () => {
+    const server = await aServer();
+    const owner = await aPerson(server);
+    const keyed = under(owner.client, randomUUID());
+    const answers = await atOnce(20, (index) => keyed.send<Data>(createKey, { input: { name: `ci ${index}` } }));
+    const made = answers.filter((answer) => replayOf(answer).replayed === null);
+    expect(made).toHaveLength(1);
+    for (const answer of answers) expect(answer).toMatchObject({ status: 200, data: made[0]?.data, errors: [] });
+    expect(await keysOf(server, owner.personalWorkspaceId)).toBe(1);
+  });
+
+  test('have one effect on several processes', async () => {
+    const servers = await Promise.all([startServer(), startServer(), startServer()]);
+    const [server] = servers;
+    const { personalWorkspaceId: workspaceId } = await aPerson(server);
+    const key = randomUUID();
+    const answers = await atOnce(30, (index) => {
+      const { backend } = servers[index % servers.length] ?? server;
+      return under(backend, key).send<Data>(grant, { input: { workspaceId, credits: 7 } });
+    });
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+    expect(answers.filter((answer) => replayOf(answer).replayed === null)).toHaveLength(1);
+    const replays = answers.map(({ data }) => data?.grantCredits?.replayed);
+    expect(replays.filter((each) => each === false)).toHaveLength(1);
+    expect((await readLedger(server, workspaceId)).balance).toBe(7);
+  });
+});
+
+/** How many transactions wait for a lock. */
+async function countWaiting(): Promise<number> {
+  const { db } = await sharedDatabase();
+  const waiting = await db.$queryRaw<object[]>`
+    SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  return waiting.length;
+}
+
+// The embedded database has one connection: there a second request waits for it, and then finds the first one's result.
+describe.skipIf(process.env.DATABASE_URL === undefined)('a request during a slow one under the same key', () => {
+  test.each([
+    ['on the same process', (server: TestServer) => Promise.resolve(server)],
+    ['on another process', () => startServer()],
+  ])('waits a moment and is then told when to come back, %s', async (_where, otherOf) => {
+    const server = await startServer();
+    const other = await otherOf(server);
+    const { personalWorkspaceId: workspaceId } = await aPerson(server);
+    const key = randomUUID();
+    const ask = ({ backend }: TestServer) =>
+      under(backend, key).send<Data>(grant, { input: { workspaceId, credits: 7 } });
+
+    const { db } = await sharedDatabase();
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const held = db.$transaction(async (tx) => {
+      await tx.$queryRaw`SELECT 1 FROM "CreditAccount" WHERE "workspaceId" = ${workspaceId} FOR UPDATE`;
+      await released;
+    });
+    const slow = ask(server);
+    await expect.poll(countWaiting).toBeGreaterThan(0);
+    const askedAt = performance.now();
+    const turnedAway = await ask(other);
+    expect(performance.now() - askedAt).toBeGreaterThan(1_500);
+    expect(refusal(turnedAway)).toEqual({
+      status: 409,
+      data: null,
+      codes: ['IDEMPOTENCY_KEY_IN_USE'],
+      messages: ['Another request under this Idempotency-Key is still running. Ask again in a moment.'],
+    });
+    expect(turnedAway.headers.get('retry-after')).toBe('1');
+
+    release();
+    await held;
+    const original = await slow;
+    expect(original.data?.grantCredits).toMatchObject({ replayed: false });
+    const repeated = await ask(other);
+    expect(repeated.data?.grantCredits?.entry).toEqual(original.data?.grantCredits?.entry);
+    expect((await readLedger(server, workspaceId)).balance).toBe(7);
+  });
+});
