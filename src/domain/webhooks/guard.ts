@@ -60,8 +60,8 @@ export function connectGuarded(network: Network, url: URL, allowsPrivate: boolea
     lookup: guardedLookup(network, isAllowed),
     tls: isTls ? { servername: literal === null ? url.hostname : '' } : null,
   });
-  // Whoever writes to a socket that connects waits for the same event, and comes after this.
-  socket.once('connect', () => {
+  // Whoever writes to a socket that connects waits for the same event, TLS included: this comes first.
+  socket.prependOnceListener('connect', () => {
     if (!isAllowed(socket.remoteAddress ?? '')) socket.destroy(new AddressRefusedError());
   });
   return socket;
