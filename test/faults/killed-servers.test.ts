@@ -12,19 +12,19 @@ import { startMortal } from './mortal-server.js';
 import { describeFaults } from './programs.js';
 
 /** Of servers that serve; those that are killed while they start come on top. */
-const killsWanted = Number(process.env.FAULT_KILLS ?? 100);
+const killsWanted = Number(process.env.FAULT_KILLS || 100);
 
 /** How many live at a time. Two that start take all there is of a small machine. */
 const places = 2;
 
 /** How long a server that serves has left to live. */
-const lifeMsMax = 400;
+const lifeMsMax = 300;
 
 /** A start takes about as long, so that the kill meets any moment of it. */
 const startMsMax = 1_200;
 
-/** Where a request goes while nobody serves who is to be killed. */
-const waitMs = 100;
+/** How long a request waits for one who is to be killed, before it goes to the survivor. */
+const waitMs = 500;
 
 /** The servers that serve just now, and the one that nobody kills. */
 function createFleet(survivor: Client, chance: Chance) {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { verify } from '../factories.js';
 import { graphql } from '../generated/index.js';
@@ -89,6 +90,7 @@ describeFaults('two processes on one PostgreSQL and one Redis, under load', () =
           const code = heard.kind === 'data' ? heard.data.verifyApiKey.code : heard.kind;
           codes[code] = (codes[code] ?? 0) + 1;
           if (code === 'VALID') lettings.get(secret)?.push({ sentMs, answeredMs: performance.now() });
+          await sleep(chance.between(0, 20));
         }
       }
       await Promise.all(Array.from({ length: 8 }, () => keepAsking(chance.branch())));
