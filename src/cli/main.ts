@@ -10,6 +10,7 @@ import { openForUse } from '../open-for-use.js';
 import { loadProducts } from '../products/load.js';
 import { StartError } from '../start-error.js';
 import { endWith } from '../start-failure.js';
+import { verifyAudit } from './verify-audit.js';
 
 const usage = `Usage: tollkeeper <command>
 
@@ -18,6 +19,8 @@ const usage = `Usage: tollkeeper <command>
   service-token create <name>    makes a service token and prints it, this once
   service-token list             lists the service tokens
   service-token revoke <id>      ends a service token
+  audit verify [file]            follows the audit trail and prints where it ends; with a file, compares it
+                                 with what an earlier run printed
 
 It reads the same environment as the server. The embedded database can be opened by one process at a time.
 `;
@@ -45,6 +48,8 @@ async function run(args: string[]): Promise<string> {
       return listTokens(env);
     case 'service-token revoke':
       return revokeToken(env, rest[0]);
+    case 'audit verify':
+      return verifyAuditTrail(env, rest[0]);
     case 'products check':
       return checkProducts(rest.length > 0 ? rest : env.products);
     case '':
@@ -70,6 +75,13 @@ async function withDatabase<T>(
   } finally {
     await database.close();
   }
+}
+
+function verifyAuditTrail(env: Env, notes: string | undefined): Promise<string> {
+  return withDatabase(env, async (db) => {
+    await verifyAudit(db, notes, (line) => process.stdout.write(line));
+    return '';
+  });
 }
 
 function createToken(env: Env, name: string | undefined): Promise<string> {
