@@ -1,6 +1,8 @@
 import type { Logger } from 'pino';
 import type { Database } from './db/database.js';
 import { createUseRecorder } from './domain/api-keys/use-recorder.js';
+import { createRefusalRecorder } from './domain/audit/refusals.js';
+import { createAuthenticationFailures } from './domain/authentication-failures.js';
 import { createTill } from './domain/credits/charge.js';
 import { sweepCredits } from './domain/credits/sweep.js';
 import { type Clock, type Deps, systemClock } from './domain/deps.js';
@@ -9,11 +11,11 @@ import type { RateLimiter } from './domain/rate-limits/limiter.js';
 import { createLocalLimiter } from './domain/rate-limits/open-limiter.js';
 import { createCipher } from './domain/signing-secrets/cipher.js';
 import { createKeyFinder } from './domain/verification/key-record.js';
-import { createHandler, type Handler, type HandlerOptions } from './http/handler.js';
-import type { Products } from './products/product.js';
 import { createSender } from './domain/webhooks/send.js';
 import { sweepWebhooks } from './domain/webhooks/sweep.js';
 import { createWebhookWorker } from './domain/webhooks/worker.js';
+import { createHandler, type Handler, type HandlerOptions } from './http/handler.js';
+import type { Products } from './products/product.js';
 import { repeat } from './repeat.js';
 
 export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
@@ -28,12 +30,12 @@ export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
   readonly sweepsCredits?: boolean;
   /** Whether what idempotency keys stand for is forgotten in the background once its time is over: not by such tests either. */
   readonly forgetsKeys?: boolean;
-}
-
   /** Whether webhooks are delivered in the background: not by tests, which deliver them one step at a time. */
   readonly deliversWebhooks?: boolean;
   /** Whether webhooks may go to private addresses and over http. Not unless told. */
   readonly webhooksAllowPrivate?: boolean;
+}
+
 export interface Server {
   readonly handler: Handler;
   readonly deps: Deps;
@@ -43,9 +45,9 @@ export interface Server {
 
 const creditSweepMs = 15_000;
 const forgetMs = 60_000;
+const webhookSweepMs = 60_000;
 
 /** Puts the server together over an open, migrated database. Tests and the real start do it the same way. */
-const webhookSweepMs = 60_000;
 export function composeServer({
   database,
   products,
@@ -54,10 +56,10 @@ export function composeServer({
   clock = systemClock,
   sweepsCredits = true,
   forgetsKeys = true,
-  ...options
-}: ComposeOptions): Server {
   deliversWebhooks = true,
   webhooksAllowPrivate = false,
+  ...options
+}: ComposeOptions): Server {
   const { db } = database;
   const deps: Deps = {
     db,
@@ -69,20 +71,27 @@ export function composeServer({
     cipher: createCipher(options.encryptionKey),
     limiter,
     uses: createUseRecorder(database.run, log),
-  };
-  const creditSweep = sweepsCredits
     refusals: createRefusalRecorder({ db, log }),
     authenticationFailures: createAuthenticationFailures(database.run, log),
     webhooksAllowPrivate,
+  };
+  const creditSweep = sweepsCredits
     ? repeat(
         creditSweepMs,
         () => sweepCredits(deps),
         (error) => log.warn({ err: error }, 'could not sweep expired holds and grants'),
       )
     : null;
+  const forgetting = forgetsKeys
+    ? repeat(
+        forgetMs,
+        () => forgetExpiredRecords(deps),
+        (error) => log.warn({ err: error }, 'could not forget what idempotency keys stood for'),
+      )
+    : null;
+  const webhooks = deliversWebhooks ? deliverWebhooks(deps, database) : null;
   return {
     handler: createHandler({ deps, ...options }),
-  const webhooks = deliversWebhooks ? deliverWebhooks(deps, database) : null;
     deps,
     async close() {
       await Promise.all([creditSweep?.stop(), forgetting?.stop(), webhooks?.stop()]);

@@ -2,6 +2,8 @@ import type { Logger } from 'pino';
 import type { Db } from '../db/transaction.js';
 import type { Products } from '../products/product.js';
 import type { UseRecorder } from './api-keys/use-recorder.js';
+import type { RefusalRecorder } from './audit/refusals.js';
+import type { AuthenticationFailures } from './authentication-failures.js';
 import type { TakeCharge } from './credits/charge.js';
 import type { RateLimiter } from './rate-limits/limiter.js';
 import type { Cipher } from './signing-secrets/cipher.js';
@@ -18,12 +20,12 @@ export interface Deps {
   readonly cipher: Cipher;
   readonly limiter: RateLimiter;
   readonly uses: UseRecorder;
-  readonly log: Logger;
-}
   readonly refusals: RefusalRecorder;
   readonly authenticationFailures: AuthenticationFailures;
   /** Whether webhooks may go to private addresses and over http: for development. */
   readonly webhooksAllowPrivate: boolean;
+  readonly log: Logger;
+}
 
 /** The one source of the present time. */
 export type Clock = () => Date;

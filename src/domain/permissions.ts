@@ -28,6 +28,8 @@ export const permissions = {
   'webhook:read': 'See webhook endpoints, and what was delivered to them.',
   'webhook:manage': 'Create, change, delete and test webhook endpoints, and deliver again.',
   'event:publish': "Tell a customer of an event of the product's own.",
+  'audit:read': 'See who did what in a workspace, and what was refused.',
+  'authentication:read': 'See how many credentials were refused.',
   'settings:manage': 'Manage the settings of a workspace, which some products ask of whoever creates keys.',
 } as const;
 
@@ -51,6 +53,7 @@ const adminPermissions: readonly Permission[] = [
   'signingSecret:rotate',
   'webhook:read',
   'webhook:manage',
+  'audit:read',
   'settings:manage',
 ];
 
@@ -60,6 +63,11 @@ export const rolePermissions: Readonly<Record<Role, ReadonlySet<Permission>>> = 
   ADMIN: new Set(adminPermissions),
   MEMBER: new Set(memberPermissions),
 };
+
+/** The roles that hold a permission by themselves. */
+export function rolesWith(permission: Permission): Role[] {
+  return (Object.keys(rolePermissions) as Role[]).filter((role) => rolePermissions[role].has(permission));
+}
 
 /** What a member may be given beside a role, one by one. */
 export const grantablePermissions: ReadonlySet<Permission> = new Set<Permission>([

@@ -3,6 +3,7 @@ import { findIdKind, type IdKind } from '../db/ids.js';
 /** The types that implement Node. An id is the database's own: it is prefixed, so it says by itself which of them it names. */
 const nodeTypes: Partial<Record<IdKind, string>> = {
   apiKey: 'ApiKey',
+  auditEvent: 'AuditEvent',
   charge: 'Charge',
   invitation: 'Invitation',
   keySecret: 'KeySecret',

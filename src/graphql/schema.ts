@@ -1,6 +1,7 @@
 import type { GraphQLSchema } from 'graphql';
 import { builder } from './builder.js';
 import { describeGenerated } from './describe-generated.js';
+import { noteRefusals } from './note-refusals.js';
 import { keepToOneKeyedMutation } from './one-keyed-mutation.js';
 import { throttleMutations } from './throttle.js';
 import './scalars.js';
@@ -16,12 +17,14 @@ import './verification.js';
 import './product.js';
 import './key-secret.js';
 import './rotation.js';
+import './audit.js';
+import './authentication-failure.js';
 import './usage.js';
-
 import './webhook-endpoint.js';
 import './webhook-delivery.js';
 import './webhook-event.js';
 import './webhook-credits.js';
+
 export interface SchemaOptions {
   /** How often a principal may call one management mutation in a minute. */
   readonly mutationsPerMinute: number;
@@ -31,7 +34,7 @@ export interface SchemaOptions {
 export function buildSchema({ mutationsPerMinute }: SchemaOptions): GraphQLSchema {
   const schema = describeGenerated(builder.toSchema());
   requireAuthScopes(schema);
-  return keepToOneKeyedMutation(throttleMutations(schema, mutationsPerMinute));
+  return keepToOneKeyedMutation(throttleMutations(noteRefusals(schema), mutationsPerMinute));
 }
 
 /** The default is refusal: a root field without a declaration does not start. */

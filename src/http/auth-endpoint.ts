@@ -12,7 +12,7 @@ import type { Redact } from './redact.js';
 const signInPolicy: RateLimitPolicy = { rateLimits: [{ limit: 60, windowSeconds: 60 }], rateLimitFallback: 'open' };
 
 export interface AuthEndpointOptions {
-  readonly deps: Pick<Deps, 'limiter' | 'clock' | 'log'>;
+  readonly deps: Pick<Deps, 'authenticationFailures' | 'limiter' | 'clock' | 'log'>;
   readonly sessions: Pick<Sessions, 'handle'>;
   readonly redact: Redact;
 }
@@ -23,6 +23,7 @@ export function createAuthEndpoint({ deps, sessions, redact }: AuthEndpointOptio
     try {
       await throttleSignIn(deps, request, exchange);
       const response = await sessions.handle(await prepare(request, exchange));
+      if (response.status === 401 && isSignIn(request)) deps.authenticationFailures.count('PASSWORD', deps.clock());
       return response.status === 404 ? refuse(toPublicError(notFound(), redact), exchange) : response;
     } catch (error) {
       const shown = toPublicError(error, redact);
@@ -51,10 +52,14 @@ async function throttleSignIn(
   request: Request,
   { address }: Exchange,
 ) {
-  if (request.method !== 'POST' || !new URL(request.url).pathname.startsWith(`${authPath}/sign-in/`)) return;
+  if (!isSignIn(request)) return;
   const decision = await limiter.take(`sign-in:${networkOf(address)}`, signInPolicy, clock());
   if (decision.allowed) return;
   throw new RateLimitedError('Too many attempts to sign in. Wait and try again.', decision.retryAfterSeconds);
+}
+
+function isSignIn({ method, url }: Request): boolean {
+  return method === 'POST' && new URL(url).pathname.startsWith(`${authPath}/sign-in/`);
 }
 
 /** An IPv6 address counts by its /64, all of which one household or machine holds. */

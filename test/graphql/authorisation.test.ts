@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { findIdKind, newId } from '../../src/db/ids.js';
 import type { Answer } from '../harness.js';
 import { readDatabaseState } from './database-state.js';
-import { documentOf, rootFields, specimenOf, specimens, type Variables } from './specimens.js';
+import { documentOf, rootFields, schema, specimenOf, specimens, type Variables } from './specimens.js';
 import { aWorld, principalNames, type World } from './world.js';
 
 /**
@@ -16,6 +16,7 @@ import { aWorld, principalNames, type World } from './world.js';
 const table = `
                        anonymous  key   foreignKey  owner      admin      member     stranger   service
   viewer               null       ok    ok          ok         ok         ok         ok         ok
+  authenticationFailures 401      403   403         403        403        403        403        ok
   products             ok         ok    ok          ok         ok         ok         ok         ok
   node                 null       ok    null        ok         ok         ok         null       ok
   nodes                empty      ok    empty       ok         ok         ok         empty      ok
@@ -23,6 +24,7 @@ const table = `
   workspace            401        ok    null        ok         ok         ok         null       ok
   apiKeys              401        ok    empty       ok         ok         ok         empty      ok
   apiKey               401        ok    null        ok         ok         ok         null       ok
+  auditEvents          401        403   403         ok         ok         empty      empty      ok
   credits              401        ok    null        ok         ok         ok         null       ok
   explainVerification  401        403   403         ok         ok         unknown    unknown    ok
   webhookEndpoints     401        403   403         ok         ok         empty      empty      ok
@@ -84,11 +86,28 @@ test.each(rows)('%s answers each kind of principal as the table says', async (na
     const outcome = outcomes[index] ?? 'ok';
     const variables = await specimenOf(name, world);
     const before = outcome === 'ok' ? null : await readDatabaseState();
+    const noted = await countNoted(world);
     const answer = await world.clients[principal].send(documentOf(name), variables);
     expect.soft(shown(answer), `${name} for ${principal}`).toEqual(expected(outcome, name, world));
     if (before !== null) expect.soft(await readDatabaseState(), `${name} for ${principal}`).toEqual(before);
+    expect.soft((await countNoted(world)) - noted, `${name} for ${principal}`).toBe(isNoted(outcome, name) ? 1 : 0);
   }
 });
+
+/** How many refused attempts stand in the audit trail once all are written. */
+async function countNoted({ server: { deps } }: World): Promise<number> {
+  await deps.refusals.flush();
+  return deps.db.auditEvent.count({ where: { refused: true } });
+}
+
+/** Whoever is known and is refused a change leaves a trace, unless there is nothing that it was tried on. */
+function isNoted(outcome: string, name: string): boolean {
+  const isRefused = ['403', 'forbidden', 'not-found'].includes(outcome);
+  const isChange = schema.getMutationType()?.getFields()[name] !== undefined;
+  const isOnNothing =
+    ['verifyApiKey', 'verifyApiKeys'].includes(name) || (name === 'acceptInvitation' && outcome === 'not-found');
+  return isRefused && isChange && !isOnNothing;
+}
 
 function shown({ status, data, errors }: Answer<Variables>) {
   return { status, data, errors: errors.map(({ message, extensions }) => ({ message, extensions })) };
@@ -152,6 +171,8 @@ function visible(name: string, { organizationId, key, server }: World): unknown 
     workspace: { id: organizationId },
     apiKeys: { nodes: [{ id: key.id }] },
     apiKey: { id: key.id },
+    auditEvents: { nodes: [{ id: expect.stringMatching(/^aud_/) }] },
+    authenticationFailures: expect.any(Array),
     credits: { balance: 100 },
     explainVerification: { code: 'VALID' },
     webhookEndpoints: { nodes: [{ id: anEndpointId }] },
@@ -166,6 +187,7 @@ function visible(name: string, { organizationId, key, server }: World): unknown 
 
 function listed(name: string, { organizationId, key }: World): unknown[] {
   const ids: Readonly<Record<string, unknown>> = {
+    auditEvents: expect.any(String),
     workspaces: organizationId,
     webhookEndpoints: anEndpointId,
     webhookDeliveries: aDeliveryId,

@@ -215,6 +215,21 @@ export const badValues: Readonly<Record<string, Readonly<Record<string, readonly
     'filter.environment': [['unknown', 'MOON']],
     filter: [['a text', 'ACTIVE']],
   },
+  auditEvents: {
+    'filter.actorKind': [['unknown', 'MOON']],
+    'filter.refused': [['a text', 'true']],
+    'filter.from': [['a word', 'yesterday']],
+    'filter.to': [['a date without a time', '2999-01-31']],
+    filter: [['a text', 'apiKey.revoked']],
+  },
+  authenticationFailures: {
+    from: [['a word', 'yesterday'] as const, ['later than `to`', '2999-01-01T00:00:00Z', 'to'] as const],
+    to: [
+      ['a word', 'tomorrow'],
+      ['earlier than `from`', '2020-01-01T00:00:00Z'],
+      ['more than seven days later', '2030-01-09T00:00:00Z'],
+    ],
+  },
   nodes: { ids: [['10,000 of them', Array(10_000).fill('nonsense')]] },
   explainVerification: verificationAt('input'),
   webhookDeliveries: {
@@ -361,12 +376,13 @@ export const badValues: Readonly<Record<string, Readonly<Record<string, readonly
 export const anyValue: readonly RegExp[] = [
   /^(explainVerification|verifyApiKeys?) inputs?(\.0)?\.credential\.(bearer|pair\.(keyId|secret))$/,
   /^apiKeys (filter\.product|workspaceId)$/,
+  /^auditEvents (filter\.(action|actorId|subjectId)|workspaceId)$/,
   /^(apiKey|credits|node|workspace|webhookEndpoint|webhookDelivery) (id|workspaceId)$/,
   /^webhook(Endpoints|Deliveries) (workspaceId|apiKeyId|filter\.(endpointId|eventId|eventType))$/,
 ];
 
 /** Inputs that are shown elsewhere: pages by pages.test.ts, what a batch answers at its place by verify-api-keys.test.ts. */
 export const shownElsewhere: readonly RegExp[] = [
-  /^(apiKeys|workspaces|webhookEndpoints|webhookDeliveries) (first|last|after|before)$/,
+  /^(apiKeys|auditEvents|workspaces|webhookEndpoints|webhookDeliveries) (first|last|after|before)$/,
   /^verifyApiKeys inputs\.0\.(product|requires|origin|charge\..*)$/,
 ];

@@ -16,9 +16,10 @@ export async function readDatabaseState(): Promise<Record<string, TableState>> {
   return Object.fromEntries(tables.map(({ name, ...state }) => [name, state]));
 }
 
-/** Written in the background, a second late: how often keys were used, and when a secret was last used. */
-const counters = ['KeyUsage'];
+/** Written in the background, a second late: how often keys were used, when a secret was last used, and what was refused. */
+const counters = ['KeyUsage', 'AuthenticationFailure', 'AuditChain'];
 const touched = ['KeySecret'];
+const conditions: Readonly<Record<string, string>> = { AuditEvent: 'WHERE NOT "refused"' };
 
 async function composeStatement(): Promise<string> {
   const { db } = await sharedDatabase();
@@ -29,7 +30,7 @@ async function composeStatement(): Promise<string> {
     .filter(({ name }) => !counters.includes(name))
     .map(({ name }) => {
       const writers = touched.includes(name) ? "''" : 'coalesce(sum(xmin::text::bigint), 0)::text';
-      return `SELECT '${name}' AS name, count(*)::int AS rows, ${writers} AS writers FROM "${name}"`;
+      return `SELECT '${name}' AS name, count(*)::int AS rows, ${writers} AS writers FROM "${name}" ${conditions[name] ?? ''}`;
     })
     .join(' UNION ALL ');
 }

@@ -12,6 +12,7 @@ const table = `
   Workspace     ·          ✓    ·           ✓      ✓      ✓       ·         ✓
   ApiKey        ·          ✓    ·           ✓      ✓      ✓       ·         ✓
   Sibling       ·          ·    ·           ✓      ✓      ✓       ·         ✓
+  AuditEvent    ·          ·    ·           ✓      ✓      ·       ·         ✓
   KeySecret     ·          ✓    ·           ✓      ✓      ✓       ·         ✓
   Member        ·          ·    ·           ✓      ✓      ✓       ·         ✓
   Invitation    ·          ·    ·           ✓      ✓      ✓       ·         ✓
@@ -69,6 +70,10 @@ beforeAll(async () => {
       status: 500,
     },
   });
+  const events = await people.owner.client.send<{ auditEvents: { nodes: { id: string }[] } }>(
+    'query ($id: ID!) { auditEvents(workspaceId: $id, first: 1) { nodes { id } } }',
+    { id: organizationId },
+  );
   ids = {
     WebhookEndpoint: delivery.endpointId,
     WebhookDelivery: delivery.id,
@@ -76,6 +81,7 @@ beforeAll(async () => {
     WebhookAttempt: attemptId,
     Workspace: organizationId,
     ApiKey: key.id,
+    AuditEvent: events.data?.auditEvents.nodes[0]?.id ?? '',
     KeySecret: secrets.data?.apiKey.secrets[0]?.id ?? '',
     Sibling: sibling.data?.createApiKey.apiKey.id ?? '',
     Member: memberId,

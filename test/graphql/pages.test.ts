@@ -31,6 +31,7 @@ const given = 'first: $first, last: $last, after: $after, before: $before';
 /** Where a page can be asked for, and how. */
 const connections = {
   'Query.apiKeys': `query ${declared} { page: apiKeys(workspaceId: $workspaceId, ${given}) ${page} }`,
+  'Query.auditEvents': `query ${declared} { page: auditEvents(workspaceId: $workspaceId, filter: { action: "apiKey.created" }, ${given}) ${page} }`,
   'Workspace.apiKeys': `query ${declared} { parent: workspace(id: $workspaceId) { page: apiKeys(${given}) ${page} } }`,
   'Credits.entries': `query ${declared} { parent: credits(workspaceId: $workspaceId) { page: entries(${given}) ${page} } }`,
 } as const;

@@ -45,6 +45,7 @@ DECLARE
 BEGIN
   FOR event IN SELECT * FROM "AuditEvent" ORDER BY "workspaceId" NULLS FIRST, "id" LOOP
     IF chain."workspaceId" IS DISTINCT FROM coalesce(event."workspaceId", '') THEN
+      INSERT INTO "AuditChain" SELECT chain.* WHERE chain."sequence" > 0;
       chain := ROW (coalesce(event."workspaceId", ''), 0, ''::bytea);
     END IF;
     event."sequence" := chain."sequence" + 1;
@@ -54,9 +55,8 @@ BEGIN
     WHERE "id" = event."id";
     chain."sequence" := event."sequence";
     chain."hash" := event."hash";
-    INSERT INTO "AuditChain" SELECT chain.*
-    ON CONFLICT ("workspaceId") DO UPDATE SET "sequence" = excluded."sequence", "hash" = excluded."hash";
   END LOOP;
+  INSERT INTO "AuditChain" SELECT chain.* WHERE chain."sequence" > 0;
 END
 $$;
 ALTER TABLE "AuditEvent" ENABLE TRIGGER "AuditEvent_immutable";

@@ -112,7 +112,7 @@ function creditsTaken(outcome: Verification['charge']): number {
 
 /** A refusal in the product's words. The log knows more than the caller: which key it was, where there is one. */
 function refuse(
-  { log, products, uses }: Deps,
+  { authenticationFailures, log, products, uses }: Deps,
   { key, product, expectedProduct, now }: Facts,
   code: RefusalCode,
   limits: RateLimitDecision | null,
@@ -123,6 +123,7 @@ function refuse(
   );
   // Its owner may know that it is still tried, whatever the caller is told.
   if (key !== null) uses.record(key, code, 0, now);
+  else if (code !== 'MISSING_CREDENTIAL') authenticationFailures.count('VERIFICATION', now);
   const known = code === 'INVALID_CREDENTIAL' ? null : key;
   const shown = known === null ? null : limits;
   // Whoever asks for a product hears that product, so that a key of another one looks like an unknown one.

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { AuthenticationKind } from '../../domain/authentication-failures.js';
 import type { Deps } from '../../domain/deps.js';
 import { ForbiddenError, UnauthenticatedError } from '../../domain/errors.js';
 import type { Principal } from '../../domain/principal.js';
@@ -56,6 +57,7 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
       case 'none':
         return { principal: { kind: 'anonymous' }, product: null, setCookies: [] };
       case 'unusable':
+        count('MALFORMED');
         throw refusal((presented.product ?? deps.products.primary).wording[presented.code]);
       case 'pair':
         return asApiKey(presented, request);
@@ -63,7 +65,10 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
         return fromBearer(presented.token, request);
       case 'cookie': {
         const found = await sessions.findByCookie(presented.cookie);
-        if (found === null) throw new StaleCookieError('The session has ended. Sign in again.');
+        if (found === null) {
+          count('SESSION');
+          throw new StaleCookieError('The session has ended. Sign in again.');
+        }
         return asUser(found.user, found.setCookies);
       }
     }
@@ -72,7 +77,7 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
   async function fromBearer(token: string, request: RequestHead): Promise<Identity> {
     if (token.startsWith('tks_')) {
       const principal = await findService(token);
-      if (principal === null) throw unknownCredential();
+      if (principal === null) throw unknownCredential('SERVICE_TOKEN');
       return { principal, product: null, setCookies: [] };
     }
     if (findBearerProduct(deps.products, token) !== null || looksLikeBearer(deps.products, token) !== null) {
@@ -80,7 +85,7 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
     }
     if (identityProvider !== null && looksLikeJwt(token)) {
       const identity = await identityProvider.verify(token);
-      if (identity === null) throw unknownCredential();
+      if (identity === null) throw unknownCredential('IDENTITY_TOKEN');
       return asUser(await findOrCreateOutsideUser(deps, identity));
     }
     const user = looksLikeSession(token) ? await sessions.findByToken(token) : null;
@@ -89,7 +94,10 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
 
   async function asApiKey(credential: Credential, { headers }: RequestHead): Promise<Identity> {
     const outcome = await authenticateApiKey(deps, credential, headers.get('origin'));
-    if (outcome.kind === 'refused') throw refusal(outcome.wording);
+    if (outcome.kind === 'refused') {
+      count('API_KEY');
+      throw refusal(outcome.wording);
+    }
     return { principal: outcome.principal, product: outcome.product, setCookies: [] };
   }
 
@@ -101,7 +109,12 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
     return { principal: { kind: 'user', userId: user.id, email: user.email }, product: null, setCookies };
   }
 
-  function unknownCredential(): Error {
+  function count(kind: AuthenticationKind): void {
+    deps.authenticationFailures.count(kind, deps.clock());
+  }
+
+  function unknownCredential(kind: AuthenticationKind): Error {
+    count(kind);
     return refusal(deps.products.primary.wording.INVALID_CREDENTIAL);
   }
 }

@@ -1,0 +1,101 @@
+import type { Db } from '../../db/transaction.js';
+import type { AuditEvent, Prisma, User } from '../../generated/prisma/client.js';
+import type { PrincipalKind } from '../../generated/prisma/enums.js';
+import { findAccess } from '../access.js';
+import { type Permission, rolesWith } from '../permissions.js';
+import type { Principal } from '../principal.js';
+
+const read: Permission = 'audit:read';
+
+/** Which events to list; what is not named does not matter. */
+export interface AuditFilter {
+  readonly action?: string | null | undefined;
+  readonly subjectId?: string | null | undefined;
+  readonly actorKind?: PrincipalKind | null | undefined;
+  readonly actorId?: string | null | undefined;
+  readonly refused?: boolean | null | undefined;
+  /** From this moment on. */
+  readonly from?: Date | null | undefined;
+  /** Before this moment. */
+  readonly to?: Date | null | undefined;
+}
+
+/** A page of a list, newest first, between two events. */
+export interface AuditPage {
+  readonly after?: string | undefined;
+  readonly before?: string | undefined;
+  readonly limit: number;
+  /** Whether the page is read from the end of the list. */
+  readonly inverted: boolean;
+}
+
+/** Whether somebody may read the events of a workspace: owners, admins and services. */
+export async function mayReadAudit(db: Db, principal: Principal, workspaceId: string): Promise<boolean> {
+  return (await findAccess(db, principal, workspaceId))?.permissions.has(read) ?? false;
+}
+
+/** The events of these ids that somebody may read. One without a workspace is read by services. */
+export async function findReadableEvents(db: Db, principal: Principal, ids: readonly string[]): Promise<AuditEvent[]> {
+  if (principal.kind !== 'service' && principal.kind !== 'user') return [];
+  const events = await db.auditEvent.findMany({ where: { id: { in: [...ids] } } });
+  if (principal.kind === 'service') return events;
+  const memberships = await db.member.findMany({
+    where: {
+      userId: principal.userId,
+      workspaceId: { in: events.flatMap(({ workspaceId }) => workspaceId ?? []) },
+      role: { in: rolesWith(read) },
+    },
+    select: { workspaceId: true },
+  });
+  const readable = new Set<string | null>(memberships.map(({ workspaceId }) => workspaceId));
+  return events.filter(({ workspaceId }) => readable.has(workspaceId));
+}
+
+/** The events of a workspace, in the order of their numbers, newest first. Ask {@link mayReadAudit} before. */
+export async function listEvents(
+  db: Db,
+  workspaceId: string,
+  filter: AuditFilter,
+  { after, before, limit, inverted }: AuditPage,
+): Promise<AuditEvent[]> {
+  const sequence: Prisma.IntFilter = {};
+  for (const [bound, id] of [['lt', after] as const, ['gt', before] as const]) {
+    if (id === undefined) continue;
+    const event = await db.auditEvent.findFirst({ where: { id, workspaceId }, select: { sequence: true } });
+    if (event === null) return [];
+    sequence[bound] = event.sequence;
+  }
+  return db.auditEvent.findMany({
+    where: { workspaceId, sequence, ...conditionsOf(filter) },
+    orderBy: { sequence: inverted ? 'asc' : 'desc' },
+    take: limit,
+  });
+}
+
+function conditionsOf({ action, subjectId, actorKind, actorId, refused, from, to }: AuditFilter) {
+  return {
+    ...(action != null && { action }),
+    ...(subjectId != null && { subjectId }),
+    ...(actorKind != null && { actorKind }),
+    ...(actorId != null && { actorId }),
+    ...(refused != null && { refused }),
+    ...((from != null || to != null) && {
+      createdAt: { ...(from != null && { gte: from }), ...(to != null && { lt: to }) },
+    }),
+  };
+}
+
+/** The people behind events, each by `workspaceId userId`, as far as the reader may see them: members of the workspace, and for services everybody. */
+export async function findActors(db: Db, principal: Principal, keys: readonly string[]): Promise<Map<string, User>> {
+  const asked = keys.map((key) => key.split(' '));
+  const userIds = asked.map(([, userId = '']) => userId);
+  if (principal.kind === 'service') {
+    const users = await db.user.findMany({ where: { id: { in: userIds } } });
+    return new Map(keys.flatMap((key) => users.filter(({ id }) => key.endsWith(` ${id}`)).map((user) => [key, user])));
+  }
+  const members = await db.member.findMany({
+    where: { workspaceId: { in: asked.map(([workspaceId = '']) => workspaceId) }, userId: { in: userIds } },
+    include: { user: true },
+  });
+  return new Map(members.map(({ workspaceId, userId, user }) => [`${workspaceId} ${userId}`, user]));
+}
