@@ -238,12 +238,20 @@ builder.queryField('explainVerification', (t) =>
   }),
 );
 
-function toQuestion({ credential, charge, ...rest }: typeof VerifyApiKeyInput.$inferInput): VerifyApiKey {
+function toQuestion(input: typeof VerifyApiKeyInput.$inferInput): VerifyApiKey {
+  const { credential, product, environment, requires, origin, charge } = input;
   return {
-    ...rest,
     credential: toCredential(credential),
-    charge: charge && { ...charge, quantity: charge.quantity ?? 1, hold: charge.hold ?? false },
+    product,
+    environment,
+    requires,
+    origin,
+    charge: charge && toCharge(charge),
   };
+}
+
+function toCharge({ action, quantity, hold, idempotencyKey }: typeof ChargeInput.$inferInput): VerifyApiKey['charge'] {
+  return { action, quantity: quantity ?? 1, hold: hold ?? false, idempotencyKey };
 }
 
 function toCredential({ bearer, pair }: typeof CredentialInput.$inferInput): Credential {
