@@ -23,29 +23,36 @@ export function looksLikeServiceToken(token: string): boolean {
 const trustMs = 1_000;
 const trustedMax = 1_000;
 
-/** Finds the service that holds a token, or null for one that is unknown or revoked. */
-export type FindService = (token: string) => Promise<ServicePrincipal | null>;
+type Found = ServicePrincipal | null;
+
+/** Finds the service that holds a token, or null for one that is unknown or revoked; at once where it was found a moment ago. */
+export type FindService = (token: string) => Found | Promise<Found>;
 
 /**
  * Makes the function that finds services. A backend sends the same token with every request, thousands of them a second, so one
  * look-up serves a second of them; those who ask together wait for the same one. What is not known is never remembered.
  */
 export function createServiceFinder({ db }: Pick<Deps, 'db'>): FindService {
-  const trusted = new LRUCache<string, Promise<ServicePrincipal | null>>({ max: trustedMax, ttl: trustMs });
+  const trusted = new LRUCache<string, ServicePrincipal | Promise<Found>>({ max: trustedMax, ttl: trustMs });
   return (token) => {
-    if (!looksLikeServiceToken(token)) return Promise.resolve(null);
+    if (!looksLikeServiceToken(token)) return null;
     const hash = hashSecretHex(token);
     const known = trusted.get(hash);
     if (known !== undefined) return known;
     const asked = findByHash(db, hashSecret(token));
     trusted.set(hash, asked);
-    const forget = () => trusted.delete(hash);
-    asked.then((principal) => principal ?? forget(), forget);
+    asked.then(
+      (principal) =>
+        principal === null
+          ? trusted.delete(hash)
+          : trusted.set(hash, principal, { ttl: trusted.getRemainingTTL(hash) }),
+      () => trusted.delete(hash),
+    );
     return asked;
   };
 }
 
-async function findByHash(db: Db, hash: Uint8Array<ArrayBuffer>): Promise<ServicePrincipal | null> {
+async function findByHash(db: Db, hash: Uint8Array<ArrayBuffer>): Promise<Found> {
   const found = await db.serviceToken.findUnique({ where: { hash } });
   return found === null || found.revokedAt !== null ? null : { kind: 'service', serviceTokenId: found.id };
 }

@@ -8,7 +8,7 @@ import { createLoaders, type Loaders } from '../graphql/loaders.js';
 import type { Product } from '../products/product.js';
 import type { Exchange } from './exchange.js';
 import { readKeyedCall } from './idempotency-key.js';
-import { type Identity, StaleCookieError } from './principals/resolve.js';
+import { type Identity, type ResolvePrincipal, StaleCookieError } from './principals/resolve.js';
 import type { Sessions } from './principals/session.js';
 import type { RequestHead } from './request-head.js';
 
@@ -16,7 +16,7 @@ export interface ContextOptions {
   readonly deps: Deps;
   readonly domain: Domain;
   readonly sessions: Pick<Sessions, 'expiredCookie'>;
-  readonly resolvePrincipal: (request: RequestHead) => Promise<Identity>;
+  readonly resolvePrincipal: ResolvePrincipal;
 }
 
 /**
@@ -26,10 +26,14 @@ export interface ContextOptions {
 export function createContextFactory({ deps, domain, sessions, resolvePrincipal }: ContextOptions) {
   return async function createContext(request: RequestHead, exchange: Exchange): Promise<Context> {
     const { requestId, address } = exchange;
-    const identity = await resolvePrincipal(request).catch((error: unknown) => {
+    let identity: Identity;
+    try {
+      const resolving = resolvePrincipal(request);
+      identity = resolving instanceof Promise ? await resolving : resolving;
+    } catch (error) {
       if (error instanceof StaleCookieError) exchange.responseHeaders.append('set-cookie', sessions.expiredCookie);
       throw error;
-    });
+    }
     exchange.principal = identity.principal;
     for (const cookie of identity.setCookies) exchange.responseHeaders.append('set-cookie', cookie);
     if (hasRateLimits(identity)) await takeFromRateLimits(deps, identity, exchange);

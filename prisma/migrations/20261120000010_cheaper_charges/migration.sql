@@ -8,3 +8,8 @@ ALTER FUNCTION tollkeeper_charge(
 DROP INDEX "Charge_workspaceId_idempotencyKey_key";
 CREATE UNIQUE INDEX "Charge_workspaceId_idempotencyKey_key" ON "Charge"("workspaceId", "idempotencyKey")
   WHERE "idempotencyKey" IS NOT NULL;
+
+-- Rows that change again and again stay on their pages, and out of the indexes, where the pages have room for their next versions.
+ALTER TABLE "CreditAccount" SET (fillfactor = 60);
+ALTER TABLE "KeySecret" SET (fillfactor = 80);
+ALTER TABLE "KeyUsage" SET (fillfactor = 80);

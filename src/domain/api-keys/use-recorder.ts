@@ -9,7 +9,7 @@ type UsedKey = Pick<KeyRecord, 'id' | 'workspaceId' | 'secretId'>;
 
 /**
  * Remembers how keys are used, and writes it down now and then, so that nobody waits for it. A kill loses what was not written yet:
- * about two seconds. Where the database's answer to a write is lost, what it wrote may be counted twice; nothing is lost then.
+ * about four seconds. Where the database's answer to a write is lost, what it wrote may be counted twice; nothing is lost then.
  */
 export interface UseRecorder {
   /** Counts a verification by its outcome. One that let the request through is the last use of its secret too. */
@@ -24,7 +24,7 @@ export interface UseRecorder {
   close(): Promise<void>;
 }
 
-const flushIntervalMs = 2_000;
+const flushIntervalMs = 4_000;
 
 /** One statement takes some 10 ms, and its arguments keep the event loop for less than 1 ms. */
 const rowsPerStatement = 1_000;

@@ -57,7 +57,7 @@ export function findPlainRun(
     const args = variables && readArguments(variables);
     return variables === null || args === null
       ? null
-      : complete(async () => resolve(undefined, args, context, infoOf(variables)));
+      : complete(() => resolve(undefined, args, context, infoOf(variables)));
   };
 }
 
@@ -127,7 +127,7 @@ function argumentReader({ type }: GraphQLArgument, node: ValueNode): ((variables
   return value === undefined ? null : () => value;
 }
 
-type Ask = () => Promise<unknown>;
+type Ask = () => unknown;
 
 /** Ends the field as the executor does: an error stands beside the data at its place, and takes with it what cannot be null. */
 function completion(type: GraphQLOutputType, name: string, nodes: readonly FieldNode[], document: DocumentNode) {

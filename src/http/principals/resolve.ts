@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { AuthenticationKind } from '../../domain/authentication-failures.js';
 import type { Deps } from '../../domain/deps.js';
 import { ForbiddenError, UnauthenticatedError } from '../../domain/errors.js';
-import type { Principal } from '../../domain/principal.js';
+import type { Principal, ServicePrincipal } from '../../domain/principal.js';
 import { createServiceFinder } from '../../domain/service-tokens.js';
 import { authenticateApiKey } from '../../domain/verification/authenticate.js';
 import type { Credential } from '../../domain/verification/credential.js';
@@ -28,6 +28,12 @@ export interface Identity {
 /** A cookie that is no session any more. Whoever sends it could do nothing here until it is removed, so the answer removes it. */
 export class StaleCookieError extends UnauthenticatedError {}
 
+/**
+ * Tells who makes a request: at once for a service that was seen a moment ago, which is who asks most often.
+ * @throws UnauthenticatedError for what is present and wrong, ValidationError for two credentials at once.
+ */
+export type ResolvePrincipal = (request: RequestHead) => Identity | Promise<Identity>;
+
 export interface ResolverOptions {
   readonly deps: Deps;
   readonly sessions: Sessions;
@@ -46,12 +52,11 @@ const ensuredUsersMax = 10_000;
  * provider, a session. What has none of these forms is refused like an unknown key. What is present and wrong is never
  * anonymous: that would answer a different question than the one that was asked.
  */
-export function createResolver({ deps, sessions, identityProvider, origins }: ResolverOptions) {
+export function createResolver({ deps, sessions, identityProvider, origins }: ResolverOptions): ResolvePrincipal {
   const ensured = new LRUCache<string, true>({ max: ensuredUsersMax });
   const findService = createServiceFinder(deps);
 
-  /** @throws UnauthenticatedError for what is present and wrong, ValidationError for two credentials at once. */
-  return async function resolvePrincipal(request: RequestHead): Promise<Identity> {
+  return (request) => {
     const presented = readCredential(request, { products: deps.products, origins, cookieName: sessions.cookieName });
     switch (presented.kind) {
       case 'none':
@@ -63,23 +68,32 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
         return asApiKey(presented, request);
       case 'bearer':
         return fromBearer(presented.token, request);
-      case 'cookie': {
-        const found = await sessions.findByCookie(presented.cookie);
-        if (found === null) {
-          count('SESSION');
-          throw new StaleCookieError('The session has ended. Sign in again.');
-        }
-        return asUser(found.user, found.setCookies);
-      }
+      case 'cookie':
+        return fromCookie(presented.cookie);
     }
   };
 
-  async function fromBearer(token: string, request: RequestHead): Promise<Identity> {
-    if (token.startsWith('tks_')) {
-      const principal = await findService(token);
-      if (principal === null) throw unknownCredential('SERVICE_TOKEN');
-      return { principal, product: null, setCookies: [] };
+  async function fromCookie(cookie: string): Promise<Identity> {
+    const found = await sessions.findByCookie(cookie);
+    if (found === null) {
+      count('SESSION');
+      throw new StaleCookieError('The session has ended. Sign in again.');
     }
+    return asUser(found.user, found.setCookies);
+  }
+
+  function fromBearer(token: string, request: RequestHead): Identity | Promise<Identity> {
+    if (!token.startsWith('tks_')) return fromForeignBearer(token, request);
+    const found = findService(token);
+    return found instanceof Promise ? found.then(asService) : asService(found);
+  }
+
+  function asService(principal: ServicePrincipal | null): Identity {
+    if (principal === null) throw unknownCredential('SERVICE_TOKEN');
+    return { principal, product: null, setCookies: [] };
+  }
+
+  async function fromForeignBearer(token: string, request: RequestHead): Promise<Identity> {
     if (findBearerProduct(deps.products, token) !== null || looksLikeBearer(deps.products, token) !== null) {
       return asApiKey({ kind: 'bearer', token }, request);
     }
