@@ -82,6 +82,7 @@ describe('loading', () => {
       allowedOrigins: false,
       keyPermissions: ['workspace:read', 'apiKey:read', 'credits:read'],
       holdSeconds: 3_600,
+      idempotency: { strict: false, retentionHours: 72 },
       wording: 12,
     });
   });
