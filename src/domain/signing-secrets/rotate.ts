@@ -6,6 +6,7 @@ import { recordAudit } from '../audit.js';
 import type { Deps } from '../deps.js';
 import { ConflictError, LimitReachedError, ValidationError } from '../errors.js';
 import type { Actor } from '../principal.js';
+import { previewSecret } from '../secret-hash.js';
 import { publishKeyEvent } from '../webhooks/api-key-events.js';
 import { createSigningSecret } from './create.js';
 
@@ -38,6 +39,7 @@ export async function rotateSigningSecret(
     if (!product.signingSecrets) throw new ConflictError(`Keys of ${product.slug} have no signing secret.`);
     if (decideStatus(key, rotatedAt) === 'REVOKED') throw new ConflictError('The key is revoked.');
     const retiresAt = new Date(rotatedAt.getTime() + overlapSeconds * 1000);
+    const old = await tx.signingSecret.findFirst({ where: { apiKeyId: key.id, retiresAt: null } });
     await retireAll(tx, key.id, retiresAt, rotatedAt);
     const signingSecret = await createSigningSecret(tx, { ...deps, clock: () => rotatedAt }, key);
     const oldSecretRetiresAt = retiresAt.toISOString();
@@ -46,7 +48,8 @@ export async function rotateSigningSecret(
       workspaceId: key.workspaceId,
       action: 'signingSecret.rotated',
       subjectId: key.id,
-      after: { oldSecretRetiresAt },
+      before: { preview: old?.preview ?? null },
+      after: { preview: previewSecret(signingSecret), oldSecretRetiresAt },
     });
     return { apiKey: key, signingSecret, signingSecretRotatedAt: rotatedAt, oldSigningSecretRetiresAt: retiresAt };
   });

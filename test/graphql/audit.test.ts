@@ -1,0 +1,337 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import {
+  aMember,
+  anOrganization,
+  aPerson,
+  createApiKey,
+  type Person,
+  revokeApiKey,
+  rotateApiKey,
+  tryCreateApiKey,
+  tryRotateApiKey,
+} from '../factories.js';
+import type { AuditEventFilter } from '../generated/graphql.js';
+import { graphql } from '../generated/index.js';
+import { aServer, type Client, sharedDatabase, type TestServer } from '../harness.js';
+import { documentOf, schema, specimenOf } from './specimens.js';
+import { anotherKey, aWorld, type World } from './world.js';
+
+const eventsDocument = graphql(`
+  query EventsOfAudit($workspaceId: ID!, $filter: AuditEventFilter, $first: Int, $after: String) {
+    auditEvents(workspaceId: $workspaceId, filter: $filter, first: $first, after: $after) {
+      intact
+      nodes {
+        id sequence action refused subjectId before after requestId address createdAt hash
+        actor { kind principalId user { name email } }
+      }
+      pageInfo { endCursor hasNextPage }
+    }
+  }
+`);
+
+async function list(client: Client, workspaceId: string, filter: AuditEventFilter = {}) {
+  const { auditEvents } = await client.run(eventsDocument, { workspaceId, filter, first: 100 });
+  return auditEvents;
+}
+
+const eventsOf = async (client: Client, workspaceId: string, filter?: AuditEventFilter) =>
+  (await list(client, workspaceId, filter)).nodes;
+
+const actionsOf = async (client: Client, workspaceId: string, filter?: AuditEventFilter) =>
+  (await eventsOf(client, workspaceId, filter)).map(({ action }) => action);
+
+describe('every change is an event', () => {
+  /** What changes no key, secret, member, credit or endpoint, so that it leaves no event. */
+  const eventless: readonly string[] = ['verifyApiKey', 'verifyApiKeys', 'publishEvent'];
+  /** What has to be so for the specimen to change something. */
+  const before: Readonly<Record<string, string>> = {
+    resumeWorkspace: 'mutation ($input: SuspendWorkspaceInput!) { suspendWorkspace(input: $input) { __typename } }',
+    disableFeature: 'mutation ($input: EnableFeatureInput!) { enableFeature(input: $input) { __typename } }',
+  };
+  // What a specimen would use up it makes anew, so one world serves all.
+  let world: World;
+  beforeAll(async () => {
+    world = await aWorld();
+  });
+  const changes = Object.keys(schema.getMutationType()?.getFields() ?? {}).filter((name) => !eventless.includes(name));
+
+  test.each(changes)('of %s, with who, from where, in which request, and what came of it', async (name) => {
+    const { clients, server, people } = world;
+    const isOwnersAlone = name === 'createWorkspace' || name === 'acceptInvitation';
+    const variables = await specimenOf(name, world);
+    if (before[name]) await clients.service.send(before[name], variables);
+    const answer = await (isOwnersAlone ? clients.owner : clients.service).send(documentOf(name), variables);
+    expect(answer.errors).toEqual([]);
+    const requestId = answer.headers.get('x-request-id');
+    const events = await server.deps.db.auditEvent.findMany({ where: { requestId } });
+    expect(events.length).toBeGreaterThan(0);
+    for (const event of events) {
+      expect(event).toMatchObject({
+        workspaceId: expect.stringMatching(/^wsp_/),
+        actorKind: isOwnersAlone ? 'USER' : 'SERVICE',
+        actorId: isOwnersAlone ? people.owner.id : expect.stringMatching(/^svt_/),
+        action: expect.stringMatching(/^[a-z][a-zA-Z]+\.[a-z][a-zA-Z]+$/),
+        subjectId: expect.stringMatching(/^[a-z]{3}_[0-9a-f]{32}$/),
+        refused: false,
+        address: expect.stringMatching(/^(192\.0\.2\.1|127\.0\.0\.1|::ffff:127\.0\.0\.1)$/),
+      });
+    }
+    const changed = events.filter(({ before, after }) => before !== null || after !== null);
+    expect(changed.length > 0 || ['sendTestWebhook', 'redeliverWebhook'].includes(name)).toBe(true);
+  });
+
+  test('and shows what was before and what is after, without the secret', async () => {
+    const { client, id, personalWorkspaceId: workspaceId } = await aPerson(await aServer(), 'Ada');
+    const { apiKey, secret } = await createApiKey(client, { name: 'ci' });
+    const rotated = await rotateApiKey(client, apiKey.id, 0);
+    await revokeApiKey(client, apiKey.id, 'leaked');
+    const events = await eventsOf(client, workspaceId, { subjectId: apiKey.id });
+    expect(events.map(({ action }) => action)).toEqual(['apiKey.revoked', 'apiKey.rotated', 'apiKey.created']);
+    const [revoked, rotation, created] = events;
+    expect(revoked).toEqual({
+      id: expect.stringMatching(/^aud_/),
+      sequence: expect.any(Number),
+      action: 'apiKey.revoked',
+      refused: false,
+      subjectId: apiKey.id,
+      actor: { kind: 'USER', principalId: id, user: { name: 'Ada', email: expect.stringContaining('@') } },
+      before: { revokedAt: null, reason: null },
+      after: { revokedAt: expect.any(String), reason: 'leaked' },
+      requestId: expect.stringMatching(/^req_/),
+      address: expect.any(String),
+      createdAt: expect.any(String),
+      hash: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+    expect(rotation).toMatchObject({
+      before: { secrets: [{ preview: secret.slice(-4), retiresAt: null }] },
+      after: {
+        secrets: [
+          { preview: secret.slice(-4), retiresAt: rotated.oldSecretsRetireAt },
+          { preview: rotated.secret.slice(-4), retiresAt: null },
+        ],
+      },
+    });
+    expect(created).toMatchObject({ before: null, after: { name: 'ci', secret: { preview: secret.slice(-4) } } });
+    for (const each of [secret, rotated.secret]) expect(JSON.stringify(events)).not.toContain(each);
+  });
+
+  test('in the transaction of the change: where the event cannot be written, nothing has changed', async () => {
+    const server = await aServer();
+    const { client } = await aPerson(server);
+    const { apiKey } = await createApiKey(client, { name: 'ci' });
+    const { db } = server.deps;
+    await db.$executeRawUnsafe(
+      `ALTER TABLE "AuditEvent" ADD CONSTRAINT "no_event" CHECK ("subjectId" <> '${apiKey.id}') NOT VALID`,
+    );
+    try {
+      await expect(revokeApiKey(client, apiKey.id)).rejects.toThrow('INTERNAL_SERVER_ERROR');
+    } finally {
+      await db.$executeRawUnsafe('ALTER TABLE "AuditEvent" DROP CONSTRAINT "no_event"');
+    }
+    expect(await db.apiKey.findUniqueOrThrow({ where: { id: apiKey.id } })).toMatchObject({ revokedAt: null });
+    await revokeApiKey(client, apiKey.id);
+  });
+
+  test('and a change that is undone leaves neither an event nor a gap', async () => {
+    const { client, personalWorkspaceId: workspaceId } = await aPerson(await aServer());
+    const { apiKey } = await createApiKey(client, { name: 'ci' });
+    for (let made = 1; made < 5; made += 1) await rotateApiKey(client, apiKey.id, 60);
+    expect(await tryRotateApiKey(client, apiKey.id, 60)).toMatchObject({ __typename: 'LimitReachedError' });
+    await revokeApiKey(client, apiKey.id);
+    const { nodes, intact } = await list(client, workspaceId);
+    expect(nodes.map(({ sequence }) => sequence)).toEqual(nodes.map((_, index) => nodes.length - index));
+    expect(intact).toBe(true);
+  });
+});
+
+describe('a refused attempt is an event', () => {
+  /** All refused attempts on an organization, newest first, once they are written. */
+  async function refusalsOf({ server, organizationId, clients }: World) {
+    await server.deps.refusals.flush();
+    return eventsOf(clients.owner, organizationId, { refused: true });
+  }
+
+  test('of a member without the permission, and of a stranger, who is told that there is nothing', async () => {
+    const world = await aWorld();
+    const { clients, key, people, organizationId } = world;
+    const revoke = 'mutation ($id: ID!) { revokeApiKey(input: { apiKeyId: $id }) { __typename } }';
+    await clients.member.send(revoke, { id: key.id });
+    const stranger = await clients.stranger.send(revoke, { id: key.id });
+    expect(stranger.data).toEqual({ revokeApiKey: { __typename: 'NotFoundError' } });
+    const refused = {
+      action: 'apiKey.revoke.refused',
+      refused: true,
+      subjectId: key.id,
+      before: null,
+      after: { attempts: 1 },
+      address: expect.any(String),
+    };
+    expect(await refusalsOf(world)).toEqual([
+      expect.objectContaining({
+        ...refused,
+        // Nobody learns the name of somebody with whom they share nothing.
+        actor: { kind: 'USER', principalId: people.stranger.id, user: null },
+        requestId: stranger.headers.get('x-request-id'),
+      }),
+      expect.objectContaining({
+        ...refused,
+        actor: {
+          kind: 'USER',
+          principalId: people.member.id,
+          user: { name: 'Mia Member', email: people.member.email },
+        },
+      }),
+    ]);
+    const { nodes } = await list(clients.service, organizationId, { refused: true });
+    expect(nodes[0]?.actor.user?.name).toBe('Sam Stranger');
+  });
+
+  test('of a key that may not do this at all, in its own workspace', async () => {
+    const world = await aWorld();
+    await world.clients.key.send('mutation { createApiKey(input: { name: "mine" }) { __typename } }');
+    expect(await refusalsOf(world)).toEqual([
+      expect.objectContaining({
+        action: 'apiKey.create.refused',
+        subjectId: world.organizationId,
+        actor: { kind: 'API_KEY', principalId: world.key.id, user: null },
+      }),
+    ]);
+  });
+
+  test('and none where nothing exists: what nobody has cannot be tried', async () => {
+    const world = await aWorld();
+    const { db } = world.server.deps;
+    await world.server.deps.refusals.flush();
+    const before = await db.auditEvent.count();
+    await world.clients.stranger.send('mutation { revokeApiKey(input: { apiKeyId: "key_0" }) { __typename } }');
+    await world.clients.stranger.send('mutation { acceptInvitation(input: { token: "tki_0" }) { __typename } }');
+    await world.server.deps.refusals.flush();
+    expect(await db.auditEvent.count()).toBe(before);
+  });
+
+  test('once a minute, with a sum of its repetitions', async () => {
+    const world = await aWorld();
+    const { clients, key } = world;
+    for (let tries = 0; tries < 10; tries += 1) await tryRotateApiKey(clients.member, key.id, 0);
+    await Promise.all(Array.from({ length: 30 }, () => tryRotateApiKey(clients.member, key.id, 0)));
+    const refusals = await refusalsOf(world);
+    expect(refusals.map(({ action, after }) => [action, after])).toEqual([
+      ['apiKey.rotate.refused', { attempts: 39 }],
+      ['apiKey.rotate.refused', { attempts: 1 }],
+    ]);
+  });
+
+  test('at most twenty of one principal a minute, and one for all beyond them', async () => {
+    const world = await aWorld();
+    const keys = await Promise.all(Array.from({ length: 24 }, () => anotherKey(world)));
+    for (const id of keys) await tryRotateApiKey(world.clients.stranger, id, 0);
+    const refusals = await refusalsOf(world);
+    expect(refusals).toHaveLength(21);
+    expect(refusals[0]).toMatchObject({
+      action: 'attempts.refused',
+      subjectId: world.organizationId,
+      actor: { principalId: world.people.stranger.id },
+      after: { attempts: 4 },
+    });
+    // After the minute it begins anew.
+    await tryRotateApiKey(world.clients.stranger, world.key.id, 0);
+    expect(await refusalsOf(world)).toHaveLength(22);
+  });
+
+  test('at most two hundred of one workspace a minute, however many try', async () => {
+    const world = await aWorld();
+    const { server, people, organizationId } = world;
+    const keys = await Promise.all(Array.from({ length: 20 }, () => anotherKey(world)));
+    const crowd = await Promise.all(Array.from({ length: 11 }, () => aPerson(server)));
+    await Promise.all(
+      crowd.flatMap(({ client }) => keys.map((apiKeyId) => client.send(rotateDocument, { input: { apiKeyId } }))),
+    );
+    await server.deps.refusals.flush();
+    const where = { workspaceId: organizationId, refused: true };
+    expect(await server.deps.db.auditEvent.count({ where })).toBe(201);
+    const [sum] = await eventsOf(people.owner.client, organizationId, { action: 'attempts.refused' });
+    expect(sum).toMatchObject({ actor: { kind: 'SYSTEM', principalId: null, user: null }, after: { attempts: 20 } });
+  });
+});
+
+const rotateDocument = 'mutation ($input: RotateApiKeyInput!) { rotateApiKey(input: $input) { __typename } }';
+
+describe('the list', () => {
+  async function aHistory(): Promise<{ server: TestServer; owner: Person; member: Person; workspaceId: string }> {
+    const server = await aServer();
+    const owner = await aPerson(server);
+    const workspaceId = await anOrganization(owner);
+    const member = await aMember(server, owner, workspaceId, 'MEMBER');
+    await tryCreateApiKey(member.client, { workspaceId, name: 'not mine to make' });
+    await createApiKey(owner.client, { workspaceId, name: 'ci' });
+    await createApiKey(server.backend, { workspaceId, name: 'ours' });
+    await server.deps.refusals.flush();
+    return { server, owner, member, workspaceId };
+  }
+
+  test('is newest first, by the numbers of the chain, and can be narrowed', async () => {
+    const { owner, member, workspaceId, server } = await aHistory();
+    const { client } = owner;
+    const all = await eventsOf(client, workspaceId);
+    expect(all.map(({ sequence }) => sequence)).toEqual(all.map((_, index) => all.length - index));
+    expect(all.map(({ action }) => action).toSorted()).toEqual([
+      'apiKey.create.refused',
+      'apiKey.created',
+      'apiKey.created',
+      'credits.granted',
+      'member.invited',
+      'member.joined',
+      'workspace.created',
+    ]);
+    expect(await actionsOf(client, workspaceId, { action: 'apiKey.created' })).toHaveLength(2);
+    expect(await actionsOf(client, workspaceId, { refused: true })).toEqual(['apiKey.create.refused']);
+    expect(await actionsOf(client, workspaceId, { refused: false })).toHaveLength(all.length - 1);
+    expect(await actionsOf(client, workspaceId, { actorKind: 'SERVICE' })).toEqual(['apiKey.created']);
+    expect((await actionsOf(client, workspaceId, { actorId: member.id })).toSorted()).toEqual([
+      'apiKey.create.refused',
+      'member.joined',
+    ]);
+    expect(await actionsOf(client, workspaceId, { subjectId: workspaceId, actorId: owner.id })).toEqual([
+      'workspace.created',
+    ]);
+    const [newest] = all;
+    const at = newest?.createdAt ?? '';
+    expect(await eventsOf(client, workspaceId, { to: at })).not.toContainEqual(newest);
+    expect(await eventsOf(client, workspaceId, { from: at })).toContainEqual(newest);
+    expect(await actionsOf(server.backend, workspaceId)).toHaveLength(all.length);
+  });
+
+  test('looks empty and intact to whoever may not read it, as for a workspace that is not there', async () => {
+    const { server, member, workspaceId } = await aHistory();
+    const stranger = await aPerson(server);
+    const nothing = await list(stranger.client, 'wsp_nonsense');
+    expect(nothing).toEqual({ intact: true, nodes: [], pageInfo: { endCursor: null, hasNextPage: false } });
+    expect(await list(stranger.client, workspaceId)).toEqual(nothing);
+    expect(await list(member.client, workspaceId)).toEqual(nothing);
+  });
+
+  test('does not name people who have left', async () => {
+    const { owner, member, workspaceId } = await aHistory();
+    const joined = { action: 'member.joined', actorId: member.id };
+    const [before] = await eventsOf(owner.client, workspaceId, joined);
+    expect(before?.actor.user).toEqual({ name: 'Grace', email: member.email });
+    await owner.client.send('mutation ($id: ID!) { removeMember(input: { memberId: $id }) { __typename } }', {
+      id: before?.subjectId,
+    });
+    const [after] = await eventsOf(owner.client, workspaceId, joined);
+    expect(after?.actor).toEqual({ kind: 'USER', principalId: member.id, user: null });
+  });
+
+  test('says that it is intact until somebody changes a row behind the back of the server', async () => {
+    const { owner, workspaceId } = await aHistory();
+    const [newest] = await eventsOf(owner.client, workspaceId);
+    expect((await list(owner.client, workspaceId)).intact).toBe(true);
+    const { db } = await sharedDatabase();
+    await db.$transaction(async (tx) => {
+      await tx.$executeRaw`SET LOCAL session_replication_role = replica`;
+      await tx.auditEvent.update({ where: { id: newest?.id ?? '' }, data: { action: 'apiKey.updated' } });
+    });
+    const { intact, nodes } = await list(owner.client, workspaceId, { action: 'workspace.created' });
+    expect({ intact, listed: nodes.length }).toEqual({ intact: false, listed: 1 });
+  });
+});
