@@ -1,4 +1,4 @@
-import type { Db } from '../../db/transaction.js';
+import type { Db, Tx } from '../../db/transaction.js';
 import { Prisma } from '../../generated/prisma/client.js';
 
 /** Where a chain ends: how many events it has, and the hash of the last one in hexadecimal; '' for none. */
@@ -38,7 +38,7 @@ const linksPerRead = 1_000;
  * events anew; what comes in meanwhile is left for the next time.
  * @param newest how many events to look at, from the end; all of them without it. Memory is bounded either way.
  */
-export async function verifyChain(db: Db, workspaceId: string | null, newest?: number): Promise<ChainReport> {
+export async function verifyChain(db: Db | Tx, workspaceId: string | null, newest?: number): Promise<ChainReport> {
   const { end, last } = await readEnd(db, workspaceId);
   const report = (fault: ChainFault | null): ChainReport => ({ end, fault });
   let at = await startBefore(db, workspaceId, newest === undefined ? 0 : Math.max(0, end.sequence - newest));
@@ -67,7 +67,7 @@ function findFault(before: ChainEnd, link: Link): ChainFault | null {
 
 /** The end of the chain, and the last event that there is: read at one moment, so that they have to agree. */
 async function readEnd(
-  db: Db,
+  db: Db | Tx,
   workspaceId: string | null,
 ): Promise<{ end: ChainEnd; last: { id: string; sequence: number } | null }> {
   const [row] = await db.$queryRaw<
@@ -86,13 +86,13 @@ async function readEnd(
 }
 
 /** The event after which to begin, whose hash is taken as it is. */
-async function startBefore(db: Db, workspaceId: string | null, sequence: number): Promise<ChainEnd | ChainFault> {
+async function startBefore(db: Db | Tx, workspaceId: string | null, sequence: number): Promise<ChainEnd | ChainFault> {
   if (sequence === 0) return { sequence: 0, hash: '' };
   const [link] = await readLinks(db, workspaceId, sequence - 1, sequence);
   return link ?? { sequence, eventId: null, kind: 'missing' };
 }
 
-function readLinks(db: Db, workspaceId: string | null, after: number, upTo: number): Promise<Link[]> {
+function readLinks(db: Db | Tx, workspaceId: string | null, after: number, upTo: number): Promise<Link[]> {
   return db.$queryRaw<Link[]>`
     SELECT e."sequence", e."id", encode(e."hash", 'hex') AS "hash", encode(e."previousHash", 'hex') AS "previousHash",
       e."hash" = tollkeeper_audit_hash(e) AS "sound"
