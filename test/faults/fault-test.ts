@@ -62,4 +62,4 @@ export const test = base.extend<Fixtures>({
 });
 
 /** These tests wait for much, each wait with a limit of its own; on a busy machine the limits are far away. */
-export const patience = { timeout: 400_000 };
+export const patience = { timeout: 500_000 };

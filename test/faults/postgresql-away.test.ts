@@ -52,7 +52,7 @@ describeFaults('a PostgreSQL that goes away under load and comes back', () => {
         await stop(postgresql);
         const saidBefore = journal.heard.unavailable;
         await Promise.race([sleep(chance.between(200, 600)), load.failed]);
-        expect(journal.heard.unavailable).toBeGreaterThan(saidBefore);
+        await expect.poll(() => journal.heard.unavailable, { timeout: recoveryMsMax }).toBeGreaterThan(saidBefore);
         // The process is well; it is only not to be sent requests.
         expect((await server.fetch('/health/live')).status).toBe(200);
         expect((await server.fetch('/health/ready')).status).toBe(503);

@@ -88,7 +88,7 @@ describeFaults('a Redis that goes away under load and comes back', () => {
           await passing(chance.between(0, 50));
         }
         expect(await check(backend, shut)).toBe('unavailable');
-        expect(closed.heard.unavailable).toBeGreaterThan(refusedBefore);
+        await expect.poll(() => closed.heard.unavailable, { timeout: recoveryMsMax }).toBeGreaterThan(refusedBefore);
         await end(redis);
         const backAt = performance.now();
         await untilShared();
