@@ -14,7 +14,7 @@ const statementTimeoutMs = 12_000;
 const idleInTransactionTimeoutMs = 20_000;
 
 /** A connection that is silent for longer than any statement may run is dead, whatever TCP believes. */
-const silentSocketTimeoutMs = 30_000;
+const silentSocketTimeoutMs = 15_000;
 
 const idleConnectionTimeoutMs = 10_000;
 
