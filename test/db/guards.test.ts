@@ -116,3 +116,16 @@ test.each(['Workspace', 'ApiKey', 'Charge'])('what the ledger refers to is never
   await aLedgerEntry();
   await expect(database.db.$executeRawUnsafe(`TRUNCATE "${table}" CASCADE`)).rejects.toThrow('TRUNCATE refused');
 });
+
+test('a record of an idempotency key is committed with its result or not at all, and never changed', async () => {
+  const { db } = database;
+  const workspaceId = await aWorkspace();
+  const record = { keyHash: new Uint8Array(32), workspaceId, space: 'CUSTOMER', operation: 'createApiKey' };
+  await expect(db.idempotencyRecord.create({ data: record })).rejects.toThrow('COMMIT refused');
+  const cut = { ...record, keyHash: new Uint8Array(31), result: '{}' };
+  await expect(db.idempotencyRecord.create({ data: cut })).rejects.toThrow('IdempotencyRecord_key_is_hashed');
+  await db.idempotencyRecord.create({ data: { ...record, result: '{}' } });
+  await expect(db.idempotencyRecord.updateMany({ where: { workspaceId }, data: { result: '[]' } })).rejects.toThrow(
+    'UPDATE refused: the rows of "IdempotencyRecord" are never changed or removed',
+  );
+});

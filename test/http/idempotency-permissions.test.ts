@@ -48,6 +48,16 @@ describe('a repetition has to be allowed as the original was', () => {
     expect(replayOf(answer)).toEqual(first);
   });
 
+  test('whoever may is shown the original, whatever the input says that they might not do', async () => {
+    const key = randomUUID();
+    const { owner, input, original } = await aKeyMadeUnder(key);
+    for (const product of ['makra', 'no such product']) {
+      const repeated = await under(owner.client, key).send<Data>(createKey, { input: { ...input, product } });
+      expect(repeated.data).toEqual(original.data);
+      expect(replayOf(repeated)).toEqual({ replayed: 'true', bodyDiffers: 'true' });
+    }
+  });
+
   test('a key is not shown the signing secret of another one', async () => {
     const server = await aServer();
     const owner = await aPerson(server);

@@ -5,7 +5,6 @@ import type { InFlight } from './in-flight.js';
 import { fingerprintInput, hashKey, type KeyedCall } from './keyed-call.js';
 import { expiryOf, refuse, runOnce } from './once.js';
 import { type InputOf, type Operation, type OperationName, operations } from './operations.js';
-import type { Place } from './place.js';
 import { keepResult, restoreResult } from './recorded-result.js';
 
 /** A function of the domain that changes something. */
@@ -53,14 +52,10 @@ async function runKeyed<Input, Result extends object>(
       expiresAt: expiryOf(deps, place.product, createdAt),
     },
     mayAsk: (db) => operation.allows(db, deps, actor, place),
-    mayRepeat: async (db, original) => isSame(original, place) || operation.allows(db, deps, actor, original),
+    mayRepeat: (db, original) => operation.allows(db, deps, actor, original),
     run,
     stands: () => true,
     write: (result) => keepResult(result, operation.secrets, call, owner),
     read: (recorded) => restoreResult(recorded, operation.secrets, call, owner) as Result,
   });
-}
-
-function isSame(one: Place, other: Place): boolean {
-  return one.product === other.product && one.subject === other.subject;
 }

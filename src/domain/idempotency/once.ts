@@ -36,14 +36,18 @@ export async function runOnce<Result>(deps: Deps, inFlight: InFlight, once: Once
   try {
     // Most repetitions come after the end of the original; they need no transaction.
     const found = await findRecord(deps.db, claim, claim.createdAt);
-    if (found !== null && (await once.mayAsk(deps.db))) return await repeat(deps.db, deps, once, found);
+    if (found !== null && (await isRepeatedBy(deps.db, once, found))) return repeat(deps, once, found);
     let uses = deferUses(deps.uses);
     const result = await transaction(deps.db, async (tx) => {
       uses = deferUses(deps.uses);
       const within = { ...deps, db: tx as Db, uses };
       if (!(await once.mayAsk(tx))) return refuse(within, once.run);
       const original = await claimKey(tx, claim);
-      if (original !== null) return repeat(tx, deps, once, original);
+      if (original !== null) {
+        if (await isRepeatedBy(tx, once, original)) return repeat(deps, once, original);
+        const use = original.operation === claim.operation ? 'something else' : original.operation;
+        throw new KeyReusedError(`This Idempotency-Key was used for ${use}. Use a new one for each call.`);
+      }
       const made = await once.run(within);
       await (once.stands(made) ? storeResult(tx, claim, once.write(made)) : freeKey(tx, claim));
       return made;
@@ -61,14 +65,12 @@ export async function refuse(within: Deps, run: (deps: Deps) => Promise<unknown>
   throw new UnavailableError('What this is about is being changed just now. Try again in a moment.');
 }
 
-async function repeat<Result>(db: Db | Tx, { products }: Deps, once: Once<Result>, original: IdempotencyRecord) {
-  const { call, claim } = once;
-  if (original.operation !== claim.operation) {
-    throw new KeyReusedError(`This Idempotency-Key was used for ${original.operation}. Use a new one for each call.`);
-  }
-  if (!(await once.mayRepeat(db, original))) {
-    throw new KeyReusedError('This Idempotency-Key was used for something else. Use a new one for each call.');
-  }
+/** Whether a call repeats the original and its caller may: the input may say something else, but not ask for another mutation. */
+async function isRepeatedBy<Result>(db: Db | Tx, once: Once<Result>, original: IdempotencyRecord): Promise<boolean> {
+  return original.operation === once.claim.operation && (await once.mayRepeat(db, original));
+}
+
+function repeat<Result>({ products }: Deps, { call, claim, read }: Once<Result>, original: IdempotencyRecord): Result {
   const bodyDiffers = !Buffer.from(claim.fingerprint).equals(original.fingerprint ?? new Uint8Array());
   if (bodyDiffers && rulesOf(products, original.product).strict) {
     throw new KeyReusedError(
@@ -76,7 +78,7 @@ async function repeat<Result>(db: Db | Tx, { products }: Deps, once: Once<Result
     );
   }
   call.onReplay(bodyDiffers);
-  return once.read({ result: original.result ?? '', secrets: original.secrets });
+  return read({ result: original.result ?? '', secrets: original.secrets });
 }
 
 const hourMs = 3_600_000;
