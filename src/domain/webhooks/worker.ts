@@ -29,7 +29,7 @@ interface WorkerLimits {
   readonly perFailingEndpoint: number;
 }
 
-const limitsDefault: WorkerLimits = { attempts: 100, failingAttempts: 40, perEndpoint: 8, perFailingEndpoint: 1 };
+const limitsDefault: WorkerLimits = { attempts: 200, failingAttempts: 80, perEndpoint: 8, perFailingEndpoint: 1 };
 
 /** How long after nothing was due it is looked again. */
 const idleMs = 1_000;
