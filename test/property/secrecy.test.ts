@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { format } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -202,8 +202,13 @@ async function liveThroughAKey(
     await verify(server, credential);
     await own.send('{ viewer { kind } }');
   }
-  const other = await createApiKey(server.backend, { workspaceId, name: 'kept', product: slug, environment });
+  // What is kept to be shown again opens with the idempotency key alone, so that one is a secret too.
+  const idempotencyKey = keep(`idempotency key of ${name}`, randomUUID());
+  const keyed = server.backend.with({ ...server.backend.headers, 'idempotency-key': idempotencyKey });
+  const other = await createApiKey(keyed, { workspaceId, name: 'kept', product: slug, environment });
   keep(`kept key of ${name}`, other.secret);
+  keep(`kept signing secret of ${name}`, other.signingSecret ?? randomUUID());
+  expect(await createApiKey(keyed, { workspaceId, name: 'kept', product: slug, environment })).toEqual(other);
   await revokeApiKey(server.backend, apiKey.id, 'leaked');
   expect(await verify(server, credential)).toMatchObject({ code: 'INVALID_CREDENTIAL' });
   expect(await own.send('{ viewer { kind } }')).toMatchObject({ status: 401 });
