@@ -1,0 +1,99 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Webhook } from 'standardwebhooks';
+import { describe, expect, onTestFinished } from 'vitest';
+import { createApiKey } from '../factories.js';
+import { signUp, withToken } from './journey.js';
+import { patience, test } from './server-process.js';
+
+const token = `tks_${'Hooks1'.repeat(6)}`;
+const variables = {
+  TOLLKEEPER_SERVICE_TOKEN: token,
+  TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: 'true',
+  TOLLKEEPER_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
+};
+
+/** A receiver that does not answer until it is told to. */
+async function aReceiver() {
+  const arrivals: { readonly headers: Record<string, string>; readonly body: string }[] = [];
+  let answers = false;
+  const server = createServer((request, response) => {
+    void text(request).then(
+      (body) => {
+        arrivals.push({ headers: request.headers as Record<string, string>, body });
+        if (answers) response.end('ok');
+      },
+      () => undefined,
+    );
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const address = server.address();
+  return {
+    url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/`,
+    arrivals,
+    answer() {
+      answers = true;
+    },
+  };
+}
+
+describe('a server that is killed', patience, () => {
+  test('leaves webhooks that the next one delivers within a minute, under the same ids', async ({ startServer }) => {
+    const receiver = await aReceiver();
+    const killed = await startServer(variables);
+    const { customer } = await signUp(killed);
+    const { apiKey, signingSecret } = await createApiKey(customer, { name: 'ci' });
+    const { data } = await customer.send(
+      'mutation ($input: CreateWebhookEndpointInput!) { createWebhookEndpoint(input: $input) { __typename } }',
+      { input: { apiKeyId: apiKey.id, url: receiver.url } },
+    );
+    expect(data).toEqual({ createWebhookEndpoint: { __typename: 'CreateWebhookEndpointPayload' } });
+    const jobs = [1, 2, 3].map(
+      (job) =>
+        `j${job}: publishEvent(input: { apiKeyId: "${apiKey.id}", type: "job.finished", data: { job: ${job} } }) { __typename }`,
+    );
+    await withToken(killed, token).send(`mutation { ${jobs.join(' ')} }`);
+    while (receiver.arrivals.length < 3) await sleep(50);
+    const underWay = receiver.arrivals.splice(0).map(({ headers }) => headers['webhook-id']);
+    await killed.end('SIGKILL');
+    receiver.answer();
+
+    const begun = Date.now();
+    await startServer(variables);
+    while (receiver.arrivals.length < 3 && Date.now() - begun < 60_000) await sleep(50);
+    expect(receiver.arrivals.map(({ headers }) => headers['webhook-id']).sort()).toEqual(underWay.sort());
+    for (const { headers, body } of receiver.arrivals) {
+      expect(new Webhook(signingSecret ?? '').verify(body, headers)).toMatchObject({ type: 'job.finished' });
+    }
+  });
+
+  test('and one that ends in order gives back what it has not finished, so that the next need not wait', async ({
+    startServer,
+  }) => {
+    const receiver = await aReceiver();
+    const ending = await startServer(variables);
+    const { customer } = await signUp(ending);
+    const { apiKey } = await createApiKey(customer, { name: 'ci' });
+    await customer.send(
+      'mutation ($input: CreateWebhookEndpointInput!) { createWebhookEndpoint(input: $input) { __typename } }',
+      { input: { apiKeyId: apiKey.id, url: receiver.url } },
+    );
+    await withToken(ending, token).send(
+      `mutation { publishEvent(input: { apiKeyId: "${apiKey.id}", type: "job.finished", data: {} }) { __typename } }`,
+    );
+    while (receiver.arrivals.length < 1) await sleep(50);
+    expect(await ending.end('SIGTERM')).toMatchObject({ code: 0, stderr: '' });
+    receiver.answer();
+    await startServer(variables);
+    const ready = Date.now();
+    while (receiver.arrivals.length < 2 && Date.now() - ready < 15_000) await sleep(50);
+    expect(receiver.arrivals).toHaveLength(2);
+  });
+});
