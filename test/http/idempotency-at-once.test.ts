@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { aPerson } from '../factories.js';
 import { aServer, sharedDatabase, startServer, type TestServer } from '../harness.js';
@@ -42,47 +43,93 @@ async function countWaiting(): Promise<number> {
   return waiting.length;
 }
 
-// The embedded database has one connection: there a second request waits for it, and then finds the first one's result.
-describe.skipIf(process.env.DATABASE_URL === undefined)('a request during a slow one under the same key', () => {
-  test.each([
+/** Keeps everybody from the credits of a workspace. @returns what lets them go on. */
+async function holdAccount(workspaceId: string): Promise<() => Promise<void>> {
+  const { db } = await sharedDatabase();
+  let release: () => void = () => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let began: () => void = () => undefined;
+  const begun = new Promise<void>((resolve) => {
+    began = resolve;
+  });
+  const held = db.$transaction(async (tx) => {
+    await tx.$queryRaw`SELECT 1 FROM "CreditAccount" WHERE "workspaceId" = ${workspaceId} FOR UPDATE`;
+    began();
+    await released;
+  });
+  await begun;
+  return () => {
+    release();
+    return held;
+  };
+}
+
+const isEmbedded = process.env.DATABASE_URL === undefined;
+
+/** Waits until somebody waits. The embedded database has one connection, and would not say. */
+async function untilOneWaits(): Promise<void> {
+  if (isEmbedded) await sleep(200);
+  else await expect.poll(countWaiting).toBeGreaterThan(0);
+}
+
+describe('a request during a slow one under the same key', () => {
+  const places = [
     ['on the same process', (server: TestServer) => Promise.resolve(server)],
     ['on another process', () => startServer()],
-  ])('waits a moment and is then told when to come back, %s', async (_where, otherOf) => {
+  ] as const;
+
+  // Nobody shares an embedded database.
+  test.each(isEmbedded ? places.slice(0, 1) : places)(
+    'waits a moment and is then told when to come back, %s',
+    async (_where, otherOf) => {
+      const server = await startServer();
+      const other = await otherOf(server);
+      const { personalWorkspaceId: workspaceId } = await aPerson(server);
+      const key = randomUUID();
+      const ask = ({ backend }: TestServer) =>
+        under(backend, key).send<Data>(grant, { input: { workspaceId, credits: 7 } });
+
+      await Promise.all([server, other].map(({ backend }) => backend.send('{ viewer { kind } }')));
+      const release = await holdAccount(workspaceId);
+      const slow = ask(server);
+      await untilOneWaits();
+      const askedAt = performance.now();
+      const turnedAway = await ask(other);
+      expect(performance.now() - askedAt).toBeGreaterThan(1_500);
+      expect(refusal(turnedAway)).toEqual({
+        status: 409,
+        data: null,
+        codes: ['IDEMPOTENCY_KEY_IN_USE'],
+        messages: ['Another request under this Idempotency-Key is still running. Ask again in a moment.'],
+      });
+      expect(turnedAway.headers.get('retry-after')).toBe('1');
+
+      await release();
+      const original = await slow;
+      expect(original.data?.grantCredits).toMatchObject({ replayed: false });
+      const repeated = await ask(other);
+      expect(repeated.data?.grantCredits?.entry).toEqual(original.data?.grantCredits?.entry);
+      expect((await readLedger(server, workspaceId)).balance).toBe(7);
+    },
+  );
+
+  test.skipIf(isEmbedded)('does what the first one did not, once that has died', async () => {
     const server = await startServer();
-    const other = await otherOf(server);
     const { personalWorkspaceId: workspaceId } = await aPerson(server);
-    const key = randomUUID();
-    const ask = ({ backend }: TestServer) =>
-      under(backend, key).send<Data>(grant, { input: { workspaceId, credits: 7 } });
-
+    const keyed = under(server.backend, randomUUID());
+    const ask = () => keyed.send<Data>(grant, { input: { workspaceId, credits: 7 } });
+    const release = await holdAccount(workspaceId);
+    const doomed = ask();
+    await untilOneWaits();
     const { db } = await sharedDatabase();
-    let release = () => {};
-    const released = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    const held = db.$transaction(async (tx) => {
-      await tx.$queryRaw`SELECT 1 FROM "CreditAccount" WHERE "workspaceId" = ${workspaceId} FOR UPDATE`;
-      await released;
-    });
-    const slow = ask(server);
-    await expect.poll(countWaiting).toBeGreaterThan(0);
-    const askedAt = performance.now();
-    const turnedAway = await ask(other);
-    expect(performance.now() - askedAt).toBeGreaterThan(1_500);
-    expect(refusal(turnedAway)).toEqual({
-      status: 409,
-      data: null,
-      codes: ['IDEMPOTENCY_KEY_IN_USE'],
-      messages: ['Another request under this Idempotency-Key is still running. Ask again in a moment.'],
-    });
-    expect(turnedAway.headers.get('retry-after')).toBe('1');
-
-    release();
-    await held;
-    const original = await slow;
-    expect(original.data?.grantCredits).toMatchObject({ replayed: false });
-    const repeated = await ask(other);
-    expect(repeated.data?.grantCredits?.entry).toEqual(original.data?.grantCredits?.entry);
+    await db.$queryRaw`
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    expect(refusal(await doomed)).toMatchObject({ status: 503, codes: ['SERVICE_UNAVAILABLE'] });
+    await release();
+    const answers = [await ask(), await ask()];
+    expect(answers.map((answer) => replayOf(answer).replayed)).toEqual([null, 'true']);
     expect((await readLedger(server, workspaceId)).balance).toBe(7);
   });
 });
