@@ -79,6 +79,10 @@ describe('loading', () => {
       activeKeysMax: null,
       signingSecrets: false,
       rotation: { overlapSecondsMax: 604_800 },
+      webhooks: {
+        retrySeconds: [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400],
+        creditsLowAt: null,
+      },
       allowedOrigins: false,
       keyPermissions: ['workspace:read', 'apiKey:read', 'credits:read'],
       holdSeconds: 3_600,
