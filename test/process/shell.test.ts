@@ -1,8 +1,26 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
-import { viewerOf, withToken } from './journey.js';
+import { openDatabase } from '../../src/db/open.js';
+import type { Db } from '../../src/db/transaction.js';
+import { aCustomerWithKey, viewerOf, withToken } from './journey.js';
 import { patience, test } from './server-process.js';
+
+/** Does something in the database that the processes of a test have, while none of them runs. */
+async function inDatabase<T>(
+  folder: string,
+  { DATABASE_URL }: Readonly<Record<string, string>>,
+  work: (db: Db) => Promise<T>,
+): Promise<T> {
+  const database = await openDatabase(
+    DATABASE_URL === undefined ? { dataDir: join(folder, '.tollkeeper') } : { databaseUrl: DATABASE_URL },
+  );
+  try {
+    return await work(database.db);
+  } finally {
+    await database.close();
+  }
+}
 
 describe('the shell of an operator', patience, () => {
   test('migrates a database, so that a server that must not migrate starts on it', async ({
@@ -37,6 +55,64 @@ describe('the shell of an operator', patience, () => {
     });
     const { stdout } = await runShell(['service-token', 'list'], database);
     expect(stdout).toMatch(new RegExp(`^${id}  …${token.slice(-4)}  \\S+  revoked \\S+  billing\n$`));
+  });
+
+  test('follows the audit trail, and finds what was changed in it, or is another one than was noted', async ({
+    folder,
+    database,
+    runShell,
+    startServer,
+  }) => {
+    const server = await startServer();
+    const { workspaceId } = await aCustomerWithKey(server);
+    await server.end();
+    const verified = await runShell(['audit', 'verify'], database);
+    expect(verified).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(new RegExp(`^server \\d+ [0-9a-f]{64}\n${workspaceId} 3 [0-9a-f]{64}\n$`)),
+      stderr: '',
+    });
+    await writeFile(join(folder, 'noted'), verified.stdout);
+    expect(await runShell(['audit', 'verify', 'noted'], database)).toEqual(verified);
+
+    const events = await inDatabase(folder, database, async (db) => {
+      const all = await db.auditEvent.findMany({ where: { workspaceId }, orderBy: { sequence: 'asc' } });
+      await db.$transaction(async (tx) => {
+        await tx.$executeRaw`SET LOCAL session_replication_role = replica`;
+        await tx.auditEvent.update({ where: { id: all[1]?.id ?? '' }, data: { actorId: null } });
+      });
+      return all;
+    });
+    const broken = `The audit trail is not intact; 2 chains were followed.\n${workspaceId}: event 2 (${events[1]?.id}) was changed.\n`;
+    expect(await runShell(['audit', 'verify'], database)).toEqual({
+      code: 1,
+      stdout: expect.stringMatching(/^server \d+ [0-9a-f]{64}\n$/),
+      stderr: broken,
+    });
+
+    // Whoever makes every hash anew, and the end too, is found by what was noted.
+    await inDatabase(folder, database, (db) =>
+      db.$transaction(async (tx) => {
+        await tx.$executeRaw`SET LOCAL session_replication_role = replica`;
+        for (const { sequence } of events.slice(1)) {
+          await tx.$executeRaw`
+            UPDATE "AuditEvent" e SET "previousHash" = p."hash" FROM "AuditEvent" p
+            WHERE p."workspaceId" = e."workspaceId" AND p."sequence" = e."sequence" - 1
+              AND e."workspaceId" = ${workspaceId} AND e."sequence" = ${sequence}::int`;
+          await tx.$executeRaw`
+            UPDATE "AuditEvent" e SET "hash" = tollkeeper_audit_hash(e)
+            WHERE "workspaceId" = ${workspaceId} AND "sequence" = ${sequence}::int`;
+        }
+        await tx.$executeRaw`
+          UPDATE "AuditChain" c SET "hash" = e."hash" FROM "AuditEvent" e
+          WHERE e."workspaceId" = c."workspaceId" AND e."sequence" = c."sequence" AND c."workspaceId" = ${workspaceId}`;
+      }),
+    );
+    expect(await runShell(['audit', 'verify'], database)).toMatchObject({ code: 0, stderr: '' });
+    expect(await runShell(['audit', 'verify', 'noted'], database)).toMatchObject({
+      code: 1,
+      stderr: `The audit trail is not intact; 2 chains were followed.\n${workspaceId}: event 3 is another one since it was noted in noted.\n`,
+    });
   });
 
   test('checks product files without a database', async ({ folder, runShell }) => {
@@ -75,8 +151,22 @@ describe('the shell of an operator', patience, () => {
     [['mgirate'], 'There is no such command.'],
     [['service-token', 'create'], 'Give the token a name'],
     [['service-token', 'revoke'], 'Name the token by its id'],
+    [['audit'], 'There is no such command.'],
   ] as const)('refuses %j with a sentence and 1', async ([args, sentence], { runShell }) => {
     expect(await runShell(args)).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(sentence) });
+  });
+
+  test('refuses notes that are none, or that are not there', async ({ folder, database, runShell }) => {
+    await writeFile(join(folder, 'noted'), 'server 1 nonsense\n');
+    expect(await runShell(['audit', 'verify', 'noted'], database)).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^noted is not what `tollkeeper audit verify` prints\..*server 1 nonsense\n$/),
+    });
+    expect(await runShell(['audit', 'verify', 'nowhere'], database)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^nowhere cannot be read \(ENOENT/),
+    });
   });
 
   test('refuses to revoke a token that is not there', async ({ database, runShell }) => {

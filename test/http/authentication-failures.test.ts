@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createServiceToken } from '../../src/domain/service-tokens.js';
+import { makeKey, startTestServer } from './server.js';
+
+type Server = Awaited<ReturnType<typeof startTestServer>>;
+let server: Server;
+let backend: { authorization: string };
+beforeAll(async () => {
+  server = await startTestServer(['default', 'makepay']);
+  const { token } = await createServiceToken(server.deps.db, 'backend');
+  backend = { authorization: `Bearer ${token}` };
+});
+afterAll(() => server.close());
+
+const ask = (headers: Record<string, string>) => server.graphql('{ viewer { kind } }', headers);
+
+/** How many failures are stored of each kind, and in how many rows. */
+async function stored() {
+  await server.deps.authenticationFailures.flush();
+  const rows = await server.deps.db.authenticationFailure.findMany();
+  const ofKind = (kind: string) => rows.filter((row) => row.kind === kind);
+  return {
+    rows: rows.length,
+    count: (kind: string) => ofKind(kind).reduce((sum, { failures }) => sum + Number(failures), 0),
+  };
+}
+
+const signIn = (password: string, email: string) =>
+  server.fetch('/api/auth/sign-in/email', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ email, password }),
+  });
+
+describe('a credential that is refused is counted by what it seems to be', () => {
+  test.each([
+    ['SERVICE_TOKEN', { authorization: `Bearer tks_${'x'.repeat(40)}` }],
+    ['API_KEY', { authorization: `Bearer tk_live_${'x'.repeat(36)}` }],
+    ['API_KEY', { authorization: `Bearer ${'x'.repeat(32)}` }],
+    ['API_KEY', { 'x-makecrypto-key-id': 'mk_makepay_x', 'x-makecrypto-key-secret': 'mksec_x' }],
+    ['MALFORMED', { authorization: 'Bearer two words' }],
+    ['MALFORMED', { 'x-makecrypto-key-id': 'mk_makepay_x' }],
+  ] as const)('%s in %j', async (kind, headers) => {
+    const before = (await stored()).count(kind);
+    expect((await ask(headers)).status).toBe(401);
+    expect((await stored()).count(kind)).toBe(before + 1);
+  });
+
+  test('PASSWORD for somebody who cannot sign in', async () => {
+    const { email } = await server.signUp();
+    const before = (await stored()).count('PASSWORD');
+    expect((await signIn('wrong horse battery', email)).status).toBe(401);
+    expect((await signIn('correct horse battery', email)).status).toBe(200);
+    expect((await stored()).count('PASSWORD')).toBe(before + 1);
+  });
+
+  test('VERIFICATION for a key that nobody has, and not for one that is known or missing', async () => {
+    const { secret } = await makeKey(server, 'default');
+    const before = (await stored()).count('VERIFICATION');
+    for (const bearer of ['', secret, `${secret.slice(0, -1)}x`, 'nonsense']) {
+      const { status } = await server.graphql(
+        'mutation ($bearer: String!) { verifyApiKey(input: { credential: { bearer: $bearer } }) { code } }',
+        backend,
+        { bearer },
+      );
+      expect(status).toBe(200);
+    }
+    expect((await stored()).count('VERIFICATION')).toBe(before + 2);
+  });
+
+  test('and what is not refused is not counted', async () => {
+    const { token } = await server.signUp();
+    await stored();
+    const { rows, count } = await stored();
+    expect((await ask({})).status).toBe(200);
+    expect((await ask({ authorization: `Bearer ${token}` })).status).toBe(200);
+    const after = await stored();
+    expect([after.rows, after.count('API_KEY')]).toEqual([rows, count('API_KEY')]);
+  });
+});
+
+test('however many come, they are one row an hour for each kind, and no event of the audit trail', async () => {
+  const events = await server.deps.db.auditEvent.count();
+  const before = await stored();
+  await Promise.all(
+    Array.from({ length: 500 }, (_, index) => ask({ authorization: `Bearer tks_${'y'.repeat(32)}${index}` })),
+  );
+  const after = await stored();
+  expect(after.count('SERVICE_TOKEN')).toBe(before.count('SERVICE_TOKEN') + 500);
+  // This server's clock stands still.
+  expect(after.rows - before.rows).toBeLessThanOrEqual(1);
+  expect(await server.deps.db.auditEvent.count()).toBe(events);
+});
+
+test('a backend reads them by the hour', async () => {
+  await ask({ authorization: `Bearer tks_${'z'.repeat(32)}` });
+  await server.deps.authenticationFailures.flush();
+  const now = server.deps.clock().getTime();
+  const from = new Date(now - 3_600_000).toISOString();
+  const to = new Date(now + 3_600_000).toISOString();
+  const { body } = await server.graphql(
+    'query ($from: DateTime!, $to: DateTime!) { authenticationFailures(from: $from, to: $to) { hour kind failures } }',
+    backend,
+    { from, to },
+  );
+  expect(body).toEqual({
+    data: {
+      authenticationFailures: expect.arrayContaining([
+        { hour: expect.stringMatching(/:00:00\.000Z$/), kind: 'SERVICE_TOKEN', failures: expect.any(Number) },
+      ]),
+    },
+  });
+});
