@@ -33,6 +33,7 @@ test('nothing needs to be set', () => {
     oidcAudience: null,
     logLevel: 'info',
     mutationsPerMinute: 60,
+    webhooksAllowPrivate: false,
   });
 });
 
@@ -55,6 +56,7 @@ test('every variable is read', () => {
       OIDC_AUDIENCE: 'tollkeeper',
       LOG_LEVEL: 'debug',
       TOLLKEEPER_MUTATIONS_PER_MINUTE: '600',
+      TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: 'true',
     }),
   ).toEqual({
     port: 0,
@@ -72,6 +74,7 @@ test('every variable is read', () => {
     oidcAudience: 'tollkeeper',
     logLevel: 'debug',
     mutationsPerMinute: 600,
+    webhooksAllowPrivate: true,
   });
 });
 
@@ -97,6 +100,7 @@ test.each([
   ['OIDC_ISSUER', 'id.example.com'],
   ['LOG_LEVEL', 'loud'],
   ['TOLLKEEPER_MUTATIONS_PER_MINUTE', '0'],
+  ['TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE', 'yes'],
 ])('a mistake in %s is named, and its value is not repeated', (name, value) => {
   const message = mistakeIn({ [name]: value });
   expect(message).toMatch(new RegExp(`^${name} must `));

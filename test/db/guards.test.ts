@@ -129,3 +129,64 @@ test('a record of an idempotency key is committed with its result or not at all,
     'UPDATE refused: the rows of "IdempotencyRecord" are never changed or removed',
   );
 });
+
+describe('webhooks', () => {
+  /** An event on its way to an endpoint. */
+  async function aDelivery() {
+    const workspaceId = await aWorkspace();
+    const apiKeyId = newId('apiKey');
+    await database.db.apiKey.create({
+      data: {
+        id: apiKeyId,
+        workspaceId,
+        product: 'default',
+        environment: 'LIVE',
+        name: 'ci',
+        createdByKind: 'SERVICE',
+      },
+    });
+    const { id: endpointId } = await database.db.webhookEndpoint.create({
+      data: { id: newId('webhookEndpoint'), workspaceId, apiKeyId, url: 'https://hooks.example.com/' },
+    });
+    const { id: eventId } = await database.db.webhookEvent.create({
+      data: { id: newId('webhookEvent'), workspaceId, type: 'job.finished', payload: '{}' },
+    });
+    const data = { workspaceId, eventId, endpointId, dueAt: new Date() };
+    return { data, ...(await database.db.webhookDelivery.create({ data: { id: newId('webhookDelivery'), ...data } })) };
+  }
+
+  test('an event goes to an endpoint once', async () => {
+    const { data } = await aDelivery();
+    await expect(
+      database.db.webhookDelivery.create({ data: { id: newId('webhookDelivery'), ...data } }),
+    ).rejects.toThrow('Unique constraint');
+  });
+
+  test.each([
+    [{ state: 'DELIVERED' as const }, 'WebhookDelivery_pending_until_ended'],
+    [{ endedAt: new Date() }, 'WebhookDelivery_pending_until_ended'],
+    [{ state: 'FAILED' as const, endedAt: new Date(), leaseId: 'somebody' }, 'WebhookDelivery_leased_while_pending'],
+  ])('a delivery refuses %o', async (data, constraint) => {
+    const { id } = await aDelivery();
+    await expect(database.db.webhookDelivery.update({ where: { id }, data })).rejects.toThrow(constraint);
+  });
+
+  test.each([
+    [{}, 'WebhookAttempt_status_or_failure'],
+    [{ status: 200, responseStart: 'x'.repeat(1_001) }, 'WebhookAttempt_start_of_response'],
+  ])('an attempt refuses %o', async (data, constraint) => {
+    const { id: deliveryId, workspaceId } = await aDelivery();
+    const attempt = { id: newId('webhookAttempt'), workspaceId, deliveryId, startedAt: new Date(), durationMs: 1 };
+    await expect(database.db.webhookAttempt.create({ data: { ...attempt, ...data } })).rejects.toThrow(constraint);
+  });
+
+  test.each([{ disabledAt: new Date() }, { disabledReason: 'GONE' as const }])(
+    'an endpoint is disabled with a reason and a time: %o',
+    async (data) => {
+      const { endpointId: id } = await aDelivery();
+      await expect(database.db.webhookEndpoint.update({ where: { id }, data })).rejects.toThrow(
+        'WebhookEndpoint_disabled_with_reason',
+      );
+    },
+  );
+});

@@ -257,7 +257,7 @@ describe('an endpoint is disabled', () => {
           workspaceId: customer.workspaceId,
           apiKeyId: customer.apiKeyId,
           endpointId: endpoint.id,
-          url: endpoint.url,
+          host: new URL(endpoint.url).host,
           reason: 'GONE',
           failingSince: expect.any(String),
         },

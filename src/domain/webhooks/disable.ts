@@ -31,7 +31,15 @@ export async function disableFailedEndpoint(
       apiKeyId: null,
       type: 'webhook_endpoint.disabled',
       at,
-      data: { workspaceId, apiKeyId, endpointId, url, reason, failingSince: failingSince?.toISOString() ?? null },
+      // The host alone: a path may be a secret of whoever set the endpoint up, and this goes to others.
+      data: {
+        workspaceId,
+        apiKeyId,
+        endpointId,
+        host: new URL(url).host,
+        reason,
+        failingSince: failingSince?.toISOString() ?? null,
+      },
     });
     await recordAudit(tx, systemActor, {
       workspaceId,
