@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
   aMember,
@@ -40,6 +41,8 @@ const eventsOf = async (client: Client, workspaceId: string, filter?: AuditEvent
 const actionsOf = async (client: Client, workspaceId: string, filter?: AuditEventFilter) =>
   (await eventsOf(client, workspaceId, filter)).map(({ action }) => action);
 
+const guide = await readFile(new URL('../../docs/audit.md', import.meta.url), 'utf8');
+
 describe('every change is an event', () => {
   /** What changes no key, secret, member, credit or endpoint, so that it leaves no event. */
   const eventless: readonly string[] = ['verifyApiKey', 'verifyApiKeys', 'publishEvent'];
@@ -66,6 +69,7 @@ describe('every change is an event', () => {
     const events = await server.deps.db.auditEvent.findMany({ where: { requestId } });
     expect(events.length).toBeGreaterThan(0);
     for (const event of events) {
+      expect(guide).toContain(`\`${event.action}\``);
       expect(event).toMatchObject({
         workspaceId: expect.stringMatching(/^wsp_/),
         actorKind: isOwnersAlone ? 'USER' : 'SERVICE',

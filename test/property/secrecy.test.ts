@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createServiceToken } from '../../src/domain/service-tokens.js';
 import { createCipher } from '../../src/domain/signing-secrets/cipher.js';
-import { charge, createApiKey, revokeApiKey, verify } from '../factories.js';
+import { charge, createApiKey, revokeApiKey, rotateApiKey, verify } from '../factories.js';
 import type { CredentialInput, Environment } from '../generated/graphql.js';
 import { graphql } from '../generated/index.js';
 import { allProducts, Client, expectMember, publicUrl, startServer, type TestServer } from '../harness.js';
@@ -209,6 +209,7 @@ async function liveThroughAKey(
   keep(`kept key of ${name}`, other.secret);
   keep(`kept signing secret of ${name}`, other.signingSecret ?? randomUUID());
   expect(await createApiKey(keyed, { workspaceId, name: 'kept', product: slug, environment })).toEqual(other);
+  keep(`rotated key of ${name}`, (await rotateApiKey(server.backend, other.apiKey.id, 0)).secret);
   await revokeApiKey(server.backend, apiKey.id, 'leaked');
   expect(await verify(server, credential)).toMatchObject({ code: 'INVALID_CREDENTIAL' });
   expect(await own.send('{ viewer { kind } }')).toMatchObject({ status: 401 });
