@@ -58,11 +58,17 @@ export function createRefusalRecorder({ db, log }: { db: Db; log: Logger }): Ref
       recordAudit(tx, actor, { workspaceId, action: `${action}.refused`, subjectId, refused: true, after }),
     );
 
-  const enqueue = (work: () => Promise<void>) => {
+  const enqueue = (actor: AuditActor, action: string, work: () => Promise<void>) => {
     waiting += 1;
     writing = writing
       .then(work)
-      .catch((error: unknown) => log.error({ err: error }, 'could not record a refused attempt'))
+      .catch((error: unknown) => {
+        const { requestId, principal } = actor;
+        log.error(
+          { err: error, requestId, principal: principalKey(principal), action },
+          'could not record a refused attempt',
+        );
+      })
       .finally(() => {
         waiting -= 1;
       });
@@ -112,7 +118,7 @@ export function createRefusalRecorder({ db, log }: { db: Db; log: Logger }): Ref
     beyond = new Map();
     singles = new Map();
     for (const { place, actor, action, attempts } of sums) {
-      if (place !== null && attempts > 0) enqueue(() => write(actor, place, action, { attempts }));
+      if (place !== null && attempts > 0) enqueue(actor, action, () => write(actor, place, action, { attempts }));
     }
     if (droppedCount > 0) log.error({ attempts: droppedCount }, 'refused attempts came too fast to be recorded');
     droppedCount = 0;
@@ -139,7 +145,7 @@ export function createRefusalRecorder({ db, log }: { db: Db; log: Logger }): Ref
       } else {
         const sum: Sum = { action: attempt.action, place: null, actor, attempts: 0 };
         seen.set(key, sum);
-        enqueue(() => record(key, sum, attempt));
+        enqueue(actor, attempt.action, () => record(key, sum, attempt));
       }
     },
     flush,
