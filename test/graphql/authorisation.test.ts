@@ -1,4 +1,4 @@
-import { GraphQLID, getNamedType, isInputObjectType } from 'graphql';
+import { GraphQLID, getNamedType, isInputObjectType, isNonNullType } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { findIdKind, newId } from '../../src/db/ids.js';
 import type { Answer } from '../harness.js';
@@ -115,9 +115,9 @@ function shown({ status, data, errors }: Answer<Variables>) {
 
 function expected(outcome: string, name: string, world: World) {
   const served = (value: unknown) => ({ status: 200, data: { [name]: value }, errors: [] });
-  const refused = (status: number, code: string) => ({
+  const refused = (status: number, code: string, data: unknown = null) => ({
     status,
-    data: null,
+    data,
     errors: [
       {
         message: expect.any(String),
@@ -137,7 +137,8 @@ function expected(outcome: string, name: string, world: World) {
     case '401':
       return refused(401, 'UNAUTHENTICATED');
     case '403':
-      return refused(200, 'FORBIDDEN');
+      // What may be null takes the rest of the answer down with it no more than it does elsewhere.
+      return refused(200, 'FORBIDDEN', isNonNullType(rootFields[name]?.type) ? null : { [name]: null });
     case 'forbidden':
       return served({
         __typename: 'ForbiddenError',

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { newId } from '../../src/db/ids.js';
 import { aMember, anOrganization, aPerson, createApiKey, grantCredits, revokeApiKey } from '../factories.js';
 import { aServer, type Client, expectMember } from '../harness.js';
 import {
@@ -103,6 +104,23 @@ describe('an endpoint', () => {
       }),
     );
     expect(await listEndpoints(client, apiKeyId)).toHaveLength(10);
+  });
+
+  test('is one of a hundred of its workspace at most', async () => {
+    const server = await aServer();
+    const { client, apiKeyId, workspaceId } = await aCustomer(server);
+    for (let made = 0; made < 10; made += 1) {
+      const { apiKey } = await createApiKey(client, { name: 'another', product: 'default' });
+      await server.deps.db.webhookEndpoint.createMany({
+        data: Array.from({ length: 10 }, () => ({
+          id: newId('webhookEndpoint'),
+          workspaceId,
+          apiKeyId: apiKey.id,
+          url,
+        })),
+      });
+    }
+    expect(await tryCreateEndpoint(client, { apiKeyId, url })).toMatchObject({ code: 'LIMIT_REACHED', limit: 100 });
   });
 
   test('that is deleted is gone from every list, makes room, and what waits for it is cancelled', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { announceExpiries } from '../../src/domain/webhooks/sweep.js';
+import { announceExpiries, forgetOldEvents } from '../../src/domain/webhooks/sweep.js';
 import { charge, createApiKey, grantCredits, revokeApiKey } from '../factories.js';
 import {
   aCustomer,
@@ -346,6 +346,24 @@ describe('publishEvent', () => {
     expect(await tryPublish(server.backend, input)).toMatchObject({ replayed: false });
     expect(await tryPublish(server.backend, input)).toMatchObject({ replayed: true });
   });
+});
+
+test('what was delivered can be read for 30 days, and what still waits is kept', async () => {
+  const { server, customer, endpoint } = await aListener();
+  const old = await publish(server, customer.apiKeyId, 'job.old');
+  await server.deliver();
+  server.clock.advance(29 * 86_400_000);
+  await forgetOldEvents(server.deps);
+  const types = async () =>
+    (await readDeliveries(customer.client, { endpointId: endpoint.id })).map(({ event }) => event.type);
+  expect(await types()).toEqual(['job.old']);
+  await publish(server, customer.apiKeyId, 'job.waiting');
+  server.clock.advance(31 * 86_400_000);
+  await forgetOldEvents(server.deps);
+  expect(await types()).toEqual(['job.waiting']);
+  const { db } = server.deps;
+  expect(await db.webhookEvent.count({ where: { id: old.id } })).toBe(0);
+  expect(await db.webhookAttempt.count({ where: { workspaceId: customer.workspaceId } })).toBe(0);
 });
 
 test('an endpoint hears only of what it listens for', async () => {

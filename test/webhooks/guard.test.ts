@@ -1,9 +1,13 @@
+import { once } from 'node:events';
+import { createServer } from 'node:https';
 import { Socket } from 'node:net';
-import { describe, expect, test } from 'vitest';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { isPublicAddress } from '../../src/domain/webhooks/address.js';
 import { parseEndpointUrl } from '../../src/domain/webhooks/endpoint-url.js';
 import { AddressRefusedError, connectGuarded, type Network } from '../../src/domain/webhooks/guard.js';
 import { createSender } from '../../src/domain/webhooks/send.js';
+import { certificate, privateKey } from './certificate.js';
 import { hostileAddresses, hostileHosts, publicAddresses } from './hostile-addresses.js';
 import { aReceiver } from './receiver.js';
 
@@ -197,6 +201,38 @@ describe('over a real socket', () => {
     const send = createSender({ allowsPrivate: true });
     expect(await send(request(receiver.url))).toMatchObject({ status: 200, failure: null });
     expect(receiver.received).toHaveLength(1);
+  });
+});
+
+describe('over TLS', () => {
+  /** Names lead to this machine, and the certificate of these tests is trusted where that is said. */
+  const networkOf = (ca: string[]): Network => ({
+    resolve: (_hostname, answer) => answer(null, [{ address: '127.0.0.1', family: 4 }]),
+    connect: ({ tls, ...options }) => connectTls({ ...options, ca, ALPNProtocols: ['http/1.1'], ...tls }),
+  });
+
+  test('the certificate has to be trusted, and to be that of the name', async () => {
+    const arrived: string[] = [];
+    const server = createServer({ cert: certificate, key: privateKey }, (message, response) => {
+      arrived.push(`${message.headers.host} ${(message.socket as TLSSocket).servername}`);
+      response.end('ok');
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : 0;
+    const send = (host: string, ca: string[]) =>
+      createSender({ allowsPrivate: true, network: networkOf(ca) })({
+        url: `https://${host}:${port}/`,
+        payload: '{}',
+        headers: { 'webhook-id': 'evt_1', 'webhook-timestamp': '1', 'webhook-signature': 'v1,a' },
+      });
+    expect(await send('hooks.example.com', [certificate])).toMatchObject({ status: 200, responseStart: 'ok' });
+    expect(arrived).toEqual([`hooks.example.com:${port} hooks.example.com`]);
+    expect(await send('hooks.example.com', [])).toMatchObject({ status: null, failure: 'TLS_FAILED' });
+    expect(await send('other.example.com', [certificate])).toMatchObject({ status: null, failure: 'TLS_FAILED' });
+    expect(await send('127.0.0.1', [certificate])).toMatchObject({ status: null, failure: 'TLS_FAILED' });
+    expect(arrived).toHaveLength(1);
   });
 });
 
