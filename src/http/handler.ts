@@ -105,8 +105,7 @@ export function createHandler(options: HandlerOptions): Handler {
     headers.set('x-request-id', exchange.requestId);
     // RFC 9110, 11.6.1.
     if (status === 401) headers.set('www-authenticate', challenge);
-    // What is left of a body over the limit is not read, so the connection cannot serve another request.
-    if (isClosing || status === 413) headers.set('connection', 'close');
+    if (isClosing) headers.set('connection', 'close');
     setCorsHeaders(headers, request, origins);
     setSecurityHeaders(headers);
     return response;

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createServerAdapter } from '@whatwg-node/server';
 import { StartError } from '../start-error.js';
@@ -21,6 +21,9 @@ const limits = {
 /** From the first byte to the last of the answer: a client that does not read holds nothing for longer. */
 const exchangeMsMax = 120_000;
 
+/** How long a client that was refused may take to notice. */
+const refusedMsMax = 1_000;
+
 /** What is in flight when the server closes may take this long. */
 const drainMsMax = 10_000;
 const sweepMs = 50;
@@ -37,7 +40,11 @@ export async function listen(handler: Handler, { host, port }: { host: string; p
   const adapter = createServerAdapter<{ req: IncomingMessage }>((request, { req }) =>
     handler.fetch(request, { address: req.socket.remoteAddress ?? null }),
   );
-  const server = createServer(limits, createDirectTransport(handler, adapter.requestListener));
+  const listener: RequestListener = (request, response) => {
+    waitForRefused(request, response);
+    adapter.requestListener(request, response);
+  };
+  const server = createServer(limits, createDirectTransport(handler, listener));
   server.on('request', limitExchange);
   const unused = trackUnused(server);
   server.listen(port, host);
@@ -57,6 +64,19 @@ function portOf(server: Server): number {
 function limitExchange(_request: IncomingMessage, response: ServerResponse): void {
   const end = setTimeout(() => response.destroy(), exchangeMsMax);
   response.once('close', () => clearTimeout(end));
+}
+
+/**
+ * A request that is refused before its body has come goes on sending. What closes such a connection at once takes the answer with it,
+ * so it is given a moment to read it.
+ */
+function waitForRefused(request: IncomingMessage, response: ServerResponse): void {
+  response.once('finish', () => {
+    if (request.complete) return;
+    const end = setTimeout(() => request.socket.destroy(), refusedMsMax);
+    request.socket.once('close', () => clearTimeout(end));
+    request.once('end', () => clearTimeout(end));
+  });
 }
 
 /** Connections over which nothing has come yet. Browsers open such in advance, and Node takes them for busy. */
