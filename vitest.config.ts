@@ -18,7 +18,8 @@ export default defineConfig({
     pool: 'forks',
     // Each test makes its own tenant, so files can share a process; loading the schema once per process saves most of the time.
     isolate: false,
-    maxWorkers: 2,
+    // One more than a small machine has cores: some tests wait for minutes to pass.
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },
