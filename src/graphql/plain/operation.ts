@@ -133,12 +133,17 @@ type Ask = () => unknown;
 function completion(type: GraphQLOutputType, name: string, nodes: readonly FieldNode[], document: DocumentNode) {
   const nullableType = type instanceof GraphQLNonNull ? type.ofType : type;
   const failed = type instanceof GraphQLNonNull ? null : { [name]: null };
-  const complete = nullableType instanceof GraphQLList ? completeList : completeOne;
-  const project = projectTo(nullableType instanceof GraphQLList ? nullableType.ofType : type, nodes, document);
+  const isList = nullableType instanceof GraphQLList;
+  // An item that cannot be null takes others with it when it fails.
+  if (isList && nullableType.ofType instanceof GraphQLNonNull) return null;
+  const complete = isList ? completeList : completeOne;
+  const project = projectTo(isList ? nullableType.ofType : type, nodes, document);
   if (project === null) return null;
   return async (ask: Ask): Promise<ExecutionResult> => {
     try {
-      return await complete(await ask(), name, nodes, project);
+      const value = await ask();
+      if (value == null && failed === null) throw new Error('A field that always has a value has none.');
+      return await complete(value, name, nodes, project);
     } catch (error) {
       return { data: failed, errors: [locatedError(error, nodes, [name])] };
     }
@@ -149,6 +154,12 @@ function completeOne(value: unknown, name: string, _nodes: readonly FieldNode[],
   return { data: { [name]: project(value) } };
 }
 
+/** Where a list is expected, only its absence is none. */
+function requireNothing(value: unknown): null {
+  if (value != null) throw new Error('A field that is a list has something else.');
+  return null;
+}
+
 /** Each item is answered for by itself. */
 async function completeList(
   value: unknown,
@@ -156,13 +167,17 @@ async function completeList(
   nodes: readonly FieldNode[],
   project: Project,
 ): Promise<ExecutionResult> {
-  if (!Array.isArray(value)) throw new Error('A field that is a list has something else.');
+  if (!Array.isArray(value)) return completeOne(value, name, nodes, requireNothing);
   const settled = await Promise.allSettled(value);
   const errors: GraphQLError[] = [];
   const items = settled.map((outcome, index) => {
-    if (outcome.status === 'fulfilled') return project(outcome.value);
-    errors.push(locatedError(outcome.reason, nodes, [name, index]));
-    return null;
+    try {
+      if (outcome.status === 'rejected') throw outcome.reason;
+      return project(outcome.value);
+    } catch (error) {
+      errors.push(locatedError(error, nodes, [name, index]));
+      return null;
+    }
   });
   return { data: { [name]: items }, ...(errors.length > 0 ? { errors } : {}) };
 }
