@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { RunStatement, Statement } from '../../db/database.js';
 import type { VerificationCode } from '../../products/product.js';
@@ -26,8 +27,11 @@ export interface UseRecorder {
 
 const flushIntervalMs = 4_000;
 
-/** One statement takes some 10 ms, and its arguments keep the event loop for less than 1 ms. */
-const rowsPerStatement = 1_000;
+/** One statement takes some 3 ms, so that what verifications wait for is not kept waiting by it. */
+const rowsPerStatement = 250;
+
+/** What is written in the background is spread over this, because all of it at once keeps a small database busy for tenths of a second. */
+const spreadMs = 3_000;
 
 /** So many keys in use do not wait for the interval. */
 const earlyFlushSize = 10_000;
@@ -61,17 +65,23 @@ const setLastUses: Statement = {
     UPDATE "KeySecret" s SET "lastUsedAt" = greatest(s."lastUsedAt", locked.at) FROM locked WHERE s."id" = locked."id"`,
 };
 
+/** Waits between two statements. */
+type Pause = () => Promise<void>;
+
 export function createUseRecorder(run: RunStatement, log: Logger): UseRecorder {
   const buffer = new UseBuffer(bufferSizeMax);
   let flushing: Promise<void> = Promise.resolve();
   /** Those under way and those that wait for them. */
   let flushCount = 0;
   let isDatabaseAway = false;
+  /** Ends the pauses between statements. */
+  let haste = new AbortController();
   /** What did not fit, since it was last logged. */
   let droppedCount = 0;
 
-  const writeTallies = async () => {
+  const writeTallies = async (pause: Pause) => {
     for (let left = buffer.tallyCount; left > 0; left -= rowsPerStatement) {
+      await pause();
       const tallies = buffer.takeTallies(Math.min(left, rowsPerStatement));
       await run(addUsage, columnsOf(tallies)).catch((error: unknown) => {
         buffer.putBack({ tallies });
@@ -79,8 +89,9 @@ export function createUseRecorder(run: RunStatement, log: Logger): UseRecorder {
       });
     }
   };
-  const writeLastUses = async () => {
+  const writeLastUses = async (pause: Pause) => {
     for (let left = buffer.lastUseCount; left > 0; left -= rowsPerStatement) {
+      await pause();
       const lastUses = buffer.takeLastUses(Math.min(left, rowsPerStatement));
       const columns = [lastUses.map(({ secretId }) => secretId), lastUses.map(({ at }) => at.toISOString())];
       await run(setLastUses, columns).catch((error: unknown) => {
@@ -90,9 +101,11 @@ export function createUseRecorder(run: RunStatement, log: Logger): UseRecorder {
     }
   };
   const write = async () => {
+    const statements = (buffer.tallyCount + buffer.lastUseCount) / rowsPerStatement;
+    const pause = () => sleep(spreadMs / Math.max(1, statements), undefined, { signal: haste.signal }).catch(() => {});
     try {
-      await writeTallies();
-      await writeLastUses();
+      await writeTallies(pause);
+      await writeLastUses(pause);
       if (isDatabaseAway) log.info('the usage of keys is written again');
       isDatabaseAway = false;
     } catch (error) {
@@ -103,22 +116,28 @@ export function createUseRecorder(run: RunStatement, log: Logger): UseRecorder {
     if (droppedCount > 0) log.error({ uses: droppedCount }, `lost uses of keys: ${bufferSizeMax} are kept at most`);
     droppedCount = 0;
   };
-  const flush = () => {
+  const begin = () => {
     flushCount += 1;
     flushing = flushing.then(write).finally(() => {
       flushCount -= 1;
     });
     return flushing;
   };
+  /** Somebody waits: without pauses, and without those of a write that is under way. */
+  const flush = async () => {
+    haste.abort();
+    await begin();
+    if (flushCount === 0) haste = new AbortController();
+  };
   const timer = setInterval(() => {
-    if (flushCount === 0) flush();
+    if (flushCount === 0) begin();
   }, flushIntervalMs);
   timer.unref();
 
   const count = (key: SpendingKey, code: VerificationCode, requests: number, credits: number, at: Date) => {
     const hour = Math.floor(at.getTime() / hourMs);
     if (!buffer.add(key.workspaceId, key.id, hour, code, requests, credits)) droppedCount += 1;
-    if (buffer.tallyCount >= earlyFlushSize && flushCount === 0 && !isDatabaseAway) flush();
+    if (buffer.tallyCount >= earlyFlushSize && flushCount === 0 && !isDatabaseAway) begin();
   };
 
   const note = ({ secretId }: UsedKey, at: Date) => {
