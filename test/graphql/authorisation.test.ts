@@ -86,18 +86,22 @@ test.each(rows)('%s answers each kind of principal as the table says', async (na
     const outcome = outcomes[index] ?? 'ok';
     const variables = await specimenOf(name, world);
     const before = outcome === 'ok' ? null : await readDatabaseState();
-    const noted = await countNoted(world);
-    const answer = await world.clients[principal].send(documentOf(name), variables);
+    // Names what is noted of this attempt, since others are being noted at any time.
+    const requestId = newId('request');
+    const client = world.clients[principal];
+    const asked = client.with({ ...client.headers, 'x-request-id': requestId });
+    const answer = await asked.send(documentOf(name), variables);
     expect.soft(shown(answer), `${name} for ${principal}`).toEqual(expected(outcome, name, world));
     if (before !== null) expect.soft(await readDatabaseState(), `${name} for ${principal}`).toEqual(before);
-    expect.soft((await countNoted(world)) - noted, `${name} for ${principal}`).toBe(isNoted(outcome, name) ? 1 : 0);
+    const noted = await countNoted(world, requestId);
+    expect.soft(noted, `${name} for ${principal}`).toBe(isNoted(outcome, name) ? 1 : 0);
   }
 });
 
-/** How many refused attempts stand in the audit trail once all are written. */
-async function countNoted({ server: { deps } }: World): Promise<number> {
+/** How many refused attempts of a request stand in the audit trail once all are written. */
+async function countNoted({ server: { deps } }: World, requestId: string): Promise<number> {
   await deps.refusals.flush();
-  return deps.db.auditEvent.count({ where: { refused: true } });
+  return deps.db.auditEvent.count({ where: { refused: true, requestId } });
 }
 
 /** Whoever is known and is refused a change leaves a trace, unless there is nothing that it was tried on. */

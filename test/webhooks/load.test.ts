@@ -19,7 +19,8 @@ import {
 
 const keyCount = 10;
 const endpointsPerKey = 10;
-const eventCount = 100;
+/** With so many events there are 10,000 deliveries in CI, and fewer for who waits. */
+const eventCount = process.env.CI ? 100 : 20;
 const attemptMs = 3_000;
 /** One process does everything here, so it does less at a time. */
 const limits = { attempts: 120, failingAttempts: 30, perEndpoint: 4 };
@@ -140,7 +141,7 @@ interface Term {
   until: number;
 }
 
-test('of 10,000 deliveries, each event arrives at every healthy endpoint and verifies with a secret that was valid, whatever dies and is rotated', async () => {
+test(`of ${eventCount * keyCount * endpointsPerKey} deliveries, each event arrives at every healthy endpoint and verifies with a secret that was valid, whatever dies and is rotated`, async () => {
   const server = await aWebhookServer();
   const receivers = await aCrowdOfReceivers();
   const { workspaceId, keys, ownerOf } = await aCustomerWithManyEndpoints(server, receivers.url);
