@@ -122,6 +122,8 @@ export function createRefusalRecorder({ db, log }: { db: Db; log: Logger }): Ref
     }
     if (droppedCount > 0) log.error({ attempts: droppedCount }, 'refused attempts came too fast to be recorded');
     droppedCount = 0;
+    // A window begins where the last one ended.
+    timer.refresh();
   };
   const timer = setInterval(writeSums, windowMs);
   timer.unref();
