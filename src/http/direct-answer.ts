@@ -22,6 +22,9 @@ export interface DirectRequest {
   readonly address: string | null;
 }
 
+/** What an operation that can run has at least. */
+type DirectParams = GraphQLParams & { readonly query: string };
+
 /** What a client accepts that takes one JSON document, and what it then gets; as Yoga decides it. */
 const mediaTypesByAccept = new Map([
   [null, 'application/json'],
@@ -43,7 +46,7 @@ export function isPlainAccept(accept: string | null): boolean {
 export function createDirectAnswerer({ pipelineFor, createContext, publish }: GraphqlEndpoint) {
   const prepared = createDocumentCache<PreparedDocument>();
 
-  const prepare = (params: GraphQLParams & { query: string }, exchange: Exchange): PreparedDocument | null => {
+  const prepare = (params: DirectParams, exchange: Exchange): PreparedDocument | null => {
     const pipeline = pipelineFor({ exchange, params });
     const document = parseValid(pipeline, params.query);
     if (document === null) return null;
@@ -68,9 +71,9 @@ export function createDirectAnswerer({ pipelineFor, createContext, publish }: Gr
   return async function answerDirectly({ head, body, address }: DirectRequest): Promise<DirectAnswer | null> {
     const params = readParams(body);
     const mediaType = mediaTypesByAccept.get(head.headers.get('accept'));
-    if (params?.query === undefined || mediaType === undefined) return null;
+    if (params === null || mediaType === undefined) return null;
     const exchange = openExchange(head, address);
-    const document = prepared.get(params.query) ?? prepare(params as GraphQLParams & { query: string }, exchange);
+    const document = prepared.get(params.query) ?? prepare(params, exchange);
     const operation = document?.findOperation(params.operationName);
     if (!document || !operation || operation.isSubscription) return null;
 
@@ -84,9 +87,10 @@ export function createDirectAnswerer({ pipelineFor, createContext, publish }: Gr
       result = asResult(error);
     }
     result = publish(result, exchange);
-    if (result.errors === undefined) operation.hasRun();
-    if (result.errors === undefined)
+    if (result.errors === undefined) {
+      operation.hasRun();
       return { exchange, status: 200, headers: contentType(mediaType), body: JSON.stringify(result) };
+    }
     const response = processRegularResult(
       result,
       { Response } as Parameters<typeof processRegularResult>[1],
@@ -110,7 +114,7 @@ function contentType(mediaType: string): readonly string[] {
 }
 
 /** The parameters of a well-formed request; null for all else, such as batches, and parameters of the wrong type. */
-function readParams(body: string): GraphQLParams | null {
+function readParams(body: string): DirectParams | null {
   let params: unknown;
   try {
     params = JSON.parse(body);
@@ -120,7 +124,7 @@ function readParams(body: string): GraphQLParams | null {
   return isParams(params) ? params : null;
 }
 
-function isParams(value: unknown): value is GraphQLParams {
+function isParams(value: unknown): value is DirectParams {
   if (!isRecord(value) || typeof value.query !== 'string') return false;
   for (const name in value) {
     const part = value[name];

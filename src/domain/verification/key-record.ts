@@ -80,6 +80,25 @@ function confirm({ keyId }: Candidate, record: KeyRecord): KeyRecord | null {
   return equalInConstantTime(record.keyId ?? '', keyId ?? '') ? record : null;
 }
 
+/** The columns of {@link findKeys} in their order. */
+type StoredRecord = [
+  secretId: string,
+  secretRetiresAt: string | null,
+  id: string,
+  workspaceId: string,
+  product: string,
+  environment: Environment,
+  keyId: string | null,
+  permissions: string[],
+  allowedOrigins: string[],
+  disabledAt: string | null,
+  expiresAt: string | null,
+  revokedAt: string | null,
+  deletedAt: string | null,
+  workspaceSuspendedAt: string | null,
+  features: string[],
+];
+
 function parseRecord(text: string): KeyRecord {
   const [
     secretId,
@@ -97,7 +116,7 @@ function parseRecord(text: string): KeyRecord {
     deletedAt,
     workspaceSuspendedAt,
     features,
-  ] = JSON.parse(text);
+  ] = JSON.parse(text) as StoredRecord;
   return {
     secretId,
     secretRetiresAt: parseTime(secretRetiresAt),
