@@ -1,10 +1,8 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Webhook } from 'standardwebhooks';
-import { describe, expect, onTestFinished } from 'vitest';
+import { describe, expect } from 'vitest';
 import { createApiKey } from '../factories.js';
+import { aReceiver } from '../webhooks/receiver.js';
 import { signUp, withToken } from './journey.js';
 import { patience, test } from './server-process.js';
 
@@ -16,28 +14,14 @@ const variables = {
 };
 
 /** A receiver that does not answer until it is told to. */
-async function aReceiver() {
-  const arrivals: { readonly headers: Record<string, string>; readonly body: string }[] = [];
+async function aSilentReceiver() {
   let answers = false;
-  const server = createServer((request, response) => {
-    void text(request).then(
-      (body) => {
-        arrivals.push({ headers: request.headers as Record<string, string>, body });
-        if (answers) response.end('ok');
-      },
-      () => undefined,
-    );
+  const { url, received } = await aReceiver((_request, response) => {
+    if (answers) response.end('ok');
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const address = server.address();
   return {
-    url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/`,
-    arrivals,
+    url: `${url}/`,
+    arrivals: received,
     answer() {
       answers = true;
     },
@@ -46,7 +30,7 @@ async function aReceiver() {
 
 describe('a server that is killed', patience, () => {
   test('leaves webhooks that the next one delivers within a minute, under the same ids', async ({ startServer }) => {
-    const receiver = await aReceiver();
+    const receiver = await aSilentReceiver();
     const killed = await startServer(variables);
     const { customer } = await signUp(killed);
     const { apiKey, signingSecret } = await createApiKey(customer, { name: 'ci' });
@@ -77,7 +61,7 @@ describe('a server that is killed', patience, () => {
   test('and one that ends in order gives back what it has not finished, so that the next need not wait', async ({
     startServer,
   }) => {
-    const receiver = await aReceiver();
+    const receiver = await aSilentReceiver();
     const ending = await startServer(variables);
     const { customer } = await signUp(ending);
     const { apiKey } = await createApiKey(customer, { name: 'ci' });

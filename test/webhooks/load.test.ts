@@ -1,6 +1,4 @@
-import { once } from 'node:events';
-import { createServer, type ServerResponse } from 'node:http';
-import { text } from 'node:stream/consumers';
+import type { ServerResponse } from 'node:http';
 import { Webhook } from 'standardwebhooks';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { leaseMs } from '../../src/domain/webhooks/claim.js';
@@ -16,6 +14,7 @@ import {
   rotateSigningSecret,
   type WebhookServer,
 } from './customer.js';
+import { aReceiver } from './receiver.js';
 
 const keyCount = 10;
 const endpointsPerKey = 10;
@@ -56,31 +55,18 @@ const healthyPerKey = behavioursOfKey.filter((behaviour) => behaviour.startsWith
 interface Arrival {
   readonly path: string;
   readonly id: string;
-  readonly headers: Record<string, string>;
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
 async function aCrowdOfReceivers() {
   const arrivals: Arrival[] = [];
-  const server = createServer((request, response) => {
-    void text(request).then(
-      (body) => {
-        const path = decodeURIComponent(request.url ?? '').slice(1);
-        const headers = request.headers as Record<string, string>;
-        arrivals.push({ path, id: headers['webhook-id'] ?? '', headers, body });
-        behaviours[path.split('#', 1)[0] ?? '']?.(response, Math.random());
-      },
-      () => undefined,
-    );
+  const { url } = await aReceiver(({ path: sentTo, headers, body }, response) => {
+    const path = decodeURIComponent(sentTo).slice(1);
+    arrivals.push({ path, id: headers['webhook-id'] ?? '', headers, body });
+    behaviours[path.split('#', 1)[0] ?? '']?.(response, Math.random());
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const address = server.address();
-  return { url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`, arrivals };
+  return { url, arrivals };
 }
 
 /** A worker that can be killed at any moment: what it has sent may have arrived, and nothing of it is written down. */

@@ -24,11 +24,15 @@ export type Answer = (request: Received, response: ServerResponse, index: number
 export async function aReceiver(answer: Answer = (_request, response) => response.end('thanks')): Promise<Receiver> {
   const received: Received[] = [];
   const server = createServer((request: IncomingMessage, response: ServerResponse) => {
-    void text(request).then((body) => {
-      const arrived = { path: request.url ?? '', headers: request.headers as Record<string, string>, body };
-      received.push(arrived);
-      answer(arrived, response, received.length - 1);
-    });
+    void text(request).then(
+      (body) => {
+        const arrived = { path: request.url ?? '', headers: request.headers as Record<string, string>, body };
+        received.push(arrived);
+        answer(arrived, response, received.length - 1);
+      },
+      // Who sent it died in the middle.
+      () => undefined,
+    );
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
