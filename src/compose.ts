@@ -10,7 +10,7 @@ import { forgetExpiredRecords } from './domain/idempotency/record.js';
 import type { RateLimiter } from './domain/rate-limits/limiter.js';
 import { createLocalLimiter } from './domain/rate-limits/open-limiter.js';
 import { createCipher } from './domain/signing-secrets/cipher.js';
-import { createKeyFinder } from './domain/verification/key-record.js';
+import { createKeyReader } from './domain/verification/key-reader.js';
 import { createSender } from './domain/webhooks/send.js';
 import { sweepWebhooks } from './domain/webhooks/sweep.js';
 import { createWebhookWorker } from './domain/webhooks/worker.js';
@@ -61,13 +61,14 @@ export function composeServer({
   ...options
 }: ComposeOptions): Server {
   const { db } = database;
+  const keys = createKeyReader(database.run);
   const deps: Deps = {
     db,
     products,
     clock,
     log,
-    findKeyRecord: createKeyFinder(database.run),
-    takeCharge: createTill(database),
+    keys,
+    takeCharge: createTill({ run: database.run, db, keys }),
     cipher: createCipher(options.encryptionKey),
     limiter,
     uses: createUseRecorder(database.run, log),

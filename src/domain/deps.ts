@@ -8,14 +8,14 @@ import type { TakeCharge } from './credits/charge.js';
 import type { RateLimiter } from './rate-limits/limiter.js';
 import type { Cipher } from './signing-secrets/cipher.js';
 
-import type { FindKeyRecord } from './verification/key-record.js';
+import type { KeyReader } from './verification/key-reader.js';
 
 /** What the domain works with. Made once when the server is composed; tests hand in a clock of their own. */
 export interface Deps {
   readonly db: Db;
   readonly products: Products;
   readonly clock: Clock;
-  readonly findKeyRecord: FindKeyRecord;
+  readonly keys: KeyReader;
   readonly takeCharge: TakeCharge;
   readonly cipher: Cipher;
   readonly limiter: RateLimiter;

@@ -6,6 +6,8 @@ import type { Environment } from '../../generated/prisma/enums.js';
 import type { Product } from '../../products/product.js';
 import { UnavailableError, type ValidationError } from '../errors.js';
 import { createFlushLoader } from '../verification/flush-loader.js';
+import type { KeyReader, Moment } from '../verification/key-reader.js';
+import type { KeyRecord } from '../verification/key-record.js';
 import { decidePrice } from './price.js';
 
 /** What a key is to be charged for. */
@@ -19,7 +21,7 @@ export interface ChargeRequest {
 
 /** Whom to charge, and for what. */
 export interface ChargeOrder {
-  readonly key: { readonly id: string; readonly workspaceId: string; readonly environment: Environment };
+  readonly key: KeyRecord;
   readonly product: Product;
   readonly request: ChargeRequest;
   readonly at: Date;
@@ -30,52 +32,72 @@ export type ChargeOutcome =
   | { readonly kind: 'insufficient' }
   /** The key has reached the spend limit of its period. */
   | { readonly kind: 'capped' }
-  /** The key or its workspace ended or was suspended after it was checked: check again. */
+  /** The key or its workspace was changed after it was read: check again. */
   | { readonly kind: 'stale' };
 
 /** @throws ValidationError for an unknown action or an impossible quantity, UnavailableError */
 export type TakeCharge = (order: ChargeOrder) => Promise<ChargeOutcome>;
 
+// Lists travel as texts wherever no item can hold a comma: that is cheaper on both sides than arrays.
 const takeCharges: Statement = {
   name: 'take-charges',
   text: `SELECT * FROM tollkeeper_charge(
-    $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::int[], $8::bool[], $9::timestamptz[], $10::text[],
-    $11::timestamptz[], $12::bool
+    era => $1, seen => $2::pg_snapshot, workspace_ids => string_to_array($3, ','), accounts => string_to_array($4, ',')::int[],
+    charge_ids => string_to_array($5, ','), api_key_ids => string_to_array($6, ','), products => string_to_array($7, ','),
+    actions => string_to_array($8, ','), quantities => string_to_array($9, ',')::float8[], prices => string_to_array($10, ',')::int[],
+    holds => string_to_array($11, ',')::bool[], hold_ends => string_to_array($12, ',', '')::timestamptz[],
+    made_at => string_to_array($13, ',')::timestamptz[], idempotency_keys => $14::text[],
+    spend_limits => string_to_array($15, ',', '')::int[], spend_periods => string_to_array($16, ',', ''), is_retry => $17::bool
   )`,
 };
 
-interface DecidedRow {
-  readonly n: number;
-  readonly outcome: 'done' | 'replayed' | 'insufficient' | 'capped' | 'unpriced' | 'stale';
-  readonly balanceAfter: number | null;
-  readonly original: string | null;
+type Decision = 'done' | 'replayed' | 'insufficient' | 'capped' | 'unpriced' | 'stale';
+
+interface Decisions {
+  readonly outcomes: readonly Decision[];
+  readonly balances_after: readonly (number | null)[];
+  /** null where no charge has an idempotency key. */
+  readonly originals: readonly (string | null)[] | null;
 }
 
 /**
  * Takes or holds the credits of actions; orders that arrive together share one statement, which decides them in the order of their
  * arrival. With an idempotency key an action is charged once per workspace and environment, and a repetition returns the original whatever else it
- * says, even an action that does not exist.
+ * says, even an action that does not exist. The statement confirms what was read of the key, so it need not be the newest.
  */
-export function createTill({ run, db }: { run: RunStatement; db: Db }): TakeCharge {
+export function createTill({ run, db, keys }: { run: RunStatement; db: Db; keys: KeyReader }): TakeCharge {
   return createFlushLoader<ChargeOrder, ChargeOutcome>(async (orders) => {
-    const drafts = orders.map(draftCharge);
-    const rows = await decide(run, drafts);
-    const originals = await findOriginals(db, rows);
-    return drafts.map((draft, index) => outcomeOf(draft, rows[index], originals));
+    const outcomes = new Array<ChargeOutcome | Error>(orders.length).fill({ kind: 'stale' });
+    const drafts: Draft[] = [];
+    orders.forEach((order, place) => {
+      if (keys.isKept(order.key)) drafts.push(draftCharge(order, place));
+    });
+    if (drafts.length === 0) return outcomes;
+    const decisions = await decide(run, drafts, keys.lastLook);
+    const originals = await findOriginals(db, decisions);
+    drafts.forEach((draft, index) => {
+      outcomes[draft.place] = outcomeOf(draft, decisions, index, originals);
+    });
+    return outcomes;
   });
 }
 
 /** A charge as it will stand if it is done, or why it can be nothing but a repetition. */
 interface Draft {
+  /** Of its order in the batch. */
+  readonly place: number;
+  readonly key: KeyRecord;
   readonly charge: Charge;
   readonly unpriced: ValidationError | null;
 }
 
-function draftCharge({ key, product, request, at }: ChargeOrder): Draft {
+function draftCharge({ key, product, request, at }: ChargeOrder, place: number): Draft {
   const { action, quantity, hold, idempotencyKey } = request;
   const price = decidePrice(product, key.environment, action, quantity);
   const isPriced = 'credits' in price;
   return {
+    place,
+    key,
     unpriced: isPriced ? null : price.error,
     charge: {
       id: newId('charge'),
@@ -106,8 +128,13 @@ function scopeToEnvironment(idempotencyKey: string, environment: Environment): s
 }
 
 /** Sends a batch. If its answer is lost it is sent once more, under the same ids: what the first one wrote is then found, not written again. */
-async function decide(run: RunStatement, drafts: readonly Draft[]): Promise<DecidedRow[]> {
-  const send = (isRetry: boolean) => run<DecidedRow>(takeCharges, [...columnsOf(drafts), isRetry]);
+async function decide(run: RunStatement, drafts: readonly Draft[], seen: Moment): Promise<Decisions> {
+  const columns = columnsOf(drafts);
+  const send = async (isRetry: boolean) => {
+    const [decisions] = await run<Decisions>(takeCharges, [seen.era, seen.snapshot, ...columns, isRetry]);
+    if (decisions === undefined) throw new Error('A batch of charges was not decided.');
+    return decisions;
+  };
   try {
     return await send(false);
   } catch (error) {
@@ -117,39 +144,50 @@ async function decide(run: RunStatement, drafts: readonly Draft[]): Promise<Deci
 }
 
 function columnsOf(drafts: readonly Draft[]): unknown[] {
-  const column = (read: (charge: Charge) => unknown) => drafts.map(({ charge }) => read(charge));
+  // In one order in every process, since the accounts are locked in it.
+  const workspaceIds = [...new Set(drafts.map(({ charge }) => charge.workspaceId))].sort();
+  const accounts = new Map(workspaceIds.map((id, index) => [id, index + 1]));
+  const list = (read: (draft: Draft) => unknown) => drafts.map(read).join(',');
+  const hasLimits = drafts.some(({ key }) => key.spendLimit !== null);
   return [
-    column((charge) => charge.id),
-    column((charge) => charge.workspaceId),
-    column((charge) => charge.apiKeyId),
-    column((charge) => charge.product),
-    column((charge) => charge.action),
-    column((charge) => charge.quantity),
-    drafts.map(({ charge, unpriced }) => (unpriced === null ? charge.credits : null)),
-    column((charge) => charge.state === 'HELD'),
-    column((charge) => charge.expiresAt?.toISOString() ?? null),
-    column((charge) => charge.idempotencyKey),
-    column((charge) => charge.createdAt.toISOString()),
+    workspaceIds.join(','),
+    list(({ charge }) => accounts.get(charge.workspaceId)),
+    list(({ charge }) => charge.id),
+    list(({ charge }) => charge.apiKeyId),
+    list(({ charge }) => charge.product),
+    list(({ charge }) => charge.action),
+    list(({ charge }) => charge.quantity),
+    list(({ charge, unpriced }) => (unpriced === null ? charge.credits : -1)),
+    list(({ charge }) => charge.state === 'HELD'),
+    list(({ charge }) => charge.expiresAt?.toISOString()),
+    list(({ charge }) => charge.createdAt.toISOString()),
+    drafts.some(({ charge }) => charge.idempotencyKey !== null)
+      ? drafts.map(({ charge }) => charge.idempotencyKey)
+      : null,
+    hasLimits ? list(({ key }) => key.spendLimit) : null,
+    hasLimits ? list(({ key }) => key.spendPeriod) : null,
   ];
 }
 
-async function findOriginals(db: Db, rows: readonly DecidedRow[]): Promise<ReadonlyMap<string, Charge>> {
-  const ids = rows.flatMap(({ outcome, original }) => (outcome === 'replayed' && original !== null ? [original] : []));
+async function findOriginals(db: Db, { outcomes, originals }: Decisions): Promise<ReadonlyMap<string, Charge>> {
+  const ids = originals?.filter((id, index) => id !== null && outcomes[index] === 'replayed') ?? [];
   if (ids.length === 0) return new Map();
-  const originals = await db.charge.findMany({ where: { id: { in: ids } } });
-  return new Map(originals.map((charge) => [charge.id, charge]));
+  const charges = await db.charge.findMany({ where: { id: { in: ids as string[] } } });
+  return new Map(charges.map((charge) => [charge.id, charge]));
 }
 
 function outcomeOf(
   { charge, unpriced }: Draft,
-  row: DecidedRow | undefined,
-  originals: ReadonlyMap<string, Charge>,
+  { outcomes, balances_after, originals }: Decisions,
+  index: number,
+  charges: ReadonlyMap<string, Charge>,
 ): ChargeOutcome | Error {
-  switch (row?.outcome) {
+  const outcome = outcomes[index];
+  switch (outcome) {
     case 'done':
-      return { kind: 'charged', charge: { ...charge, balanceAfter: row.balanceAfter ?? 0 }, replayed: false };
+      return { kind: 'charged', charge: { ...charge, balanceAfter: balances_after[index] ?? 0 }, replayed: false };
     case 'replayed': {
-      const original = originals.get(row.original ?? '');
+      const original = charges.get(originals?.[index] ?? '');
       return original
         ? { kind: 'charged', charge: original, replayed: true }
         : new Error('A charge that stands was not found.');
@@ -157,7 +195,7 @@ function outcomeOf(
     case 'insufficient':
     case 'capped':
     case 'stale':
-      return { kind: row.outcome };
+      return { kind: outcome };
     default:
       return unpriced ?? new Error('A charge was not decided.');
   }

@@ -3,7 +3,8 @@ import type { Deps } from '../deps.js';
 import type { ApiKeyPrincipal } from '../principal.js';
 import { decideRefusal, type Facts } from './checks.js';
 import type { Credential } from './credential.js';
-import { decidePresented } from './presented.js';
+import type { KeyRecord } from './key-record.js';
+import { decidePresented, type Presented } from './presented.js';
 
 export type Authentication =
   | { readonly kind: 'authenticated'; readonly principal: ApiKeyPrincipal; readonly product: Product }
@@ -15,7 +16,7 @@ export async function authenticateApiKey(
   credential: Credential,
   origin: string | null,
 ): Promise<Authentication> {
-  const facts = await gatherFacts(deps, credential, { ...noQuestion, origin });
+  const facts = await gatherFacts(deps, decidePresented(deps.products, credential), { ...noQuestion, origin });
   const { key, product } = facts;
   const code = decideRefusal(facts);
   if (code !== null || key === null) {
@@ -43,14 +44,25 @@ export const noQuestion = {
 /** Of a question, what the checks look at. */
 type Asked = Pick<Facts, 'expectedProduct' | 'expectedEnvironment' | 'requires' | 'origin'>;
 
-/** What the checks look at. */
-export async function gatherFacts(
-  { products, clock, findKeyRecord }: Pick<Deps, 'products' | 'clock' | 'findKeyRecord'>,
-  credential: Credential,
+/** What the checks look at, as it stands now. */
+export async function gatherFacts(deps: FactDeps, presented: Presented, asked: Asked): Promise<Facts> {
+  return factsOf(deps, presented, presented.kind === 'candidate' ? await deps.keys.find(presented) : null, asked);
+}
+
+/** The same as it was when the key was read last, for those who have it confirmed; null where it is not kept. */
+export function recallFacts(deps: FactDeps, presented: Presented, asked: Asked): Facts | null {
+  const key = presented.kind === 'candidate' ? deps.keys.recall(presented) : null;
+  return key && factsOf(deps, presented, key, asked);
+}
+
+type FactDeps = Pick<Deps, 'products' | 'clock' | 'keys'>;
+
+function factsOf(
+  { products, clock }: Pick<Deps, 'products' | 'clock'>,
+  presented: Presented,
+  key: KeyRecord | null,
   { expectedProduct, expectedEnvironment, requires, origin }: Asked,
-): Promise<Facts> {
-  const presented = decidePresented(products, credential);
-  const key = presented.kind === 'candidate' ? await findKeyRecord(presented) : null;
+): Facts {
   return {
     presented,
     key,

@@ -5,6 +5,7 @@ import type { Deps } from '../deps.js';
 import type { Actor } from '../principal.js';
 import { gatherFacts } from './authenticate.js';
 import { checks, type Facts, hasKey, type KeyFacts } from './checks.js';
+import { decidePresented } from './presented.js';
 import { parseQuestion, type Question, type VerifyApiKey } from './question.js';
 
 /** One check of a verification, and what it found. */
@@ -37,7 +38,7 @@ export async function explainVerification(
   input: VerifyApiKey,
 ): Promise<VerificationExplanation> {
   const question = parseQuestion(deps, input);
-  const facts = await gatherFacts(deps, input.credential, question);
+  const facts = await gatherFacts(deps, decidePresented(deps.products, input.credential), question);
   const isKnown = hasKey(facts) && (await mayKnow(deps, actor, facts.key.workspaceId));
   const results = [
     ...explainCredential(facts, isKnown),

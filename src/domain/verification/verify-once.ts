@@ -45,7 +45,7 @@ export function verifyOnce(
       // Whoever verifies may verify every key, and this one has just been checked.
       mayAsk: async () => true,
       mayRepeat: async () => true,
-      run: async ({ db }) => request && createTill({ run: runWithin(db), db })({ ...order, request }),
+      run: async ({ db }) => request && createTill({ run: runWithin(db), db, keys: deps.keys })({ ...order, request }),
       stands: (settled) => settled === null || settled.kind === 'charged',
       write: (settled) => ({ result: writeResult(conclude(settled)), secrets: null }),
       read: ({ result }) => ({ kind: 'repeated', original: sayReplayed(readResult(result) as Verification) }),

@@ -5,9 +5,10 @@ import type { Deps } from '../deps.js';
 import { UnavailableError } from '../errors.js';
 import { type HttpHeader, rateLimitHeaders } from '../rate-limits/headers.js';
 import type { RateLimitDecision, RateLimitState } from '../rate-limits/limiter.js';
-import { gatherFacts } from './authenticate.js';
+import { gatherFacts, recallFacts } from './authenticate.js';
 import { decideRefusal, type Facts } from './checks.js';
 import type { KeyRecord } from './key-record.js';
+import { decidePresented } from './presented.js';
 import { parseQuestion, type VerifyApiKey } from './question.js';
 
 /** How a verification ends: for every credential there is exactly one code. */
@@ -38,15 +39,21 @@ export async function verifyApiKey(
   settle: Settle | null = null,
 ): Promise<Verification> {
   const question = parseQuestion(deps, input);
+  const presented = decidePresented(deps.products, input.credential);
   let limits: RateLimitDecision | null = null;
   for (let tries = 1; tries <= triesMax; tries += 1) {
-    const facts = await gatherFacts(deps, input.credential, question);
+    // A charge confirms what is known of its key, so that is not read first. Whatever else is answered goes by what is true now.
+    const isConfirmedLater = tries === 1 && question.charge !== null && settle === null;
+    const recalled = isConfirmedLater ? recallFacts(deps, presented, question) : null;
+    const facts = recalled ?? (await gatherFacts(deps, presented, question));
     const { key, product, now } = facts;
     const refusal = decideRefusal(facts);
+    if (refusal !== null && recalled !== null) continue;
     if (key === null) return refuse(deps, facts, refusal ?? 'INVALID_CREDENTIAL', null);
     if (refusal !== null) return refuse(deps, facts, refusal, await deps.limiter.peek(key.id, product, now));
     // A second look after a change in between is still the same request.
     limits ??= product.rateLimits.length === 0 ? unlimited : await deps.limiter.take(key.id, product, now);
+    if (!limits.allowed && recalled !== null) continue;
     if (!limits.allowed) return refuse(deps, facts, 'RATE_LIMITED', limits);
     const { charge } = question;
     const outcome =
