@@ -117,12 +117,10 @@ const expiredHoldsPerRun = 500;
 
 /** Releases holds that were neither captured nor released in time. Safe on any number of processes at once. @returns how many. */
 export async function releaseExpiredHolds(deps: Deps): Promise<number> {
-  const due = await deps.db.charge.findMany({
-    where: { state: 'HELD', expiresAt: { lte: deps.clock() } },
-    select: { id: true, workspaceId: true },
-    orderBy: { expiresAt: 'asc' },
-    take: expiredHoldsPerRun,
-  });
+  // The state as a constant: only so does PostgreSQL see that the index of held charges has them all.
+  const due = await deps.db.$queryRaw<Pick<Charge, 'id' | 'workspaceId'>[]>`
+    SELECT "id", "workspaceId" FROM "Charge" WHERE "state" = 'HELD' AND "expiresAt" <= ${deps.clock()}
+    ORDER BY "expiresAt" LIMIT ${expiredHoldsPerRun}`;
   for (const { id, workspaceId } of due) {
     await transaction(deps.db, async (tx) => {
       await lockAccount(tx, workspaceId);

@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest';
+import { transaction } from '../../src/db/transaction.js';
+import { releaseExpiredHolds } from '../../src/domain/credits/settle.js';
+import { anOrganization, aPerson, createApiKey } from '../factories.js';
+import { startServer } from '../harness.js';
+
+test('looking for holds whose time is over does not read the charges that hold nothing', async () => {
+  const server = await startServer();
+  const owner = await aPerson(server);
+  const workspaceId = await anOrganization(owner);
+  const { apiKey } = await createApiKey(owner.client, { workspaceId, name: 'busy', product: 'default' });
+  const { db } = server.deps;
+  await db.$executeRaw`
+    INSERT INTO "Charge" ("id", "workspaceId", "apiKeyId", "product", "action", "quantity", "credits", "balanceAfter", "state")
+    SELECT 'chg_' || lpad(to_hex(n), 32, '0'), ${workspaceId}, ${apiKey.id}, 'default', 'request', 1, 0, 0, 'POSTED'
+    FROM generate_series(1, 20000) AS i(n)`;
+  await db.$executeRaw`ANALYZE "Charge"`;
+  const scans = await transaction(db, async (tx) => {
+    await releaseExpiredHolds({ ...server.deps, db: tx as typeof db });
+    const [counted] = await tx.$queryRaw<{ scans: bigint }[]>`
+      SELECT "seq_scan" AS "scans" FROM pg_stat_xact_user_tables WHERE "relname" = 'Charge'`;
+    return counted?.scans;
+  });
+  expect(scans).toBe(0n);
+});
