@@ -79,7 +79,7 @@ const Verification = builder.objectRef<VerificationShape>('Verification').implem
       nullable: true,
       description: 'The charge; null where none was asked for, or the request is refused.',
       extensions: plain,
-      resolve: ({ charge }) => charge && { ...charge.charge, replayed: charge.replayed },
+      resolve: ({ charge }) => charge,
     }),
     rateLimits: t.expose('rateLimits', {
       type: [RateLimitState],

@@ -93,7 +93,10 @@ export function createUseRecorder(run: RunStatement, log: Logger): UseRecorder {
     for (let left = buffer.lastUseCount; left > 0; left -= rowsPerStatement) {
       await pause();
       const lastUses = buffer.takeLastUses(Math.min(left, rowsPerStatement));
-      const columns = [lastUses.map(({ secretId }) => secretId), lastUses.map(({ at }) => at.toISOString())];
+      const columns = [
+        lastUses.map(({ secretId }) => secretId),
+        lastUses.map(({ atMs }) => new Date(atMs).toISOString()),
+      ];
       await run(setLastUses, columns).catch((error: unknown) => {
         buffer.putBack({ lastUses });
         throw error;
@@ -141,7 +144,7 @@ export function createUseRecorder(run: RunStatement, log: Logger): UseRecorder {
   };
 
   const note = ({ secretId }: UsedKey, at: Date) => {
-    if (!buffer.touch(secretId, at)) droppedCount += 1;
+    if (!buffer.touch(secretId, at.getTime())) droppedCount += 1;
   };
 
   return {

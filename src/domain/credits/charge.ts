@@ -27,8 +27,11 @@ export interface ChargeOrder {
   readonly at: Date;
 }
 
+/** A charge, and whether it is the one that a repetition of its idempotency key found. */
+export type DecidedCharge = Charge & { readonly replayed: boolean };
+
 export type ChargeOutcome =
-  | { readonly kind: 'charged'; readonly charge: Charge; readonly replayed: boolean }
+  | { readonly kind: 'charged'; readonly charge: DecidedCharge }
   | { readonly kind: 'insufficient' }
   /** The key has reached the spend limit of its period. */
   | { readonly kind: 'capped' }
@@ -87,7 +90,7 @@ interface Draft {
   /** Of its order in the batch. */
   readonly place: number;
   readonly key: KeyRecord;
-  readonly charge: Charge;
+  readonly charge: DecidedCharge;
   readonly unpriced: ValidationError | null;
 }
 
@@ -115,6 +118,7 @@ function draftCharge({ key, product, request, at }: ChargeOrder, place: number):
       idempotencyKey: idempotencyKey && scopeToEnvironment(idempotencyKey, key.environment),
       createdAt: at,
       expiresAt: hold ? new Date(at.getTime() + product.holdSeconds * 1000) : null,
+      replayed: false,
     },
   };
 }
@@ -185,11 +189,13 @@ function outcomeOf(
   const outcome = outcomes[index];
   switch (outcome) {
     case 'done':
-      return { kind: 'charged', charge: { ...charge, balanceAfter: balances_after[index] ?? 0 }, replayed: false };
+      // Its own object: a copy for each charge would be most of what a verification leaves to be collected.
+      charge.balanceAfter = balances_after[index] ?? 0;
+      return { kind: 'charged', charge };
     case 'replayed': {
       const original = charges.get(originals?.[index] ?? '');
       return original
-        ? { kind: 'charged', charge: original, replayed: true }
+        ? { kind: 'charged', charge: { ...original, replayed: true } }
         : new Error('A charge that stands was not found.');
     }
     case 'insufficient':

@@ -14,7 +14,8 @@ export interface Tally {
 /** When a secret was last used. */
 export interface LastUse {
   readonly secretId: string;
-  at: Date;
+  /** Milliseconds since 1970: kept in its place, where a Date for each use would be an object that outlives its request. */
+  atMs: number;
 }
 
 type TalliesByKey = Map<string, Tally>;
@@ -61,14 +62,14 @@ export class UseBuffer {
   }
 
   /** @returns false, with nothing kept, where this would be one more than fit. */
-  touch(secretId: string, at: Date): boolean {
+  touch(secretId: string, atMs: number): boolean {
     const lastUse = this.#lastUses.get(secretId);
     if (lastUse !== undefined) {
-      if (lastUse.at < at) lastUse.at = at;
+      if (lastUse.atMs < atMs) lastUse.atMs = atMs;
       return true;
     }
     if (this.lastUseCount >= this.sizeMax) return false;
-    this.#lastUses.set(secretId, { secretId, at });
+    this.#lastUses.set(secretId, { secretId, atMs });
     return true;
   }
 
@@ -109,7 +110,7 @@ export class UseBuffer {
     }
     for (const lastUse of lastUses) {
       const newer = this.#lastUses.get(lastUse.secretId);
-      if (newer === undefined || newer.at < lastUse.at) this.#lastUses.set(lastUse.secretId, lastUse);
+      if (newer === undefined || newer.atMs < lastUse.atMs) this.#lastUses.set(lastUse.secretId, lastUse);
     }
   }
 

@@ -1,6 +1,5 @@
-import type { Charge } from '../../generated/prisma/client.js';
 import type { RefusalCode, VerificationCode, Wording } from '../../products/product.js';
-import type { ChargeOrder, ChargeOutcome } from '../credits/charge.js';
+import type { ChargeOrder, ChargeOutcome, DecidedCharge } from '../credits/charge.js';
 import type { Deps } from '../deps.js';
 import { UnavailableError } from '../errors.js';
 import { type HttpHeader, rateLimitHeaders } from '../rate-limits/headers.js';
@@ -22,7 +21,7 @@ export interface Verification {
   /** Whether the request costs credits: a LIVE key, or a TEST key of a product whose test keys pay. */
   readonly billable: boolean;
   readonly watermark: boolean;
-  readonly charge: { readonly charge: Charge; readonly replayed: boolean } | null;
+  readonly charge: DecidedCharge | null;
   readonly rateLimits: readonly RateLimitState[];
   readonly headers: readonly HttpHeader[];
 }
@@ -67,8 +66,9 @@ export async function verifyApiKey(
       deps.uses.record(key, 'VALID', 0, now);
       return { ...outcome.original, rateLimits: limits.states, headers: rateLimitHeaders(limits) };
     }
-    deps.uses.record(key, 'VALID', creditsTaken(outcome), now);
-    return allow(facts, key, limits, outcome);
+    const taken = outcome?.charge ?? null;
+    deps.uses.record(key, 'VALID', creditsTaken(taken), now);
+    return allow(facts, key, limits, taken);
   }
   throw new UnavailableError('The key is being changed just now. Try again in a moment.');
 }
@@ -83,7 +83,7 @@ export type Settle = (
 ) => Promise<Settled>;
 
 function concludeWith(facts: Facts, key: KeyRecord, limits: RateLimitDecision): (settled: Settled) => Verification {
-  return (settled) => allow(facts, key, limits, settled?.kind === 'charged' ? settled : null);
+  return (settled) => allow(facts, key, limits, settled?.kind === 'charged' ? settled.charge : null);
 }
 
 /** What a product without limits decides. */
@@ -113,8 +113,8 @@ function allow(
 }
 
 /** What was taken just now: a repetition was counted with its original, and a hold is counted when it is captured. */
-function creditsTaken(outcome: Verification['charge']): number {
-  return outcome === null || outcome.replayed || outcome.charge.state === 'HELD' ? 0 : outcome.charge.credits;
+function creditsTaken(charge: DecidedCharge | null): number {
+  return charge === null || charge.replayed || charge.state === 'HELD' ? 0 : charge.credits;
 }
 
 /** A refusal in the product's words. The log knows more than the caller: which key it was, where there is one. */
