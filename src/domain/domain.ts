@@ -15,6 +15,7 @@ import type { Actor } from './principal.js';
 import { rotateSigningSecret } from './signing-secrets/rotate.js';
 import { explainVerification } from './verification/explain.js';
 import type { VerifyApiKey } from './verification/question.js';
+import { createTurnstile } from './verification/turnstile.js';
 import { verifyApiKey } from './verification/verify.js';
 import { type AskedAs, verifyOnce } from './verification/verify-once.js';
 import { setCreditsLowAt } from './webhooks/credit-alert.js';
@@ -26,6 +27,9 @@ import { resumeWorkspace, suspendWorkspace, updateWorkspace } from './workspaces
 
 /** Everything that can be done, by subject. Each write takes who does it and what is asked. */
 export type Domain = ReturnType<typeof createDomain>;
+
+/** How many requests of many verifications are worked on at a time: enough to fill two statements. */
+const turnsMax = 10;
 
 const alone: AskedAs = { operation: 'verifyApiKey', place: 0 };
 
@@ -83,6 +87,8 @@ export function createDomain(deps: Deps) {
         actor.idempotency == null
           ? verifyApiKey(deps, input)
           : verifyOnce(deps, inFlight, actor.idempotency, input, as),
+      /** For many at once. What waits for its turn takes little memory, and what has its turn is soon done. */
+      takeTurn: createTurnstile(turnsMax),
       explain: bind(explainVerification),
     },
   };

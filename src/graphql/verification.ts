@@ -164,7 +164,7 @@ builder.mutationFields((t) => ({
     args: {
       inputs: t.arg({ type: [VerifyApiKeyInput], required: true, description: 'The requests, at most 100.' }),
     },
-    resolve: (_root, { inputs }, { actor, domain }) => {
+    resolve: async (_root, { inputs }, { actor, domain }) => {
       if (inputs.length > verificationsMax) {
         throw new ValidationError('inputs', `At most ${verificationsMax} requests can be answered at once.`);
       }
@@ -172,7 +172,9 @@ builder.mutationFields((t) => ({
         domain.verification
           .verify(actor, toQuestion(input), { operation: 'verifyApiKeys', place })
           .catch((error: unknown) => throwAt(`inputs.${place}`, error));
-      return actor.idempotency == null ? inputs.map(verify) : mapInTurn(inputs, verify);
+      if (actor.idempotency != null) return mapInTurn(inputs, verify);
+      const settled = await domain.verification.takeTurn(() => Promise.allSettled(inputs.map(verify)));
+      return settled.map((each) => (each.status === 'fulfilled' ? each.value : Promise.reject(each.reason)));
     },
   }),
 }));

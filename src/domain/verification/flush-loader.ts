@@ -1,15 +1,17 @@
 import DataLoader from 'dataloader';
 
-/** The most items of one flush. */
-export const flushSizeMax = 500;
+/** The most items of one statement. */
+export const statementSizeMax = 500;
 
 /**
  * Gathers what arrives while a flush is under way, and takes it all with the next one: so one statement serves many requests when there
  * are many, and a request that is alone waits for nobody. Nothing is cached.
  * @param flush answers each item at its place; an Error there fails that item alone.
+ * @param sizeMax the most items of one flush
  */
 export function createFlushLoader<Item, Result>(
   flush: (items: readonly Item[]) => Promise<readonly (Result | Error)[]>,
+  sizeMax = statementSizeMax,
 ): (item: Item) => Promise<Result> {
   const waiting: (() => void)[] = [];
   let isFlushing = false;
@@ -29,7 +31,7 @@ export function createFlushLoader<Item, Result>(
     },
     {
       cache: false,
-      maxBatchSize: flushSizeMax,
+      maxBatchSize: sizeMax,
       batchScheduleFn: (dispatch) => {
         waiting.push(dispatch);
         if (isFlushing) return;

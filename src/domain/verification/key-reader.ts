@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { RunStatement, Statement } from '../../db/database.js';
 import { equalInConstantTime } from '../secret-hash.js';
-import { createFlushLoader } from './flush-loader.js';
+import { createFlushLoader, statementSizeMax } from './flush-loader.js';
 import { type KeyRecord, parseRecords } from './key-record.js';
 import type { Presented } from './presented.js';
 
@@ -81,21 +81,30 @@ export function createKeyReader(run: RunStatement): KeyReader {
     return records;
   };
 
+  const lookFor = async (hashes: readonly string[], found: Map<string, KeyRecord>) => {
+    for (let at = 0; at === 0 || at < hashes.length; at += statementSizeMax) {
+      const records = await look(hashes.slice(at, at + statementSizeMax));
+      for (const record of records) found.set(record.hash, record);
+    }
+  };
+
+  // However many ask, what is kept costs the database nothing: so all of them go together.
   const find = createFlushLoader<Candidate, KeyRecord | null>(async (candidates) => {
-    const hashes = new Set(candidates.map(({ hash }) => hash));
-    const unknown = [...hashes].filter((hash) => !kept.has(hash));
-    const found = new Map((await look(unknown)).map((record) => [record.hash, record]));
-    for (const hash of unknown) hashes.delete(hash);
+    const known = new Set<string>();
+    const unknown = new Set<string>();
+    for (const { hash } of candidates) (kept.has(hash) ? known : unknown).add(hash);
+    const found = new Map<string, KeyRecord>();
+    await lookFor([...unknown], found);
     // What was known is as it is kept, unless it has just been forgotten.
     const forgotten: string[] = [];
-    for (const hash of hashes) {
+    for (const hash of known) {
       const record = kept.get(hash);
       if (record === undefined) forgotten.push(hash);
       else found.set(hash, record);
     }
-    if (forgotten.length > 0) for (const record of await look(forgotten)) found.set(record.hash, record);
+    if (forgotten.length > 0) await lookFor(forgotten, found);
     return candidates.map((candidate) => confirm(candidate, found.get(candidate.hash)));
-  });
+  }, Number.POSITIVE_INFINITY);
 
   return {
     find,
