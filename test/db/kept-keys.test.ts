@@ -1,0 +1,171 @@
+import { EventEmitter, once } from 'node:events';
+import { describe, expect, inject, test } from 'vitest';
+import { transaction } from '../../src/db/transaction.js';
+import { aPerson, createApiKey, verify } from '../factories.js';
+import type { VerificationCode } from '../generated/graphql.js';
+import { startServer, type TestServer } from '../harness.js';
+
+/** A key that a server has just read, and so keeps. */
+async function aKeptKey() {
+  const server = await startServer();
+  const owner = await aPerson(server);
+  const { apiKey, secret } = await createApiKey(owner.client, {
+    name: 'kept',
+    product: 'default',
+    permissions: ['data:read', 'export:create'],
+  });
+  const { db } = server.deps;
+  const workspaceId = owner.personalWorkspaceId;
+  await db.workspaceFeature.create({ data: { workspaceId, product: 'default', feature: 'exports' } });
+  const ask = (isCharged: boolean) =>
+    verify(server, secret, {
+      requires: ['export:create'],
+      origin: 'https://app.example.com',
+      ...(isCharged && { charge: { action: 'request' } }),
+    });
+  expect((await ask(false)).code).toBe('VALID');
+  return { server, db, workspaceId, apiKey, secret, ask };
+}
+
+/** What somebody with access to the database may do, past every server. */
+const changes: Record<string, readonly [sql: string, code: VerificationCode]> = {
+  'a revocation': [`UPDATE "ApiKey" SET "revokedAt" = now() WHERE "id" = $1`, 'INVALID_CREDENTIAL'],
+  'a deletion': [`UPDATE "ApiKey" SET "revokedAt" = now(), "deletedAt" = now() WHERE "id" = $1`, 'INVALID_CREDENTIAL'],
+  'switching off': [`UPDATE "ApiKey" SET "disabledAt" = now() WHERE "id" = $1`, 'DISABLED'],
+  'an earlier end': [
+    `UPDATE "ApiKey" SET "createdAt" = now() - interval '2 hours', "expiresAt" = now() - interval '1 hour' WHERE "id" = $1`,
+    'EXPIRED',
+  ],
+  'another product': [`UPDATE "ApiKey" SET "product" = 'masko' WHERE "id" = $1`, 'INVALID_CREDENTIAL'],
+  'fewer permissions': [`UPDATE "ApiKey" SET "permissions" = '{data:read}' WHERE "id" = $1`, 'FORBIDDEN'],
+  'fewer origins': [
+    `UPDATE "ApiKey" SET "allowedOrigins" = '{https://other.example.com}' WHERE "id" = $1`,
+    'ORIGIN_NOT_ALLOWED',
+  ],
+  'the retirement of its secret': [
+    `UPDATE "KeySecret" SET "retiresAt" = now() WHERE "apiKeyId" = $1`,
+    'INVALID_CREDENTIAL',
+  ],
+  'another secret in its place': [
+    `UPDATE "KeySecret" SET "hash" = sha256("hash") WHERE "apiKeyId" = $1`,
+    'INVALID_CREDENTIAL',
+  ],
+  'the removal of its secret': [`DELETE FROM "KeySecret" WHERE "apiKeyId" = $1`, 'INVALID_CREDENTIAL'],
+  'a suspension of its workspace': [
+    `UPDATE "Workspace" SET "suspendedAt" = now() WHERE "id" = (SELECT "workspaceId" FROM "ApiKey" WHERE "id" = $1)`,
+    'WORKSPACE_SUSPENDED',
+  ],
+  'a feature that is switched off': [
+    `DELETE FROM "WorkspaceFeature" WHERE "workspaceId" = (SELECT "workspaceId" FROM "ApiKey" WHERE "id" = $1)`,
+    'FEATURE_DISABLED',
+  ],
+};
+
+describe.each(Object.entries(changes))('%s, written past the server,', (_name, [sql, code]) => {
+  test.each([
+    ['without a charge', false],
+    ['with one, which takes nothing', true],
+  ])('is seen by the next verification %s', async (_how, isCharged) => {
+    const { db, workspaceId, apiKey, ask } = await aKeptKey();
+    const account = () => db.creditAccount.findUniqueOrThrow({ where: { workspaceId } });
+    const before = await account();
+    expect(await db.$executeRawUnsafe(sql, apiKey.id)).toBe(1);
+    const answer = await ask(isCharged);
+    expect([answer.code, answer.charge]).toEqual([code, null]);
+    expect(await account()).toEqual(before);
+  });
+});
+
+test('what makes a key good again is seen by the next verification as well', async () => {
+  const { db, apiKey, ask } = await aKeptKey();
+  await db.apiKey.update({ where: { id: apiKey.id }, data: { disabledAt: new Date() } });
+  expect((await ask(true)).code).toBe('DISABLED');
+  await db.apiKey.update({ where: { id: apiKey.id }, data: { disabledAt: null } });
+  expect((await ask(true)).code).toBe('VALID');
+});
+
+test('a limit on what a key spends holds for the next charge', async () => {
+  const { db, apiKey, ask } = await aKeptKey();
+  expect((await ask(true)).code).toBe('VALID');
+  await db.apiKey.update({ where: { id: apiKey.id }, data: { spendLimit: 1, spendPeriod: 'DAY' } });
+  expect((await ask(true)).code).toBe('VALID');
+  expect((await ask(true)).code).toBe('INSUFFICIENT_CREDITS');
+});
+
+test('a revoked key hears that it is none, and not that it asks too often', async () => {
+  const { db, apiKey, ask } = await aKeptKey();
+  const codes = await Promise.all(Array.from({ length: 60 }, () => ask(true)));
+  expect(codes.at(-1)?.code).toBe('RATE_LIMITED');
+  await db.apiKey.update({ where: { id: apiKey.id }, data: { revokedAt: new Date() } });
+  expect((await ask(true)).code).toBe('INVALID_CREDENTIAL');
+});
+
+test('what changes while a batch is under way is seen by those that come after it', async () => {
+  const { db, apiKey, ask } = await aKeptKey();
+  for (let round = 0; round < 10; round += 1) {
+    const disabledAt = round % 2 === 0 ? new Date() : null;
+    const [, , after] = await Promise.all([
+      ask(false),
+      ask(false),
+      db.apiKey.update({ where: { id: apiKey.id }, data: { disabledAt } }).then(() => ask(false)),
+    ]);
+    expect(after.code).toBe(disabledAt === null ? 'VALID' : 'DISABLED');
+  }
+});
+
+/** Writes as a restored table is written: no trigger notes it. */
+async function writeUnnoted({ deps: { db } }: TestServer, sql: string, id: string) {
+  await transaction(db, async (tx) => {
+    await tx.$executeRawUnsafe(`ALTER TABLE "ApiKey" DISABLE TRIGGER "ApiKey_notes_change"`);
+    await tx.$executeRawUnsafe(sql, id);
+    await tx.$executeRawUnsafe(`ALTER TABLE "ApiKey" ENABLE TRIGGER "ApiKey_notes_change"`);
+  });
+}
+
+test('in another era nothing that was kept counts, and a charge by it is none', async () => {
+  const { server, db, apiKey, ask } = await aKeptKey();
+  await writeUnnoted(server, `UPDATE "ApiKey" SET "disabledAt" = now() WHERE "id" = $1`, apiKey.id);
+  expect((await ask(true)).code).toBe('VALID');
+  const nextEra = (era: string) =>
+    db.$executeRawUnsafe(
+      `CREATE OR REPLACE FUNCTION tollkeeper_era() RETURNS text LANGUAGE sql STABLE AS $$ SELECT '${era}' $$`,
+    );
+  await nextEra('restored');
+  const charged = await ask(true);
+  expect([charged.code, charged.charge]).toEqual(['DISABLED', null]);
+  await writeUnnoted(server, `UPDATE "ApiKey" SET "disabledAt" = NULL WHERE "id" = $1`, apiKey.id);
+  await nextEra('restored once more');
+  expect((await ask(false)).code).toBe('VALID');
+});
+
+test('rows that come from a server with more transactions behind it are no changes of this one', async () => {
+  const { server, db, apiKey, ask } = await aKeptKey();
+  await writeUnnoted(server, `UPDATE "ApiKey" SET "changedIn" = 9000000000000000 WHERE "id" = $1`, apiKey.id);
+  const [seen] = await db.$queryRaw<{ changes: bigint }[]>`
+    SELECT count(*) AS "changes" FROM tollkeeper_changed_since(pg_current_snapshot())`;
+  expect(seen?.changes).toBe(0n);
+  expect((await ask(true)).code).toBe('VALID');
+});
+
+describe.skipIf(inject('databaseTemplate').kind !== 'postgresql')('transactions that end in another order', () => {
+  test('a change that was begun before the last look and committed after it is seen', async () => {
+    const { db, apiKey, ask } = await aKeptKey();
+    const steps = new EventEmitter();
+    const begun = once(steps, 'begun');
+    const mayCommit = once(steps, 'commit');
+    const revoking = transaction(db, async (tx) => {
+      await tx.apiKey.update({ where: { id: apiKey.id }, data: { revokedAt: new Date() } });
+      steps.emit('begun');
+      await mayCommit;
+    });
+    await begun;
+    // Later transactions end, and later looks see them.
+    const other = await aPerson(await startServer(), 'Grace');
+    await createApiKey(other.client, { name: 'later', product: 'default' });
+    expect((await ask(false)).code).toBe('VALID');
+    expect((await ask(true)).code).toBe('VALID');
+    steps.emit('commit');
+    await revoking;
+    expect((await ask(true)).code).toBe('INVALID_CREDENTIAL');
+  });
+});
