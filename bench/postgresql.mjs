@@ -63,7 +63,9 @@ async function describe(admin, isNamed) {
   const settings = ['fsync', 'synchronous_commit', 'full_page_writes', 'wal_sync_method', 'shared_buffers'];
   const values = [];
   for (const name of settings) values.push(`${name} = ${await show(name)}`);
-  const origin = isNamed ? 'from DATABASE_URL' : 'started for this run with the defaults of its package, 48 files of its log made beforehand';
+  const origin = isNamed
+    ? 'from DATABASE_URL'
+    : 'started for this run with the defaults of its package, 48 files of its log made beforehand';
   return { version: await show('server_version'), origin, settings: values.join(', ') };
 }
 
