@@ -76,6 +76,12 @@ describe.each(Object.entries(changes))('%s, written past the server,', (_name, [
   });
 });
 
+test.each(['KeySecret', 'WorkspaceFeature'])('%s cannot be emptied without its processes noticing', async (table) => {
+  const { db, ask } = await aKeptKey();
+  await expect(db.$executeRawUnsafe(`TRUNCATE "${table}"`)).rejects.toThrow('Delete its rows instead');
+  expect((await ask(true)).code).toBe('VALID');
+});
+
 test('what makes a key good again is seen by the next verification as well', async () => {
   const { db, apiKey, ask } = await aKeptKey();
   await db.apiKey.update({ where: { id: apiKey.id }, data: { disabledAt: new Date() } });

@@ -33,8 +33,13 @@ END
 $$;
 CREATE TRIGGER "KeySecret_removal_changes_key" AFTER DELETE ON "KeySecret"
   FOR EACH ROW EXECUTE FUNCTION "note_change_of_key"();
+CREATE FUNCTION "refuse_truncation"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'TRUNCATE refused: processes keep what they have read of "%", and would not see it. Delete its rows instead', TG_TABLE_NAME;
+END
+$$;
 CREATE TRIGGER "KeySecret_not_truncated" BEFORE TRUNCATE ON "KeySecret"
-  FOR EACH STATEMENT EXECUTE FUNCTION "refuse_removal_of_record"();
+  FOR EACH STATEMENT EXECUTE FUNCTION "refuse_truncation"();
 
 CREATE FUNCTION "note_change_of_workspace"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -45,7 +50,7 @@ $$;
 CREATE TRIGGER "WorkspaceFeature_changes_workspace" AFTER INSERT OR UPDATE OR DELETE ON "WorkspaceFeature"
   FOR EACH ROW EXECUTE FUNCTION "note_change_of_workspace"();
 CREATE TRIGGER "WorkspaceFeature_not_truncated" BEFORE TRUNCATE ON "WorkspaceFeature"
-  FOR EACH STATEMENT EXECUTE FUNCTION "refuse_removal_of_record"();
+  FOR EACH STATEMENT EXECUTE FUNCTION "refuse_truncation"();
 
 -- Names the database as long as it is the same one: a restart, another server in its place and tables that were restored make another
 -- era, in which a snapshot of the one before says nothing.
