@@ -1,21 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { signWebhook } from '../../src/domain/webhooks/signature.js';
+import { freePort } from '../process/server-process.js';
 import { aCustomer, aWebhookServer, createEndpoint, publish, readDeliveries, rotateSigningSecret } from './customer.js';
 
 const pathOf = (name: string) => fileURLToPath(new URL(`../../docs/receivers/${name}`, import.meta.url));
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 /** A receiver of the documentation in a process of its own, and the lines that it prints. */
 async function startReceiver(command: string, script: string, secret: string) {
