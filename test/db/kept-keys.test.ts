@@ -50,6 +50,15 @@ const changes: Record<string, readonly [sql: string, code: VerificationCode]> = 
     `UPDATE "KeySecret" SET "hash" = sha256("hash") WHERE "apiKeyId" = $1`,
     'INVALID_CREDENTIAL',
   ],
+  'the gift of its secret to another key': [
+    `WITH other AS (
+       INSERT INTO "ApiKey" ("id", "workspaceId", "product", "environment", "name", "permissions", "allowedOrigins", "createdByKind", "disabledAt")
+       SELECT 'key_' || md5("id"), "workspaceId", "product", "environment", 'other', "permissions", "allowedOrigins", "createdByKind", now()
+       FROM "ApiKey" WHERE "id" = $1 RETURNING "id"
+     )
+     UPDATE "KeySecret" s SET "apiKeyId" = other."id" FROM other WHERE s."apiKeyId" = $1`,
+    'DISABLED',
+  ],
   'the removal of its secret': [`DELETE FROM "KeySecret" WHERE "apiKeyId" = $1`, 'INVALID_CREDENTIAL'],
   'a suspension of its workspace': [
     `UPDATE "Workspace" SET "suspendedAt" = now() WHERE "id" = (SELECT "workspaceId" FROM "ApiKey" WHERE "id" = $1)`,

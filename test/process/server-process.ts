@@ -193,10 +193,10 @@ export async function freePort(): Promise<number> {
     // Below those that systems give to connections which go out, so that none of them takes it before it is used.
     const port = randomInt(20_000, 30_000);
     const server = createServer().listen(port, '127.0.0.1');
-    const isFree = await Promise.race([
-      once(server, 'listening').then(() => true),
-      new Promise<false>((resolve) => server.once('error', () => resolve(false))),
-    ]).catch(() => false);
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
     if (!isFree) continue;
     server.close();
     await once(server, 'close');

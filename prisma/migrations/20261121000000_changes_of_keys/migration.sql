@@ -24,15 +24,16 @@ CREATE TRIGGER "ApiKey_notes_change" BEFORE UPDATE ON "ApiKey"
 CREATE TRIGGER "KeySecret_notes_change" BEFORE UPDATE OF "id", "workspaceId", "apiKeyId", "hash", "retiresAt" ON "KeySecret"
   FOR EACH ROW EXECUTE FUNCTION "note_change"();
 
--- A row that is gone says nothing, so the row that it belongs to says it.
+-- A row that is gone says nothing, so the row that it belonged to says it.
 CREATE FUNCTION "note_change_of_key"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE "ApiKey" SET "changedIn" = NULL WHERE "id" = OLD."apiKeyId";
   RETURN NULL;
 END
 $$;
-CREATE TRIGGER "KeySecret_removal_changes_key" AFTER DELETE ON "KeySecret"
+CREATE TRIGGER "KeySecret_removal_changes_key" AFTER DELETE OR UPDATE OF "apiKeyId" ON "KeySecret"
   FOR EACH ROW EXECUTE FUNCTION "note_change_of_key"();
+
 CREATE FUNCTION "refuse_truncation"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION 'TRUNCATE refused: processes keep what they have read of "%", and would not see it. Delete its rows instead', TG_TABLE_NAME;
