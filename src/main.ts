@@ -1,16 +1,16 @@
 import { isIPv6 } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
-import { composeServer, type Server } from './compose.js';
+import { createFirstServiceToken, registerServiceToken } from './domain/identity/service-tokens.js';
 import { type OpenLimiter, openLimiter } from './domain/rate-limits/open-limiter.js';
-import { createFirstServiceToken, registerServiceToken } from './domain/service-tokens.js';
-import { readOrMakeEncryptionKey } from './encryption-key.js';
-import { type Env, readEnv } from './env.js';
 import { listen } from './http/listen.js';
 import { createLog } from './http/log.js';
-import { openForUse } from './open-for-use.js';
 import { loadProducts } from './products/load.js';
-import { endWith } from './start-failure.js';
-import { firstStartNotice } from './welcome.js';
+import { composeServer, type Server } from './server/compose.js';
+import { readOrMakeEncryptionKey } from './server/encryption-key.js';
+import { firstStartNotice } from './server/first-start-notice.js';
+import { openMigratedDatabase } from './server/open-database.js';
+import { endWith } from './server/start-failure.js';
+import { readSettings, type Settings } from './settings.js';
 
 // V8 lets a busy heap grow to four times what is alive in it before it collects. To let it grow by a third costs requests of many a
 // twentieth of their speed and single ones nothing that can be measured, and takes a quarter of a gigabyte less.
@@ -20,23 +20,24 @@ setFlagsFromString('--heap-growing-percent=30');
 process.on('uncaughtException', endWith);
 
 try {
-  await start(readEnv());
+  await start(readSettings());
 } catch (error) {
   endWith(error);
 }
 
 /** Composes the server, listens, and closes in the reverse order when told to. */
-async function start(env: Env): Promise<void> {
-  const products = await loadProducts(env.products);
-  const log = createLog({ level: env.logLevel, products: products.all });
-  const database = await openForUse(env, log);
+async function start(settings: Settings): Promise<void> {
+  const products = await loadProducts(settings.products);
+  const log = createLog({ level: settings.logLevel, products: products.all });
+  const database = await openMigratedDatabase(settings, log);
   let limits: OpenLimiter | undefined;
   let server: Server | undefined;
   try {
-    limits = await openLimiter(env.redisUrl, products, log);
-    const publicUrl = env.publicUrl ?? addressOf(env);
-    const encryptionKey = env.encryptionKey ?? (await readOrMakeEncryptionKey(env.dataDir));
-    if (env.serviceToken !== null) await registerServiceToken(database.db, 'from the environment', env.serviceToken);
+    limits = await openLimiter(settings.redisUrl, products, log);
+    const publicUrl = settings.publicUrl ?? addressOf(settings);
+    const encryptionKey = settings.encryptionKey ?? (await readOrMakeEncryptionKey(settings.dataDir));
+    if (settings.serviceToken !== null)
+      await registerServiceToken(database.db, 'from the environment', settings.serviceToken);
     server = composeServer({
       database,
       products,
@@ -44,15 +45,15 @@ async function start(env: Env): Promise<void> {
       limiter: limits.limiter,
       encryptionKey,
       publicUrl,
-      allowedOrigins: env.allowedOrigins,
+      allowedOrigins: settings.allowedOrigins,
       identityProvider:
-        env.oidcIssuer !== null && env.oidcAudience !== null
-          ? { issuer: env.oidcIssuer, audience: env.oidcAudience }
+        settings.oidcIssuer !== null && settings.oidcAudience !== null
+          ? { issuer: settings.oidcIssuer, audience: settings.oidcAudience }
           : null,
-      mutationsPerMinute: env.mutationsPerMinute,
-      webhooksAllowPrivate: env.webhooksAllowPrivate,
+      mutationsPerMinute: settings.mutationsPerMinute,
+      webhooksAllowPrivate: settings.webhooksAllowPrivate,
     });
-    const listening = await listen(server.handler, env);
+    const listening = await listen(server.handler, settings);
     // Made once nothing can fail any more: a token that nobody was shown would be lost.
     const madeToken = await createFirstServiceToken(database.db, 'made on the first start');
     if (madeToken !== null) process.stdout.write(firstStartNotice({ publicUrl, token: madeToken, products }));
@@ -73,7 +74,7 @@ async function start(env: Env): Promise<void> {
 }
 
 /** Where this machine finds the server, unless the operator knows better. An IPv6 address stands in brackets (RFC 3986, 3.2.2). */
-function addressOf({ host, port }: Env): string {
+function addressOf({ host, port }: Settings): string {
   return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
 

@@ -1,13 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Writable } from 'node:stream';
-import { type ComposeOptions, composeServer } from '../src/compose.js';
 import type { Database } from '../src/db/database.js';
 import type { Deps } from '../src/domain/deps.js';
-import { createServiceToken } from '../src/domain/service-tokens.js';
+import { createServiceToken } from '../src/domain/identity/service-tokens.js';
 import type { Handler } from '../src/http/handler.js';
 import { listen } from '../src/http/listen.js';
 import { createLog } from '../src/http/log.js';
 import { loadProducts } from '../src/products/load.js';
+import { type ComposeOptions, composeServer } from '../src/server/compose.js';
 import { openTestDatabase } from './database.js';
 import type { TypedDocumentString } from './generated/graphql.js';
 

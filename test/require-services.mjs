@@ -2,8 +2,8 @@
 // a run that was asked for the services must not pass without them.
 import { Redis } from 'ioredis';
 import { reachPostgresql } from '../dist/db/reach.js';
-import { StartError } from '../dist/start-error.js';
-import { endWith } from '../dist/start-failure.js';
+import { StartError } from '../dist/errors.js';
+import { endWith } from '../dist/server/start-failure.js';
 
 const { DATABASE_URL, REDIS_URL } = process.env;
 

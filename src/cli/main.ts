@@ -1,15 +1,14 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
-import { systemActor } from '../domain/audit.js';
-import { systemClock } from '../domain/deps.js';
-import { DomainError } from '../domain/errors.js';
-import { createServiceToken, revokeServiceToken } from '../domain/service-tokens.js';
-import { type Env, readEnv } from '../env.js';
+import { systemClock } from '../clock.js';
+import { systemActor } from '../domain/audit/record.js';
+import { createServiceToken, revokeServiceToken } from '../domain/identity/service-tokens.js';
+import { DomainError, StartError } from '../errors.js';
 import { createLog } from '../http/log.js';
-import { openForUse } from '../open-for-use.js';
 import { loadProducts } from '../products/load.js';
-import { StartError } from '../start-error.js';
-import { endWith } from '../start-failure.js';
+import { openMigratedDatabase } from '../server/open-database.js';
+import { endWith } from '../server/start-failure.js';
+import { readSettings, type Settings } from '../settings.js';
 import { verifyAudit } from './verify-audit.js';
 
 const usage = `Usage: tollkeeper <command>
@@ -38,20 +37,20 @@ try {
 async function run(args: string[]): Promise<string> {
   const { positionals } = parseArgs({ args, allowPositionals: true, options: {}, strict: false });
   const [command, action, ...rest] = positionals;
-  const env = readEnv();
+  const settings = readSettings();
   switch ([command, action].filter(Boolean).join(' ')) {
     case 'migrate':
-      return withDatabase({ ...env, migrate: true }, async () => 'The database is up to date.\n');
+      return withDatabase({ ...settings, migrate: true }, async () => 'The database is up to date.\n');
     case 'service-token create':
-      return createToken(env, rest[0]);
+      return createToken(settings, rest[0]);
     case 'service-token list':
-      return listTokens(env);
+      return listTokens(settings);
     case 'service-token revoke':
-      return revokeToken(env, rest[0]);
+      return revokeToken(settings, rest[0]);
     case 'audit verify':
-      return verifyAuditTrail(env, rest[0]);
+      return verifyAuditTrail(settings, rest[0]);
     case 'products check':
-      return checkProducts(rest.length > 0 ? rest : env.products);
+      return checkProducts(rest.length > 0 ? rest : settings.products);
     case '':
     case 'help':
       return usage;
@@ -66,10 +65,10 @@ async function checkProducts(names: readonly string[]): Promise<string> {
 }
 
 async function withDatabase<T>(
-  env: Env,
-  work: (db: Awaited<ReturnType<typeof openForUse>>['db']) => Promise<T>,
+  settings: Settings,
+  work: (db: Awaited<ReturnType<typeof openMigratedDatabase>>['db']) => Promise<T>,
 ): Promise<T> {
-  const database = await openForUse(env, createLog({ level: 'warn' }));
+  const database = await openMigratedDatabase(settings, createLog({ level: 'warn' }));
   try {
     return await work(database.db);
   } finally {
@@ -77,23 +76,23 @@ async function withDatabase<T>(
   }
 }
 
-function verifyAuditTrail(env: Env, notes: string | undefined): Promise<string> {
-  return withDatabase(env, async (db) => {
+function verifyAuditTrail(settings: Settings, notes: string | undefined): Promise<string> {
+  return withDatabase(settings, async (db) => {
     await verifyAudit(db, notes, (line) => process.stdout.write(line));
     return '';
   });
 }
 
-function createToken(env: Env, name: string | undefined): Promise<string> {
+function createToken(settings: Settings, name: string | undefined): Promise<string> {
   if (name === undefined) throw new StartError('Give the token a name: tollkeeper service-token create <name>.');
-  return withDatabase(env, async (db) => {
+  return withDatabase(settings, async (db) => {
     const { serviceToken, token } = await createServiceToken(db, name, shell);
     return `${token}\n\nShown this once: store it now. Its id is ${serviceToken.id}.\n`;
   });
 }
 
-function listTokens(env: Env): Promise<string> {
-  return withDatabase(env, async (db) => {
+function listTokens(settings: Settings): Promise<string> {
+  return withDatabase(settings, async (db) => {
     const tokens = await db.serviceToken.findMany({ orderBy: { id: 'asc' } });
     return tokens
       .map(({ id, preview, createdAt, revokedAt, name }) =>
@@ -110,9 +109,9 @@ function listTokens(env: Env): Promise<string> {
   });
 }
 
-function revokeToken(env: Env, id: string | undefined): Promise<string> {
+function revokeToken(settings: Settings, id: string | undefined): Promise<string> {
   if (id === undefined) throw new StartError('Name the token by its id: tollkeeper service-token revoke <id>.');
-  return withDatabase(env, async (db) => {
+  return withDatabase(settings, async (db) => {
     await revokeServiceToken(db, systemClock, shell, id);
     return `${id} is revoked.\n`;
   });

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import type { Db } from '../db/transaction.js';
 import { type ChainFault, findHash, listChains, verifyChain } from '../domain/audit/chain.js';
-import { StartError } from '../start-error.js';
+import { StartError } from '../errors.js';
 
 /** What this shell calls the chain of the server itself. */
 const serverName = 'server';

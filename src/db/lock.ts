@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import lockfile from 'proper-lockfile';
 import { z } from 'zod';
-import { StartError } from '../start-error.js';
+import { StartError } from '../errors.js';
 
 /** A holder that lives touches its lock more often than this; one that cannot be seen and is silent for so long is gone. */
 const silenceMs = 10_000;

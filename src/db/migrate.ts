@@ -1,5 +1,5 @@
 import type { SqlQueryable } from '@prisma/driver-adapter-utils';
-import { StartError } from '../start-error.js';
+import { StartError } from '../errors.js';
 import { adapterWithin, type ScriptTransaction } from './adapter.js';
 import type { Database } from './database.js';
 import { listMigrations, type Migration, noFilters, schemaEngineOn, toMigrationList } from './schema-engine.js';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
-import { StartError } from '../start-error.js';
+import { StartError } from '../errors.js';
 import { inTransaction } from './adapter.js';
 import { clientOn, type Database, type EmbeddedOptions, once, type Statement } from './database.js';
 import { embeddedAdapterFactory } from './embedded-adapter.js';

@@ -8,7 +8,7 @@ import {
   type Transaction,
 } from '@prisma/driver-adapter-utils';
 import pg from 'pg';
-import { UnavailableError } from '../domain/errors.js';
+import { UnavailableError } from '../errors.js';
 import type { ScriptAdapter, ScriptAdapterFactory, ScriptTransaction } from './adapter.js';
 import { outageStates } from './outage.js';
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { StartError } from '../start-error.js';
+import { StartError } from '../errors.js';
 
 /** A PostgreSQL that starts beside this server gets this long to come up; then the operator is told. */
 const patienceMsDefault = 8_000;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDriverAdapterError } from '@prisma/driver-adapter-utils';
-import { UnavailableError } from '../domain/errors.js';
+import { UnavailableError } from '../errors.js';
 import { Prisma, type PrismaClient } from '../generated/prisma/client.js';
 import type { RunStatement } from './database.js';
 import { outageStates } from './outage.js';

@@ -1,14 +1,14 @@
 import type { Logger } from 'pino';
+import type { Clock } from '../clock.js';
 import type { Db } from '../db/transaction.js';
 import type { Products } from '../products/product.js';
-import type { UseRecorder } from './api-keys/use-recorder.js';
+import type { Cipher } from './access/cipher.js';
 import type { RefusalRecorder } from './audit/refusals.js';
-import type { AuthenticationFailures } from './authentication-failures.js';
 import type { TakeCharge } from './credits/charge.js';
+import type { AuthenticationFailures } from './identity/authentication-failures.js';
+import type { KeyReader } from './keys/key-cache.js';
 import type { RateLimiter } from './rate-limits/limiter.js';
-import type { Cipher } from './signing-secrets/cipher.js';
-
-import type { KeyReader } from './verification/key-reader.js';
+import type { UseRecorder } from './usage/use-recorder.js';
 
 /** What the domain works with. Made once when the server is composed; tests hand in a clock of their own. */
 export interface Deps {
@@ -26,8 +26,3 @@ export interface Deps {
   readonly webhooksAllowPrivate: boolean;
   readonly log: Logger;
 }
-
-/** The one source of the present time. */
-export type Clock = () => Date;
-
-export const systemClock: Clock = () => new Date();

@@ -7,10 +7,10 @@ import SchemaBuilder, {
   type TypeParam,
 } from '@pothos/core';
 import type { GraphQLFieldResolver } from 'graphql';
+import { mayHold, type Permission } from '../domain/access/permissions.js';
+import type { Principal } from '../domain/access/principal.js';
 import type { Deps } from '../domain/deps.js';
-import { ForbiddenError, UnauthenticatedError } from '../domain/errors.js';
-import { mayHold, type Permission } from '../domain/permissions.js';
-import type { Principal } from '../domain/principal.js';
+import { ForbiddenError, UnauthenticatedError } from '../errors.js';
 import type { Context } from './context.js';
 
 const pluginName = 'access';

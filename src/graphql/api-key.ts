@@ -1,8 +1,14 @@
-import { visibleApiKeys } from '../domain/access.js';
-import type { SpendLimit as SpendLimitShape } from '../domain/api-keys/spend-limit.js';
-import { decideStatus, hasStatus } from '../domain/api-keys/status.js';
-import { ConflictError, ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../domain/errors.js';
-import { SecretUnavailableError } from '../domain/idempotency/errors.js';
+import { visibleApiKeys } from '../domain/access/access.js';
+import type { SpendLimit as SpendLimitShape } from '../domain/keys/spend-limit.js';
+import { decideStatus, hasStatus } from '../domain/keys/status.js';
+import {
+  ConflictError,
+  ForbiddenError,
+  LimitReachedError,
+  NotFoundError,
+  SecretUnavailableError,
+  ValidationError,
+} from '../errors.js';
 import type { Prisma } from '../generated/prisma/client.js';
 import { builder } from './builder.js';
 import { ApiKeyStatus, Environment, SpendPeriod } from './enums.js';

@@ -1,6 +1,6 @@
 import SchemaBuilder, { BasePlugin, type PothosOutputFieldConfig, type SchemaTypes } from '@pothos/core';
 import type { GraphQLFieldResolver } from 'graphql';
-import { ValidationError } from '../domain/errors.js';
+import { ValidationError } from '../errors.js';
 import { requirePage } from './pages.js';
 
 const pluginName = 'arguments';

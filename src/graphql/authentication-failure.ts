@@ -1,7 +1,7 @@
 import {
   type AuthenticationFailure as AuthenticationFailureShape,
   readFailures,
-} from '../domain/authentication-failures.js';
+} from '../domain/identity/authentication-failures.js';
 import { builder } from './builder.js';
 
 const AuthenticationKind = builder.enumType('AuthenticationKind', {

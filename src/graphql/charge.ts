@@ -1,6 +1,6 @@
-import { visibleWorkspaces } from '../domain/access.js';
-import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../domain/errors.js';
-import { mayHold } from '../domain/permissions.js';
+import { visibleWorkspaces } from '../domain/access/access.js';
+import { mayHold } from '../domain/access/permissions.js';
+import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../errors.js';
 import { builder } from './builder.js';
 import { ChargeState } from './enums.js';
 import { plain } from './plain/output.js';

@@ -1,6 +1,6 @@
+import type { Actor } from '../domain/access/principal.js';
 import type { Deps } from '../domain/deps.js';
 import type { Domain } from '../domain/domain.js';
-import type { Actor } from '../domain/principal.js';
 import type { Loaders } from './loaders.js';
 
 /** What every resolver gets: who asks, and what can be done for them. Made anew for each request. */

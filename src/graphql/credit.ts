@@ -1,7 +1,7 @@
-import { findAccess, visibleWorkspaces } from '../domain/access.js';
-import { ForbiddenError, NotFoundError, ValidationError } from '../domain/errors.js';
-import { mayHold } from '../domain/permissions.js';
+import { findAccess, visibleWorkspaces } from '../domain/access/access.js';
+import { mayHold } from '../domain/access/permissions.js';
 import { findPersonalWorkspaceId } from '../domain/workspaces/personal.js';
+import { ForbiddenError, NotFoundError, ValidationError } from '../errors.js';
 import { builder } from './builder.js';
 import { Charge } from './charge.js';
 import type { Context } from './context.js';

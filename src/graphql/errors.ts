@@ -4,9 +4,9 @@ import {
   ForbiddenError,
   LimitReachedError,
   NotFoundError,
+  SecretUnavailableError,
   ValidationError,
-} from '../domain/errors.js';
-import { SecretUnavailableError } from '../domain/idempotency/errors.js';
+} from '../errors.js';
 import { builder } from './builder.js';
 
 const ErrorCode = builder.enumType('ErrorCode', {

@@ -1,4 +1,4 @@
-import { visibleApiKeys } from '../domain/access.js';
+import { visibleApiKeys } from '../domain/access/access.js';
 import { ApiKey } from './api-key.js';
 import { builder } from './builder.js';
 import { secretsMax } from './key-secret-loader.js';

@@ -1,6 +1,6 @@
 import DataLoader from 'dataloader';
-import type { Account } from '../domain/credits/ledger.js';
 import type { Deps } from '../domain/deps.js';
+import type { Account } from '../domain/ledger/ledger.js';
 import { Prisma, type WorkspaceFeature } from '../generated/prisma/client.js';
 import { secretsLoader } from './key-secret-loader.js';
 import { usageLoader } from './usage-loader.js';

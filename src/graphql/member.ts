@@ -1,7 +1,13 @@
-import { visibleWorkspaces } from '../domain/access.js';
-import { ConflictError, ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../domain/errors.js';
-import { SecretUnavailableError } from '../domain/idempotency/errors.js';
-import { mayHold } from '../domain/permissions.js';
+import { visibleWorkspaces } from '../domain/access/access.js';
+import { mayHold } from '../domain/access/permissions.js';
+import {
+  ConflictError,
+  ForbiddenError,
+  LimitReachedError,
+  NotFoundError,
+  SecretUnavailableError,
+  ValidationError,
+} from '../errors.js';
 import { builder } from './builder.js';
 import { Role } from './enums.js';
 import { pageComplexity } from './pages.js';

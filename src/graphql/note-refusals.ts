@@ -1,7 +1,7 @@
 import { errorTypeMap } from '@pothos/plugin-errors';
 import { defaultFieldResolver, type GraphQLSchema } from 'graphql';
 import type { RefusedAttempt } from '../domain/audit/refusals.js';
-import { ForbiddenError, NotFoundError } from '../domain/errors.js';
+import { ForbiddenError, NotFoundError } from '../errors.js';
 import type { Context } from './context.js';
 
 /** They name no record by its id, and a product's servers call them for every request that they get. */

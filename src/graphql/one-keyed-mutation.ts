@@ -9,7 +9,7 @@ import {
   type SelectionNode,
   type SelectionSetNode,
 } from 'graphql';
-import { ValidationError } from '../domain/errors.js';
+import { ValidationError } from '../errors.js';
 import type { Context } from './context.js';
 
 /**

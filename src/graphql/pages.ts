@@ -1,6 +1,6 @@
 import { formatPrismaCursor, parsePrismaCursor } from '@pothos/plugin-prisma';
 import { findIdKind } from '../db/ids.js';
-import { ValidationError } from '../domain/errors.js';
+import { ValidationError } from '../errors.js';
 
 /** The most items of one page. */
 export const pageSizeMax = 100;

@@ -1,5 +1,11 @@
-import { ConflictError, ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../domain/errors.js';
-import { SecretUnavailableError } from '../domain/idempotency/errors.js';
+import {
+  ConflictError,
+  ForbiddenError,
+  LimitReachedError,
+  NotFoundError,
+  SecretUnavailableError,
+  ValidationError,
+} from '../errors.js';
 import { ApiKey } from './api-key.js';
 import { builder } from './builder.js';
 

@@ -2,8 +2,8 @@ import type { GraphQLResolveInfo, GraphQLSchema } from 'graphql';
 import { applyMiddleware } from 'graphql-middleware';
 import { getGraphQLRateLimiter, Store } from 'graphql-rate-limit';
 import { LRUCache } from 'lru-cache';
-import { RateLimitedError } from '../domain/errors.js';
-import { principalKey } from '../domain/principal.js';
+import { principalKey } from '../domain/access/principal.js';
+import { RateLimitedError } from '../errors.js';
 import type { Context } from './context.js';
 
 /** Mutations that a product's servers call for every request that they get: what a product promises is decided elsewhere. */

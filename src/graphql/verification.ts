@@ -1,12 +1,12 @@
-import { ValidationError } from '../domain/errors.js';
+import type { Credential } from '../domain/keys/credential.js';
 import type { RateLimitState as RateLimitStateShape } from '../domain/rate-limits/limiter.js';
-import type { Credential } from '../domain/verification/credential.js';
 import type {
   CheckResult,
   VerificationExplanation as VerificationExplanationShape,
 } from '../domain/verification/explain.js';
 import type { VerifyApiKey } from '../domain/verification/question.js';
 import type { Verification as VerificationShape } from '../domain/verification/verify.js';
+import { ValidationError } from '../errors.js';
 import type { Wording } from '../products/product.js';
 import { ApiKey } from './api-key.js';
 import { builder } from './builder.js';

@@ -1,4 +1,4 @@
-import type { Principal } from '../domain/principal.js';
+import type { Principal } from '../domain/access/principal.js';
 import { ApiKey } from './api-key.js';
 import { builder } from './builder.js';
 import { User } from './user.js';

@@ -1,4 +1,4 @@
-import { ForbiddenError, NotFoundError, ValidationError } from '../domain/errors.js';
+import { ForbiddenError, NotFoundError, ValidationError } from '../errors.js';
 import { builder } from './builder.js';
 import { Credits } from './credit.js';
 import { webhookLoaders } from './webhook-loaders.js';

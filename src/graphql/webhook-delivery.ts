@@ -1,5 +1,5 @@
-import { ConflictError, ForbiddenError, NotFoundError } from '../domain/errors.js';
 import { visibleWebhookDeliveries, visibleWebhookEvents } from '../domain/webhooks/access.js';
+import { ConflictError, ForbiddenError, NotFoundError } from '../errors.js';
 import type { Prisma } from '../generated/prisma/client.js';
 import { builder } from './builder.js';
 import { WebhookDeliveryState, WebhookFailure } from './enums.js';

@@ -1,7 +1,7 @@
-import { ConflictError, ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../domain/errors.js';
+import { eventTypesMax, ownEventTypes } from '../domain/events/event-types.js';
 import { visibleWebhookEndpoints } from '../domain/webhooks/access.js';
 import { endpointsPerKeyMax } from '../domain/webhooks/endpoints.js';
-import { eventTypesMax, ownEventTypes } from '../domain/webhooks/event-types.js';
+import { ConflictError, ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../errors.js';
 import type { Prisma } from '../generated/prisma/client.js';
 import { ApiKey } from './api-key.js';
 import { builder } from './builder.js';

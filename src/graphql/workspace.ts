@@ -1,5 +1,5 @@
-import { visibleWorkspaces } from '../domain/access.js';
-import { ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../domain/errors.js';
+import { visibleWorkspaces } from '../domain/access/access.js';
+import { ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../errors.js';
 import { builder } from './builder.js';
 import { WorkspaceKind } from './enums.js';
 import { pageComplexity } from './pages.js';

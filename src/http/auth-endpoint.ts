@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 import type { Deps } from '../domain/deps.js';
-import { NotFoundError, RateLimitedError } from '../domain/errors.js';
 import type { RateLimitPolicy } from '../domain/rate-limits/limiter.js';
+import { NotFoundError, RateLimitedError } from '../errors.js';
 import { mediaType, parseJson, readBody } from './body.js';
 import { type PublicError, toExtensions, toPublicError } from './errors.js';
 import type { Exchange } from './exchange.js';

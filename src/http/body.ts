@@ -1,35 +1,15 @@
-import { DomainError, ValidationError } from '../domain/errors.js';
+import { BodyTooLargeError, ValidationError } from '../errors.js';
 import type { RequestHead } from './request-head.js';
 
 /** The most bytes of a request's body. */
 export const bodyBytesMax = 1_000_000;
-
-/** A body over the limit. What is left of it is not read. */
-export class BodyTooLargeError extends DomainError {
-  readonly code = 'BAD_USER_INPUT';
-  readonly status = 413;
-  readonly field = 'body';
-  constructor() {
-    super(`The body of a request must have at most ${bodyBytesMax} bytes.`);
-  }
-}
-
-/** A body that is not JSON, by what the request says of it. */
-export class UnsupportedMediaTypeError extends DomainError {
-  readonly code = 'BAD_USER_INPUT';
-  readonly status = 415;
-  readonly field = 'content-type';
-  constructor() {
-    super('The body of a request must be JSON: send it with the content type application/json.');
-  }
-}
 
 /**
  * Reads a body whole. The length that the request declares is believed where it is too large; the bytes are counted anyway.
  * @throws BodyTooLargeError, ValidationError where the client breaks it off
  */
 export async function readBody(request: Request): Promise<Uint8Array<ArrayBuffer>> {
-  if (declaresTooMuch(request)) throw new BodyTooLargeError();
+  if (declaresTooMuch(request)) throw new BodyTooLargeError(bodyBytesMax);
   if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let length = 0;
@@ -39,7 +19,7 @@ export async function readBody(request: Request): Promise<Uint8Array<ArrayBuffer
     if (done) break;
     length += value.byteLength;
     // The reader is not cancelled: that would end the connection before the refusal is on its way.
-    if (length > bodyBytesMax) throw new BodyTooLargeError();
+    if (length > bodyBytesMax) throw new BodyTooLargeError(bodyBytesMax);
     chunks.push(value);
   }
   return new Uint8Array(Buffer.concat(chunks));

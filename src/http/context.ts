@@ -1,14 +1,14 @@
+import type { Actor, ApiKeyPrincipal } from '../domain/access/principal.js';
 import type { Deps } from '../domain/deps.js';
 import type { Domain } from '../domain/domain.js';
-import { RateLimitedError } from '../domain/errors.js';
-import type { Actor, ApiKeyPrincipal } from '../domain/principal.js';
 import { rateLimitHeaders } from '../domain/rate-limits/headers.js';
+import { RateLimitedError, StaleCookieError } from '../errors.js';
 import type { Context } from '../graphql/context.js';
 import { createLoaders, type Loaders } from '../graphql/loaders.js';
 import type { Product } from '../products/product.js';
 import type { Exchange } from './exchange.js';
 import { readKeyedCall } from './idempotency-key.js';
-import { type Identity, type ResolvePrincipal, StaleCookieError } from './principals/resolve.js';
+import type { Identity, ResolvePrincipal } from './principals/resolve.js';
 import type { Sessions } from './principals/session.js';
 import type { RequestHead } from './request-head.js';
 

@@ -10,7 +10,7 @@ import {
   syntaxError,
   TokenKind,
 } from 'graphql';
-import { ValidationError } from '../domain/errors.js';
+import { ValidationError } from '../errors.js';
 
 /** The longest operations that tools write, introspection among them, have a few hundred. */
 const tokensMax = 5_000;

@@ -1,6 +1,13 @@
 import { GraphQLError, type GraphQLErrorExtensions } from 'graphql';
 import { isUnavailable } from '../db/transaction.js';
-import { DomainError, type ErrorCode, UnavailableError } from '../domain/errors.js';
+import {
+  BodyTooLargeError,
+  DomainError,
+  type ErrorCode,
+  UnauthenticatedError,
+  UnavailableError,
+  UnsupportedMediaTypeError,
+} from '../errors.js';
 import type { Redact } from './redact.js';
 
 /** The codes that an answer may carry: those of the domain, of graphql-js, and the one for what nobody expected. */
@@ -71,12 +78,35 @@ function findRoot(error: unknown): unknown {
   return root;
 }
 
+/** The HTTP status of an error that ends a whole request. */
+const statusByCode: Readonly<Record<ErrorCode, number>> = {
+  BAD_USER_INPUT: 400,
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  NOT_FOUND: 404,
+  CONFLICT: 409,
+  LIMIT_REACHED: 409,
+  INSUFFICIENT_CREDITS: 402,
+  RATE_LIMITED: 429,
+  SERVICE_UNAVAILABLE: 503,
+  IDEMPOTENCY_KEY_IN_USE: 409,
+  IDEMPOTENCY_KEY_REUSED: 422,
+  SECRET_UNAVAILABLE: 410,
+};
+
+function statusOf(error: DomainError): number {
+  if (error instanceof BodyTooLargeError) return 413;
+  if (error instanceof UnsupportedMediaTypeError) return 415;
+  if (error instanceof UnauthenticatedError && error.productStatus !== null) return error.productStatus;
+  return statusByCode[error.code];
+}
+
 function describeDomainError(error: DomainError): PublicError {
   return {
     ...base,
     message: error.message,
     code: error.code,
-    status: error.status,
+    status: statusOf(error),
     productCode: 'productCode' in error && typeof error.productCode === 'string' ? error.productCode : null,
     field: 'field' in error && typeof error.field === 'string' ? error.field : null,
     headers:

@@ -1,5 +1,5 @@
 import { newId } from '../db/ids.js';
-import type { Principal } from '../domain/principal.js';
+import type { Principal } from '../domain/access/principal.js';
 import type { RequestHead } from './request-head.js';
 
 /** One request and what becomes of it: made when it arrives, logged when it is answered. */

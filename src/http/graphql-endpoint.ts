@@ -1,9 +1,9 @@
 import type { DocumentNode, ExecutionResult, GraphQLSchema } from 'graphql';
 import { createYoga, type GraphQLParams, type Plugin } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
-import { ValidationError } from '../domain/errors.js';
+import { UnsupportedMediaTypeError, ValidationError } from '../errors.js';
 import type { Context } from '../graphql/context.js';
-import { mediaType, parseJson, readBody, UnsupportedMediaTypeError } from './body.js';
+import { mediaType, parseJson, readBody } from './body.js';
 import { parseWithinLimits } from './document-limits.js';
 import type { Exchange } from './exchange.js';
 import type { Publish } from './publish.js';

@@ -1,10 +1,10 @@
+import { principalRecord } from '../domain/access/principal.js';
 import type { Deps } from '../domain/deps.js';
 import { createDomain } from '../domain/domain.js';
-import { NotFoundError, ValidationError } from '../domain/errors.js';
-import { principalRecord } from '../domain/principal.js';
+import { BodyTooLargeError, NotFoundError, ValidationError } from '../errors.js';
 import { buildSchema } from '../graphql/schema.js';
 import { createAuthEndpoint } from './auth-endpoint.js';
-import { BodyTooLargeError, declaresTooMuch } from './body.js';
+import { bodyBytesMax, declaresTooMuch } from './body.js';
 import { createContextFactory } from './context.js';
 import { isPreflight, setCorsHeaders } from './cors.js';
 import { createDirectAnswerer, type DirectAnswer, type DirectRequest } from './direct-answer.js';
@@ -78,7 +78,7 @@ export function createHandler(options: HandlerOptions): Handler {
     if (isPreflight(request)) return new Response(null, { status: 204 });
     const path = pathOf(request);
     if (path === null) throw new ValidationError('url', 'The address of the request is not one.');
-    if (declaresTooMuch(request)) throw new BodyTooLargeError();
+    if (declaresTooMuch(request)) throw new BodyTooLargeError(bodyBytesMax);
     if (path === graphqlPath)
       return wantsGraphiql(request) ? answerGraphiql(request) : graphql.answer(request, exchange);
     if (path.startsWith(`${authPath}/`)) return answerAuth(request, exchange);

@@ -1,6 +1,6 @@
-import { ValidationError } from '../domain/errors.js';
-import type { KeyedCall } from '../domain/idempotency/keyed-call.js';
-import { idempotencyKeyLengthMax } from '../domain/input.js';
+import { idempotencyKeyLengthMax } from '../domain/access/input.js';
+import type { KeyedCall } from '../domain/commands/keyed-call.js';
+import { ValidationError } from '../errors.js';
 import type { Exchange } from './exchange.js';
 import type { RequestHead } from './request-head.js';
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createServerAdapter } from '@whatwg-node/server';
-import { StartError } from '../start-error.js';
+import { StartError } from '../errors.js';
 import { createDirectTransport } from './direct-transport.js';
 import type { Handler } from './handler.js';
 

@@ -1,5 +1,5 @@
 import { extname } from 'node:path';
-import { StartError } from '../start-error.js';
+import { StartError } from '../errors.js';
 import { explainIssues } from './explain-issue.js';
 import { findNearest } from './nearest.js';
 import { presets } from './presets/index.js';

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, parseDocument } from 'yaml';
-import { StartError } from '../start-error.js';
+import { StartError } from '../errors.js';
 
 /** No product needs more, and a file that is larger is another file. */
 export const productFileSizeMaxBytes = 256 * 1024;

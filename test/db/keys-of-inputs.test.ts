@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openDatabase } from '../../src/db/open.js';
 import { migrationsDir } from '../../src/db/schema-engine.js';
-import { findRecordedResult } from '../../src/domain/idempotency/keys-of-inputs.js';
+import { findRecordedResult } from '../../src/domain/commands/keys-of-inputs.js';
 
 test('a payment that was granted before its key was hashed is not granted again', async () => {
   const names = (await readdir(migrationsDir)).filter((name) => /^\d/.test(name)).sort();

@@ -9,7 +9,7 @@ import { test as base, expect } from 'vitest';
 import { newId } from '../../src/db/ids.js';
 import { lockDataDir } from '../../src/db/lock.js';
 import { openDatabase } from '../../src/db/open.js';
-import { StartError } from '../../src/start-error.js';
+import { StartError } from '../../src/errors.js';
 
 const test = base.extend<{ dataDir: string; startHolder: (userId?: string) => Promise<Holder> }>({
   dataDir: async ({ task: _task }, use) => {

@@ -4,7 +4,7 @@ import { findDrift } from '../../src/db/drift.js';
 import { migrate, pendingMigrations, requireMigrated } from '../../src/db/migrate.js';
 import { openDatabase } from '../../src/db/open.js';
 import { listMigrations } from '../../src/db/schema-engine.js';
-import { StartError } from '../../src/start-error.js';
+import { StartError } from '../../src/errors.js';
 import { createTestDatabase } from '../database.js';
 
 const onPostgresql = inject('databaseTemplate').kind === 'postgresql';

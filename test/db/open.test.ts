@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { describe, expect, inject, test } from 'vitest';
 import { openDatabase } from '../../src/db/open.js';
 import { reachPostgresql } from '../../src/db/reach.js';
-import { StartError } from '../../src/start-error.js';
+import { StartError } from '../../src/errors.js';
 import { createTestDatabase, openTestDatabase } from '../database.js';
 import { withDatabase } from '../postgresql.js';
 

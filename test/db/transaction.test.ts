@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { Database } from '../../src/db/database.js';
 import { newId } from '../../src/db/ids.js';
 import { isUnavailable, isUniqueViolation, type Tx, transaction } from '../../src/db/transaction.js';
-import { UnavailableError } from '../../src/domain/errors.js';
+import { UnavailableError } from '../../src/errors.js';
 import { openTestDatabase } from '../database.js';
 
 let database: Database;

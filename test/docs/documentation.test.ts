@@ -4,8 +4,8 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildSchema, parse, validate } from 'graphql';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { variableNames } from '../../src/env.js';
 import { loadProducts } from '../../src/products/load.js';
+import { variableNames } from '../../src/settings.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const schema = buildSchema(await readFile(join(root, 'schema.graphql'), 'utf8'));

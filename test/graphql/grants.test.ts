@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { expireGrants } from '../../src/domain/credits/grant.js';
+import { expireGrants } from '../../src/domain/ledger/grant.js';
 import { aPerson, charge, createApiKey, type Person } from '../factories.js';
 import type { GrantCreditsInput } from '../generated/graphql.js';
 import { graphql } from '../generated/index.js';

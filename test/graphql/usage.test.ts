@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '../../src/db/ids.js';
-import { hashSecret, previewSecret } from '../../src/domain/secret-hash.js';
+import { hashSecret, previewSecret } from '../../src/domain/access/secret-hash.js';
 import { anOrganization, aPerson, charge, createApiKey, type Person, revokeApiKey, verify } from '../factories.js';
 import type { UsageBucketSize } from '../generated/graphql.js';
 import { graphql } from '../generated/index.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createServiceToken } from '../../src/domain/service-tokens.js';
+import { createServiceToken } from '../../src/domain/identity/service-tokens.js';
 import { makeKey, startTestServer } from './server.js';
 
 type Server = Awaited<ReturnType<typeof startTestServer>>;

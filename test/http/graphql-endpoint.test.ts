@@ -14,7 +14,7 @@ import {
   UnauthenticatedError,
   UnavailableError,
   ValidationError,
-} from '../../src/domain/errors.js';
+} from '../../src/errors.js';
 import type { Context } from '../../src/graphql/context.js';
 import { type Exchange, openExchange } from '../../src/http/exchange.js';
 import { createGraphqlEndpoint } from '../../src/http/graphql-endpoint.js';

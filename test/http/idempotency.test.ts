@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { forgetExpiredRecords } from '../../src/domain/idempotency/record.js';
+import { forgetExpiredRecords } from '../../src/domain/commands/record.js';
 import { aMember, anOrganization, aPerson, createApiKey, grantCredits, revokeApiKey, verify } from '../factories.js';
 import { type Answer, aServer, startServer } from '../harness.js';
 import { aServerSelling, atOnce, readLedger } from '../property/movements.js';

@@ -3,9 +3,9 @@ import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import { StartError } from '../../src/errors.js';
 import type { Handler } from '../../src/http/handler.js';
 import { type Listening, listen } from '../../src/http/listen.js';
-import { StartError } from '../../src/start-error.js';
 
 const host = '127.0.0.1';
 let listening: Listening[] = [];

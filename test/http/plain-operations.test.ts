@@ -1,6 +1,6 @@
 import { buildSchema as buildFrom, type OperationDefinitionNode, parse } from 'graphql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createServiceToken } from '../../src/domain/service-tokens.js';
+import { createServiceToken } from '../../src/domain/identity/service-tokens.js';
 import { findPlainRun } from '../../src/graphql/plain/operation.js';
 import { buildSchema } from '../../src/graphql/schema.js';
 import { startTestServer } from './server.js';

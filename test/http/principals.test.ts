@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '../../src/db/ids.js';
-import { createServiceToken } from '../../src/domain/service-tokens.js';
+import { createServiceToken } from '../../src/domain/identity/service-tokens.js';
 import { makeKey, publicUrl, startTestServer } from './server.js';
 
 type Server = Awaited<ReturnType<typeof startTestServer>>;

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { Writable } from 'node:stream';
-import { composeServer } from '../../src/compose.js';
 import type { Database } from '../../src/db/database.js';
-import { createApiKey } from '../../src/domain/api-keys/create.js';
 import type { Deps } from '../../src/domain/deps.js';
-import { createServiceToken } from '../../src/domain/service-tokens.js';
+import { createServiceToken } from '../../src/domain/identity/service-tokens.js';
+import { createApiKey } from '../../src/domain/keys/create.js';
 import type { Handler, HandlerOptions } from '../../src/http/handler.js';
 import { createLog } from '../../src/http/log.js';
 import { loadProducts } from '../../src/products/load.js';
+import { composeServer } from '../../src/server/compose.js';
 import { openTestDatabase } from '../database.js';
 
 export const publicUrl = 'https://keys.example.com';

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import { StartError } from '../../src/errors.js';
 import { combineProducts, loadProducts } from '../../src/products/load.js';
 import type { ProductFile } from '../../src/products/product.js';
-import { StartError } from '../../src/start-error.js';
 
 let folder = '';
 beforeAll(async () => {

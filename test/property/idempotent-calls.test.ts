@@ -1,11 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { composeServer, type Server } from '../../src/compose.js';
 import type { Database } from '../../src/db/database.js';
 import type { Db } from '../../src/db/transaction.js';
-import { createServiceToken, revokeServiceToken } from '../../src/domain/service-tokens.js';
+import { createServiceToken, revokeServiceToken } from '../../src/domain/identity/service-tokens.js';
 import { loadProducts } from '../../src/products/load.js';
+import { composeServer, type Server } from '../../src/server/compose.js';
 import { openTestDatabase } from '../database.js';
 import { aPerson, createApiKey, grantCredits } from '../factories.js';
 import { type Chance, openChance } from '../faults/chance.js';

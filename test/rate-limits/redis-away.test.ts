@@ -1,8 +1,8 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { UnavailableError } from '../../src/domain/errors.js';
 import type { RateLimitPolicy } from '../../src/domain/rate-limits/limiter.js';
 import { createSharedLimiter, openLimiter } from '../../src/domain/rate-limits/open-limiter.js';
 import { openRedisWindows } from '../../src/domain/rate-limits/redis-windows.js';
+import { UnavailableError } from '../../src/errors.js';
 import { loadProducts } from '../../src/products/load.js';
 import { productFile } from './product.js';
 import { aLog, aPrefix, aProxy, describeWithRedis, redisUrl, someWindows, timed } from './redis.js';

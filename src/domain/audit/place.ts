@@ -1,6 +1,6 @@
 import { findIdKind, type IdKind } from '../../db/ids.js';
 import type { Db } from '../../db/transaction.js';
-import type { Principal } from '../principal.js';
+import type { Principal } from '../access/principal.js';
 import { findPersonalWorkspaceId } from '../workspaces/personal.js';
 
 /** Where an event belongs. */

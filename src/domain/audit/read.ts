@@ -1,9 +1,9 @@
 import type { Db } from '../../db/transaction.js';
 import type { AuditEvent, Prisma, User } from '../../generated/prisma/client.js';
 import type { PrincipalKind } from '../../generated/prisma/enums.js';
-import { findAccess } from '../access.js';
-import { type Permission, rolesWith } from '../permissions.js';
-import type { Principal } from '../principal.js';
+import { findAccess } from '../access/access.js';
+import { type Permission, rolesWith } from '../access/permissions.js';
+import type { Principal } from '../access/principal.js';
 
 const read: Permission = 'audit:read';
 

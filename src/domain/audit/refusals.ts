@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
 import { type Db, transaction } from '../../db/transaction.js';
-import { type AuditActor, recordAudit, systemActor } from '../audit.js';
-import { type Actor, principalKey } from '../principal.js';
+import { type Actor, principalKey } from '../access/principal.js';
 import { findPlace, type Place } from './place.js';
+import { type AuditActor, recordAudit, systemActor } from './record.js';
 
 /** Something that was tried and refused for want of a permission, or because whoever tried may not see what they named. */
 export interface RefusedAttempt {

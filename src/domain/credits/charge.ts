@@ -1,13 +1,13 @@
+import { createFlushLoader } from '../../db/batcher.js';
 import type { RunStatement, Statement } from '../../db/database.js';
 import { newId } from '../../db/ids.js';
 import type { Db } from '../../db/transaction.js';
+import { UnavailableError, type ValidationError } from '../../errors.js';
 import type { Charge } from '../../generated/prisma/client.js';
 import type { Environment } from '../../generated/prisma/enums.js';
 import type { Product } from '../../products/product.js';
-import { UnavailableError, type ValidationError } from '../errors.js';
-import { createFlushLoader } from '../verification/flush-loader.js';
-import type { KeyReader, Moment } from '../verification/key-reader.js';
-import type { KeyRecord } from '../verification/key-record.js';
+import type { KeyReader, Moment } from '../keys/key-cache.js';
+import type { KeyRecord } from '../keys/key-record.js';
 import { decidePrice } from './price.js';
 
 /** What a key is to be charged for. */

@@ -1,7 +1,7 @@
+import { ValidationError } from '../../errors.js';
 import type { Environment } from '../../generated/prisma/enums.js';
 import type { Product } from '../../products/product.js';
-import { ValidationError } from '../errors.js';
-import { creditsMax } from '../input.js';
+import { creditsMax } from '../access/input.js';
 
 /** What an action costs, in whole credits; or why it cannot be said. */
 export type PriceDecision = { readonly credits: number } | { readonly error: ValidationError };

@@ -1,14 +1,14 @@
 import { type Tx, transaction } from '../../db/transaction.js';
+import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../../errors.js';
 import type { Charge } from '../../generated/prisma/client.js';
-import { findAccess } from '../access.js';
-import { recordAudit } from '../audit.js';
+import { findAccess } from '../access/access.js';
+import { parseCredits, parseIdempotencyKey, parseReason } from '../access/input.js';
+import type { Permission } from '../access/permissions.js';
+import type { Actor } from '../access/principal.js';
+import { recordAudit } from '../audit/record.js';
+import { findRecordedResult, recordResult } from '../commands/keys-of-inputs.js';
 import type { Deps } from '../deps.js';
-import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../errors.js';
-import { findRecordedResult, recordResult } from '../idempotency/keys-of-inputs.js';
-import { parseCredits, parseIdempotencyKey, parseReason } from '../input.js';
-import type { Permission } from '../permissions.js';
-import type { Actor } from '../principal.js';
-import { lockAccount, type Posting, post, settleGrants } from './ledger.js';
+import { lockAccount, type Posting, post, settleGrants } from '../ledger/ledger.js';
 import { decidePrice, parseQuantity } from './price.js';
 
 const settle: Permission = 'charge:settle';

@@ -1,5 +1,5 @@
 import type { Deps } from '../deps.js';
-import { expireGrants } from './grant.js';
+import { expireGrants } from '../ledger/grant.js';
 import { releaseExpiredHolds } from './settle.js';
 
 /** Gives back holds and takes back grants whose time is over. Bounded, and safe on any number of processes at once: each account is settled under its lock. */

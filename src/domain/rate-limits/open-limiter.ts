@@ -1,7 +1,6 @@
 import type { Logger } from 'pino';
+import { StartError, UnavailableError } from '../../errors.js';
 import type { Products } from '../../products/product.js';
-import { StartError } from '../../start-error.js';
-import { UnavailableError } from '../errors.js';
 import type { RateLimitDecision, RateLimiter, RateLimitPolicy } from './limiter.js';
 import { RedisAwayError } from './redis-link.js';
 import { openRedisWindows, type RedisWindows } from './redis-windows.js';

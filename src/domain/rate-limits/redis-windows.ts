@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { createFlushLoader } from '../verification/flush-loader.js';
+import { createFlushLoader } from '../../db/batcher.js';
 import { describeDecision, type Standing } from './decision.js';
 import type { RateLimit, RateLimitDecision } from './limiter.js';
 import { openRedisLink, RedisAwayError, type RedisLink } from './redis-link.js';

@@ -1,4 +1,4 @@
-import { ValidationError } from '../errors.js';
+import { ValidationError } from '../../errors.js';
 
 /** How long one bucket of usage is. Days and months are those of UTC. */
 export type UsageBucketSize = 'HOUR' | 'DAY' | 'MONTH';

@@ -1,10 +1,10 @@
 import type { Product, Wording } from '../../products/product.js';
+import type { ApiKeyPrincipal } from '../access/principal.js';
 import type { Deps } from '../deps.js';
-import type { ApiKeyPrincipal } from '../principal.js';
+import type { Credential } from '../keys/credential.js';
+import type { KeyRecord } from '../keys/key-record.js';
+import { decidePresented, type Presented } from '../keys/presented.js';
 import { decideRefusal, type Facts } from './checks.js';
-import type { Credential } from './credential.js';
-import type { KeyRecord } from './key-record.js';
-import { decidePresented, type Presented } from './presented.js';
 
 export type Authentication =
   | { readonly kind: 'authenticated'; readonly principal: ApiKeyPrincipal; readonly product: Product }

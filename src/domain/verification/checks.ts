@@ -1,8 +1,8 @@
 import type { Environment } from '../../generated/prisma/enums.js';
 import type { Product, RefusalCode } from '../../products/product.js';
-import { decideStatus } from '../api-keys/status.js';
-import type { KeyRecord } from './key-record.js';
-import type { Presented } from './presented.js';
+import type { KeyRecord } from '../keys/key-record.js';
+import type { Presented } from '../keys/presented.js';
+import { decideStatus } from '../keys/status.js';
 
 /** What the checks look at. */
 export interface Facts {

@@ -1,11 +1,11 @@
 import type { RefusalCode, VerificationCode } from '../../products/product.js';
-import { findAccess } from '../access.js';
+import { findAccess } from '../access/access.js';
+import type { Actor } from '../access/principal.js';
 import { decidePrice } from '../credits/price.js';
 import type { Deps } from '../deps.js';
-import type { Actor } from '../principal.js';
+import { decidePresented } from '../keys/presented.js';
 import { gatherFacts } from './authenticate.js';
 import { checks, type Facts, hasKey, type KeyFacts } from './checks.js';
-import { decidePresented } from './presented.js';
 import { parseQuestion, type Question, type VerifyApiKey } from './question.js';
 
 /** One check of a verification, and what it found. */

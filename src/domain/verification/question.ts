@@ -1,10 +1,10 @@
+import { ValidationError } from '../../errors.js';
 import type { Environment } from '../../generated/prisma/enums.js';
+import { parseIdempotencyKey, parseOrigin } from '../access/input.js';
 import type { ChargeRequest } from '../credits/charge.js';
 import { parseQuantity } from '../credits/price.js';
 import type { Deps } from '../deps.js';
-import { ValidationError } from '../errors.js';
-import { parseIdempotencyKey, parseOrigin } from '../input.js';
-import type { Credential } from './credential.js';
+import type { Credential } from '../keys/credential.js';
 
 /** What a product's backend asks about one request of a customer. */
 export interface VerifyApiKey {

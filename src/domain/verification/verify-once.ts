@@ -1,10 +1,10 @@
 import { runWithin } from '../../db/transaction.js';
+import type { InFlight } from '../commands/in-flight.js';
+import { fingerprintInput, hashKey, type KeyedCall } from '../commands/keyed-call.js';
+import { expiryOf, runOnce } from '../commands/once.js';
+import { readResult, writeResult } from '../commands/result-text.js';
 import { createTill } from '../credits/charge.js';
 import type { Deps } from '../deps.js';
-import type { InFlight } from '../idempotency/in-flight.js';
-import { fingerprintInput, hashKey, type KeyedCall } from '../idempotency/keyed-call.js';
-import { expiryOf, runOnce } from '../idempotency/once.js';
-import { readResult, writeResult } from '../idempotency/result-text.js';
 import type { VerifyApiKey } from './question.js';
 import { type Settle, type Settled, type Verification, verifyApiKey } from './verify.js';
 

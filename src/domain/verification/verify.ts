@@ -1,13 +1,13 @@
+import { UnavailableError } from '../../errors.js';
 import type { RefusalCode, VerificationCode, Wording } from '../../products/product.js';
 import type { ChargeOrder, ChargeOutcome, DecidedCharge } from '../credits/charge.js';
 import type { Deps } from '../deps.js';
-import { UnavailableError } from '../errors.js';
+import type { KeyRecord } from '../keys/key-record.js';
+import { decidePresented } from '../keys/presented.js';
 import { type HttpHeader, rateLimitHeaders } from '../rate-limits/headers.js';
 import type { RateLimitDecision, RateLimitState } from '../rate-limits/limiter.js';
 import { gatherFacts, recallFacts } from './authenticate.js';
 import { decideRefusal, type Facts } from './checks.js';
-import type { KeyRecord } from './key-record.js';
-import { decidePresented } from './presented.js';
 import { parseQuestion, type VerifyApiKey } from './question.js';
 
 /** How a verification ends: for every credential there is exactly one code. */

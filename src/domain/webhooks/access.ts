@@ -1,12 +1,12 @@
 import type { Tx } from '../../db/transaction.js';
+import { ForbiddenError, NotFoundError } from '../../errors.js';
 import type { ApiKey, Prisma, WebhookEndpoint } from '../../generated/prisma/client.js';
 import type { Role } from '../../generated/prisma/enums.js';
 import type { Product } from '../../products/product.js';
-import { findAccess, lockWorkspace, visibleApiKeys } from '../access.js';
+import { findAccess, lockWorkspace, visibleApiKeys } from '../access/access.js';
+import { type Permission, rolePermissions } from '../access/permissions.js';
+import type { Actor, Principal } from '../access/principal.js';
 import type { Deps } from '../deps.js';
-import { ForbiddenError, NotFoundError } from '../errors.js';
-import { type Permission, rolePermissions } from '../permissions.js';
-import type { Actor, Principal } from '../principal.js';
 
 const read: Permission = 'webhook:read';
 const manage: Permission = 'webhook:manage';

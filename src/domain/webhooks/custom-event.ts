@@ -1,13 +1,13 @@
 import { newId } from '../../db/ids.js';
 import { transaction } from '../../db/transaction.js';
+import { ConflictError, NotFoundError, ValidationError } from '../../errors.js';
 import type { WebhookEvent } from '../../generated/prisma/client.js';
-import { getAccess, visibleApiKeys } from '../access.js';
+import { getAccess, visibleApiKeys } from '../access/access.js';
+import { parseIdempotencyKey } from '../access/input.js';
+import type { Actor } from '../access/principal.js';
 import type { Deps } from '../deps.js';
-import { ConflictError, NotFoundError, ValidationError } from '../errors.js';
-import { parseIdempotencyKey } from '../input.js';
-import type { Actor } from '../principal.js';
-import { parseCustomEventType } from './event-types.js';
-import { writePayload } from './publish.js';
+import { parseCustomEventType } from '../events/event-types.js';
+import { writePayload } from '../events/publish.js';
 
 export interface PublishCustomEvent {
   /** Whose endpoints hear of it. This, or a workspace: not both. */

@@ -1,9 +1,9 @@
 import { type Tx, transaction } from '../../db/transaction.js';
 import type { WebhookDisabledReason } from '../../generated/prisma/enums.js';
-import { recordAudit, systemActor } from '../audit.js';
+import { recordAudit, systemActor } from '../audit/record.js';
 import type { Deps } from '../deps.js';
+import { publishEvent } from '../events/publish.js';
 import { failingMsMax } from './health.js';
-import { publishEvent } from './publish.js';
 
 /**
  * Stops an endpoint that said 410, or at which nothing succeeded for five days. Its owner hears of it through the other endpoints of the

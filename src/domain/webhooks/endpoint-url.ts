@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { ValidationError } from '../errors.js';
+import { ValidationError } from '../../errors.js';
 import { isPublicAddress } from './address.js';
 
 const urlLengthMax = 2_000;

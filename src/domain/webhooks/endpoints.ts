@@ -1,15 +1,15 @@
 import { newId } from '../../db/ids.js';
 import { type Tx, transaction } from '../../db/transaction.js';
+import { ConflictError, LimitReachedError, ValidationError } from '../../errors.js';
 import type { WebhookEndpoint } from '../../generated/prisma/client.js';
-import { decideStatus } from '../api-keys/status.js';
-import { recordAudit } from '../audit.js';
+import type { Actor } from '../access/principal.js';
+import { recordAudit } from '../audit/record.js';
 import type { Deps } from '../deps.js';
-import { ConflictError, LimitReachedError, ValidationError } from '../errors.js';
-import type { Actor } from '../principal.js';
+import { parseEventTypes } from '../events/event-types.js';
+import { decideStatus } from '../keys/status.js';
 import { getKeyForWebhooks, getManagedEndpoint } from './access.js';
 import { cancelWaiting } from './disable.js';
 import { parseEndpointUrl } from './endpoint-url.js';
-import { parseEventTypes } from './event-types.js';
 
 /** The most endpoints of one key. */
 export const endpointsPerKeyMax = 10;

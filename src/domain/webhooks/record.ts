@@ -1,7 +1,7 @@
+import { createFlushLoader } from '../../db/batcher.js';
 import type { RunStatement, Statement } from '../../db/database.js';
 import { newId } from '../../db/ids.js';
 import type { WebhookDisabledReason } from '../../generated/prisma/enums.js';
-import { createFlushLoader } from '../verification/flush-loader.js';
 import type { ClaimedDelivery } from './claim.js';
 import { decideDisabling, noteHealth } from './health.js';
 import type { NextStep } from './schedule.js';

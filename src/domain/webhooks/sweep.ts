@@ -1,6 +1,6 @@
 import { transaction } from '../../db/transaction.js';
 import type { Deps } from '../deps.js';
-import { publishKeyEvent } from './api-key-events.js';
+import { publishKeyEvent } from '../keys/key-events.js';
 
 type SweepDeps = Pick<Deps, 'db' | 'clock'>;
 

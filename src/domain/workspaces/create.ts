@@ -1,11 +1,11 @@
 import { newId } from '../../db/ids.js';
 import { transaction } from '../../db/transaction.js';
+import { ForbiddenError, LimitReachedError } from '../../errors.js';
 import type { Workspace } from '../../generated/prisma/client.js';
-import { recordAudit } from '../audit.js';
+import { parseName } from '../access/input.js';
+import type { Actor } from '../access/principal.js';
+import { recordAudit } from '../audit/record.js';
 import type { Deps } from '../deps.js';
-import { ForbiddenError, LimitReachedError } from '../errors.js';
-import { parseName } from '../input.js';
-import type { Actor } from '../principal.js';
 
 /** The most organizations that one person owns. Each may come with free credits, so there is an end to it. */
 export const ownedOrganizationsMax = 100;

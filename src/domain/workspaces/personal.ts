@@ -1,8 +1,8 @@
 import { newId } from '../../db/ids.js';
 import { transaction } from '../../db/transaction.js';
-import { recordAudit, systemActor } from '../audit.js';
+import { nameLengthMax } from '../access/input.js';
+import { recordAudit, systemActor } from '../audit/record.js';
 import type { Deps } from '../deps.js';
-import { nameLengthMax } from '../input.js';
 
 /** Makes sure that a person has a PERSONAL workspace, and is its owner. The unique index decides between concurrent calls. */
 export async function ensurePersonalWorkspace(

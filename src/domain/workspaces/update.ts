@@ -1,11 +1,11 @@
 import { transaction } from '../../db/transaction.js';
 import type { Workspace } from '../../generated/prisma/client.js';
-import { getAccess, lockWorkspace } from '../access.js';
-import { recordAudit } from '../audit.js';
+import { getAccess, lockWorkspace } from '../access/access.js';
+import { parseName, parseReason } from '../access/input.js';
+import type { Actor } from '../access/principal.js';
+import { recordAudit } from '../audit/record.js';
 import type { Deps } from '../deps.js';
-import { parseName, parseReason } from '../input.js';
-import type { Actor } from '../principal.js';
-import { publishEvent } from '../webhooks/publish.js';
+import { publishEvent } from '../events/publish.js';
 
 export interface UpdateWorkspace {
   readonly workspaceId: string;

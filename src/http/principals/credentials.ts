@@ -1,4 +1,4 @@
-import { ValidationError } from '../../domain/errors.js';
+import { ValidationError } from '../../errors.js';
 import type { Product, Products } from '../../products/product.js';
 import { mediaType } from '../body.js';
 import type { Origins } from '../origins.js';

@@ -1,8 +1,8 @@
 import { createRemoteJWKSet, decodeJwt, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { z } from 'zod';
 import type { Deps } from '../../domain/deps.js';
-import { UnavailableError } from '../../domain/errors.js';
-import { type OutsideIdentity, readOutsideIdentity } from './outside-user.js';
+import { type OutsideIdentity, readOutsideIdentity } from '../../domain/identity/outside-users.js';
+import { UnavailableError } from '../../errors.js';
 
 /** An outside identity provider, as the environment names it. */
 export interface IdentityProviderOptions {

@@ -1,19 +1,19 @@
 import { LRUCache } from 'lru-cache';
-import type { AuthenticationKind } from '../../domain/authentication-failures.js';
+import type { Principal, ServicePrincipal } from '../../domain/access/principal.js';
 import type { Deps } from '../../domain/deps.js';
-import { ForbiddenError, UnauthenticatedError } from '../../domain/errors.js';
-import type { Principal, ServicePrincipal } from '../../domain/principal.js';
-import { createServiceFinder } from '../../domain/service-tokens.js';
+import type { AuthenticationKind } from '../../domain/identity/authentication-failures.js';
+import { findOrCreateOutsideUser } from '../../domain/identity/outside-users.js';
+import { createServiceFinder } from '../../domain/identity/service-tokens.js';
+import type { Credential } from '../../domain/keys/credential.js';
 import { authenticateApiKey } from '../../domain/verification/authenticate.js';
-import type { Credential } from '../../domain/verification/credential.js';
 import { ensurePersonalWorkspace } from '../../domain/workspaces/personal.js';
+import { ForbiddenError, StaleCookieError, UnauthenticatedError } from '../../errors.js';
 import type { Product, Wording } from '../../products/product.js';
 import { findBearerProduct, looksLikeBearer } from '../../products/secret-format.js';
 import type { Origins } from '../origins.js';
 import type { RequestHead } from '../request-head.js';
 import { readCredential } from './credentials.js';
 import { type IdentityProvider, looksLikeJwt } from './identity-provider.js';
-import { findOrCreateOutsideUser } from './outside-user.js';
 import type { Sessions, SignedInUser } from './session.js';
 
 /** Who makes a request, and what that means for its answer. */
@@ -24,9 +24,6 @@ export interface Identity {
   /** `set-cookie` values that prolong a session. */
   readonly setCookies: readonly string[];
 }
-
-/** A cookie that is no session any more. Whoever sends it could do nothing here until it is removed, so the answer removes it. */
-export class StaleCookieError extends UnauthenticatedError {}
 
 /**
  * Tells who makes a request: at once for a service that was seen a moment ago, which is who asks most often.

@@ -5,10 +5,10 @@ import { betterAuth } from 'better-auth/minimal';
 import { bearer } from 'better-auth/plugins/bearer';
 import type { Logger } from 'pino';
 import { type IdKind, newId } from '../../db/ids.js';
+import { parseName } from '../../domain/access/input.js';
 import type { Deps } from '../../domain/deps.js';
-import { UnavailableError, ValidationError } from '../../domain/errors.js';
-import { parseName } from '../../domain/input.js';
 import { ensurePersonalWorkspace } from '../../domain/workspaces/personal.js';
+import { UnavailableError, ValidationError } from '../../errors.js';
 import type { Origins } from '../origins.js';
 
 /** Where sign-up, sign-in and the rest of better-auth answer. */

@@ -1,0 +1,107 @@
+import type { Db, Tx } from '../../db/transaction.js';
+import { ForbiddenError, NotFoundError } from '../../errors.js';
+import type { Prisma } from '../../generated/prisma/client.js';
+import type { Role, WorkspaceKind } from '../../generated/prisma/enums.js';
+import { type Permission, rolePermissions, servicePermissions } from './permissions.js';
+import type { Principal } from './principal.js';
+
+/** What a principal may do in one workspace that it sees. */
+export interface Access {
+  readonly workspaceId: string;
+  readonly workspaceKind: WorkspaceKind;
+  readonly suspendedAt: Date | null;
+  /** The principal's role; null for whoever is no member: services and API keys. */
+  readonly role: Role | null;
+  /** Permissions that the member was given one by one. */
+  readonly givenPermissions: ReadonlySet<Permission>;
+  /** All permissions in this workspace. */
+  readonly permissions: ReadonlySet<Permission>;
+}
+
+/** The workspaces that a principal sees, as a filter. */
+export function visibleWorkspaces(principal: Principal): Prisma.WorkspaceWhereInput {
+  switch (principal.kind) {
+    case 'service':
+      return {};
+    case 'user':
+      return { members: { some: { userId: principal.userId } } };
+    case 'apiKey':
+      return principal.permissions.has('workspace:read') ? { id: principal.workspaceId } : nothing;
+    case 'anonymous':
+      return nothing;
+  }
+}
+
+/** The keys that a principal sees: a person those of their workspaces, a key itself. A deleted key is seen by nobody. */
+export function visibleApiKeys(principal: Principal): Prisma.ApiKeyWhereInput {
+  switch (principal.kind) {
+    case 'service':
+      return { deletedAt: null };
+    case 'user':
+      return { deletedAt: null, workspace: visibleWorkspaces(principal) };
+    case 'apiKey':
+      return principal.permissions.has('apiKey:read') ? { deletedAt: null, id: principal.apiKeyId } : nothing;
+    case 'anonymous':
+      return nothing;
+  }
+}
+
+const nothing = { id: { in: [] as string[] } };
+
+/** What the principal may do in a workspace; null where it does not exist or the principal does not see it. */
+export async function findAccess(db: Db | Tx, principal: Principal, workspaceId: string): Promise<Access | null> {
+  if (principal.kind === 'anonymous') return null;
+  if (principal.kind === 'apiKey' && principal.workspaceId !== workspaceId) return null;
+  const workspace = await db.workspace.findUnique({
+    where: { id: workspaceId },
+    select: {
+      kind: true,
+      suspendedAt: true,
+      members: {
+        where: { userId: principal.kind === 'user' ? principal.userId : '' },
+        select: { role: true, permissions: true },
+      },
+    },
+  });
+  if (workspace === null) return null;
+  const access = {
+    workspaceId,
+    workspaceKind: workspace.kind,
+    suspendedAt: workspace.suspendedAt,
+    role: null,
+    givenPermissions: new Set<Permission>(),
+  };
+  if (principal.kind === 'service') return { ...access, permissions: servicePermissions };
+  if (principal.kind === 'apiKey') return { ...access, permissions: principal.permissions };
+  const [member] = workspace.members;
+  if (member === undefined) return null;
+  const givenPermissions = new Set(member.permissions as Permission[]);
+  return {
+    ...access,
+    role: member.role,
+    givenPermissions,
+    permissions: new Set([...rolePermissions[member.role], ...givenPermissions]),
+  };
+}
+
+/**
+ * What the principal may do in a workspace, where it may do what is asked.
+ * @throws NotFoundError for a workspace that it does not see, ForbiddenError where it lacks the permission.
+ */
+export async function getAccess(
+  db: Db | Tx,
+  principal: Principal,
+  workspaceId: string,
+  permission: Permission,
+  field = 'input.workspaceId',
+): Promise<Access> {
+  const access = await findAccess(db, principal, workspaceId);
+  if (access === null) throw new NotFoundError(field, 'Workspace not found.');
+  if (!access.permissions.has(permission)) throw new ForbiddenError(permission);
+  return access;
+}
+
+/** Makes every other change of this workspace's members, keys and features wait until the transaction ends. */
+export async function lockWorkspace(tx: Tx, workspaceId: string): Promise<void> {
+  await tx.$queryRaw`SELECT 1 FROM "Workspace" WHERE "id" = ${workspaceId} FOR UPDATE`;
+}

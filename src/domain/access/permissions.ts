@@ -1,0 +1,106 @@
+import type { Role } from '../../generated/prisma/enums.js';
+import type { Principal } from './principal.js';
+
+/** Every permission that this server checks, and what it allows. (What a key may do at the product stands in the product file.) */
+export const permissions = {
+  'workspace:read': 'See a workspace.',
+  'workspace:create': 'Create an organization.',
+  'workspace:update': 'Rename a workspace.',
+  'workspace:suspend': 'Suspend and resume a workspace.',
+  'feature:update': 'Switch a feature of a product on or off for a workspace.',
+  'member:read': 'See who belongs to a workspace.',
+  'member:invite': 'Invite somebody.',
+  'member:join': 'Accept an invitation.',
+  'member:update': "Change a member's role and permissions.",
+  'member:remove': 'Remove a member.',
+  'apiKey:read': 'See API keys.',
+  'apiKey:create': 'Create an API key, where the product lets one.',
+  'apiKey:update': 'Rename, restrict, disable and enable an API key.',
+  'apiKey:rotate': 'Give an API key a new secret, and end an old one.',
+  'apiKey:revoke': 'Revoke an API key.',
+  'apiKey:delete': 'Delete an API key.',
+  'apiKey:verify': 'Verify a credential and charge for an action.',
+  'apiKey:explain': 'Learn why a credential of the workspace is refused.',
+  'signingSecret:rotate': 'Replace the signing secret of an API key.',
+  'credits:read': 'See credits, prices and the ledger.',
+  'credits:grant': 'Grant credits.',
+  'charge:settle': 'Capture, release and refund charges.',
+  'webhook:read': 'See webhook endpoints, and what was delivered to them.',
+  'webhook:manage': 'Create, change, delete and test webhook endpoints, and deliver again.',
+  'event:publish': "Tell a customer of an event of the product's own.",
+  'audit:read': 'See who did what in a workspace, and what was refused.',
+  'authentication:read': 'See how many credentials were refused.',
+  'settings:manage': 'Manage the settings of a workspace, which some products ask of whoever creates keys.',
+} as const;
+
+export type Permission = keyof typeof permissions;
+
+const memberPermissions: readonly Permission[] = ['workspace:read', 'member:read', 'apiKey:read', 'credits:read'];
+
+const adminPermissions: readonly Permission[] = [
+  ...memberPermissions,
+  'workspace:update',
+  'feature:update',
+  'member:invite',
+  'member:update',
+  'member:remove',
+  'apiKey:create',
+  'apiKey:update',
+  'apiKey:rotate',
+  'apiKey:revoke',
+  'apiKey:delete',
+  'apiKey:explain',
+  'signingSecret:rotate',
+  'webhook:read',
+  'webhook:manage',
+  'audit:read',
+  'settings:manage',
+];
+
+/** What a role holds in its workspace. OWNER and ADMIN differ in whom they may change: only an owner makes or unmakes owners. */
+export const rolePermissions: Readonly<Record<Role, ReadonlySet<Permission>>> = {
+  OWNER: new Set(adminPermissions),
+  ADMIN: new Set(adminPermissions),
+  MEMBER: new Set(memberPermissions),
+};
+
+/** The roles that hold a permission by themselves. */
+export function rolesWith(permission: Permission): Role[] {
+  return (Object.keys(rolePermissions) as Role[]).filter((role) => rolePermissions[role].has(permission));
+}
+
+/** What a member may be given beside a role, one by one. */
+export const grantablePermissions: ReadonlySet<Permission> = new Set<Permission>([
+  'settings:manage',
+  'apiKey:create',
+  'apiKey:update',
+  'apiKey:rotate',
+  'apiKey:revoke',
+  'apiKey:delete',
+  'signingSecret:rotate',
+  'webhook:read',
+  'webhook:manage',
+  'member:invite',
+]);
+
+/** What a service token holds, in every workspace. */
+export const servicePermissions: ReadonlySet<Permission> = new Set(
+  (Object.keys(permissions) as Permission[]).filter((p) => p !== 'workspace:create' && p !== 'member:join'),
+);
+
+/** What a signed-in person holds outside every workspace. */
+export const userPermissions: ReadonlySet<Permission> = new Set<Permission>(['workspace:create', 'member:join']);
+
+/** Whether this kind of principal can hold a permission in any workspace at all. The answer for one workspace is {@link requirePermission}'s. */
+export function mayHold(principal: Principal, permission: Permission): boolean {
+  switch (principal.kind) {
+    case 'anonymous':
+      return false;
+    case 'service':
+      return servicePermissions.has(permission);
+    case 'apiKey':
+      return principal.permissions.has(permission);
+    case 'user':
+      return userPermissions.has(permission) || rolePermissions.OWNER.has(permission);
+  }
+}

@@ -1,0 +1,120 @@
+import type { Logger } from 'pino';
+import { type Clock, systemClock } from '../clock.js';
+import type { Database } from '../db/database.js';
+import { createCipher } from '../domain/access/cipher.js';
+import { createRefusalRecorder } from '../domain/audit/refusals.js';
+import { forgetExpiredRecords } from '../domain/commands/record.js';
+import { createTill } from '../domain/credits/charge.js';
+import { sweepCredits } from '../domain/credits/sweep.js';
+import type { Deps } from '../domain/deps.js';
+import { createAuthenticationFailures } from '../domain/identity/authentication-failures.js';
+import { createKeyReader } from '../domain/keys/key-cache.js';
+import type { RateLimiter } from '../domain/rate-limits/limiter.js';
+import { createLocalLimiter } from '../domain/rate-limits/open-limiter.js';
+import { createUseRecorder } from '../domain/usage/use-recorder.js';
+import { createSender } from '../domain/webhooks/send.js';
+import { sweepWebhooks } from '../domain/webhooks/sweep.js';
+import { createWebhookWorker } from '../domain/webhooks/worker.js';
+import { createHandler, type Handler, type HandlerOptions } from '../http/handler.js';
+import type { Products } from '../products/product.js';
+import { repeat } from './repeat.js';
+
+export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
+  readonly database: Database;
+  readonly products: Products;
+  readonly log: Logger;
+  /** One of its own, in memory, unless one is given. Whoever opened it closes it. */
+  readonly limiter?: RateLimiter;
+  /** The system's unless a test hands in its own. */
+  readonly clock?: Clock;
+  /** Whether expired holds and grants are swept up in the background: not by tests, whose clocks differ over one database. */
+  readonly sweepsCredits?: boolean;
+  /** Whether what idempotency keys stand for is forgotten in the background once its time is over: not by such tests either. */
+  readonly forgetsKeys?: boolean;
+  /** Whether webhooks are delivered in the background: not by tests, which deliver them one step at a time. */
+  readonly deliversWebhooks?: boolean;
+  /** Whether webhooks may go to private addresses and over http. Not unless told. */
+  readonly webhooksAllowPrivate?: boolean;
+}
+
+export interface Server {
+  readonly handler: Handler;
+  readonly deps: Deps;
+  /** Ends the background work and writes what is buffered. The database stays open: whoever opened it closes it. */
+  close(): Promise<void>;
+}
+
+const creditSweepMs = 15_000;
+const forgetMs = 60_000;
+const webhookSweepMs = 60_000;
+
+/** Puts the server together over an open, migrated database. Tests and the real start do it the same way. */
+export function composeServer({
+  database,
+  products,
+  log,
+  limiter = createLocalLimiter(),
+  clock = systemClock,
+  sweepsCredits = true,
+  forgetsKeys = true,
+  deliversWebhooks = true,
+  webhooksAllowPrivate = false,
+  ...options
+}: ComposeOptions): Server {
+  const { db } = database;
+  const keys = createKeyReader(database.run);
+  const deps: Deps = {
+    db,
+    products,
+    clock,
+    log,
+    keys,
+    takeCharge: createTill({ run: database.run, db, keys }),
+    cipher: createCipher(options.encryptionKey),
+    limiter,
+    uses: createUseRecorder(database.run, log),
+    refusals: createRefusalRecorder({ db, log }),
+    authenticationFailures: createAuthenticationFailures(database.run, log),
+    webhooksAllowPrivate,
+  };
+  const creditSweep = sweepsCredits
+    ? repeat(
+        creditSweepMs,
+        () => sweepCredits(deps),
+        (error) => log.warn({ err: error }, 'could not sweep expired holds and grants'),
+      )
+    : null;
+  const forgetting = forgetsKeys
+    ? repeat(
+        forgetMs,
+        () => forgetExpiredRecords(deps),
+        (error) => log.warn({ err: error }, 'could not forget what idempotency keys stood for'),
+      )
+    : null;
+  const webhooks = deliversWebhooks ? deliverWebhooks(deps, database) : null;
+  return {
+    handler: createHandler({ deps, ...options }),
+    deps,
+    async close() {
+      await Promise.all([creditSweep?.stop(), forgetting?.stop(), webhooks?.stop()]);
+      await deps.refusals.close();
+      await deps.authenticationFailures.close();
+      await deps.uses.close();
+    },
+  };
+}
+
+/** Delivers what waits, and sees to what is due without anybody's asking. */
+function deliverWebhooks(deps: Deps, { run }: Database): { stop(): Promise<unknown> } {
+  const worker = createWebhookWorker(deps, {
+    run,
+    send: createSender({ allowsPrivate: deps.webhooksAllowPrivate }),
+  });
+  worker.start();
+  const sweep = repeat(
+    webhookSweepMs,
+    () => sweepWebhooks(deps),
+    (error) => deps.log.warn({ err: error }, 'could not sweep webhooks'),
+  );
+  return { stop: () => Promise.all([worker.stop(), sweep.stop()]) };
+}

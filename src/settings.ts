@@ -1,0 +1,188 @@
+import { readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
+import { z } from 'zod';
+import { StartError } from './errors.js';
+
+/** What the operator set, checked. Names are those of the variables, in camelCase and without the project's prefix. */
+export interface Settings {
+  port: number;
+  host: string;
+  /** The folder of the embedded database and its keys. */
+  dataDir: string;
+  /** PostgreSQL instead of the embedded database. */
+  databaseUrl: string | null;
+  redisUrl: string | null;
+  /** Presets by name, or paths of product files; at least one. */
+  products: string[];
+  serviceToken: string | null;
+  /** 32 bytes. Never null beside a databaseUrl. */
+  encryptionKey: Buffer | null;
+  /** Whether a start applies migrations. */
+  migrate: boolean;
+  /** The origin that people and cookies see, without a slash at its end; null where it follows from host and port. */
+  publicUrl: string | null;
+  /** Origins of front ends that may call with cookies. */
+  allowedOrigins: string[];
+  /** Set together with oidcAudience, or not at all. */
+  oidcIssuer: string | null;
+  oidcAudience: string | null;
+  logLevel: (typeof logLevels)[number];
+  /** The throttle of management mutations, per principal and mutation. */
+  mutationsPerMinute: number;
+  /** Whether webhooks may go to private addresses and over http: for development. */
+  webhooksAllowPrivate: boolean;
+}
+
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
+/** Each sentence stands behind the name of its variable and says what is right; none repeats the value, which may be a secret. */
+const words = {
+  PORT: 'must be a port number from 0 to 65535',
+  HOST: 'must be an address or a host name, such as 127.0.0.1, or 0.0.0.0 for all interfaces',
+  TOLLKEEPER_DATA_DIR: 'must be the path of a folder',
+  DATABASE_URL:
+    'must have the form postgresql://user:password@host:5432/database, with special characters of the password percent-encoded',
+  REDIS_URL: 'must have the form redis://host:6379, or rediss:// for TLS',
+  TOLLKEEPER_PRODUCTS: 'must list presets by name or paths of product files, separated by commas, such as default',
+  TOLLKEEPER_SERVICE_TOKEN: 'must be tks_ and at least 32 letters and digits; leave it out to have one made',
+  TOLLKEEPER_ENCRYPTION_KEY: 'must be 32 bytes in base64; make one with: openssl rand -base64 32',
+  TOLLKEEPER_MIGRATE: 'must be true or false',
+  PUBLIC_URL: 'must be an address such as https://api.example.com, without a path',
+  TOLLKEEPER_ALLOWED_ORIGINS:
+    'must list origins such as https://app.example.com, separated by commas and without paths',
+  OIDC_ISSUER:
+    'must be the address of the identity provider, exactly as its tokens name it, such as https://id.example.com',
+  OIDC_AUDIENCE: 'must be the audience that the tokens name',
+  LOG_LEVEL: `must be one of ${logLevels.join(', ')}`,
+  TOLLKEEPER_MUTATIONS_PER_MINUTE: 'must be a whole number from 1 to 1000000',
+  TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: 'must be true or false; true is for development only',
+} as const;
+type Variable = keyof typeof words;
+
+/** Every variable that the server reads, for those who describe them. */
+export const variableNames: readonly string[] = Object.keys(words);
+
+function wholeNumber(min: number, max: number) {
+  return z
+    .stringFormat('whole number', /^\d{1,7}$/)
+    .transform(Number)
+    .pipe(z.int().min(min).max(max));
+}
+
+function list<Item extends z.ZodType<string, string>>(item: Item) {
+  return z
+    .string()
+    .transform((text) =>
+      text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    )
+    .pipe(z.array(item).min(1));
+}
+
+function address(protocols: readonly string[]) {
+  return z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol));
+}
+
+/** An origin, with or without the slash that browsers put behind it; it comes out as browsers send it in `Origin`. */
+const origin = address(['http:', 'https:'])
+  .refine((text) => !URL.canParse(text) || new URL(text).href === `${new URL(text).origin}/`)
+  .transform((text) => new URL(text).origin);
+
+const trueOrFalse = z.enum(['true', 'false']).transform((text) => text === 'true');
+
+const shape = z.object({
+  PORT: wholeNumber(0, 65_535).default(4000),
+  HOST: z.stringFormat('host', /^[A-Za-z0-9.:_%-]+$/).default('127.0.0.1'),
+  TOLLKEEPER_DATA_DIR: z.string().default('.tollkeeper'),
+  DATABASE_URL: address(['postgresql:', 'postgres:']).optional(),
+  REDIS_URL: address(['redis:', 'rediss:']).optional(),
+  TOLLKEEPER_PRODUCTS: list(z.string()).default(['default']),
+  TOLLKEEPER_SERVICE_TOKEN: z.stringFormat('token', /^tks_[A-Za-z0-9]{32,}$/).optional(),
+  TOLLKEEPER_ENCRYPTION_KEY: z
+    .stringFormat('key', /^[A-Za-z0-9+/]{43}=$/)
+    .transform((text) => Buffer.from(text, 'base64'))
+    .optional(),
+  TOLLKEEPER_MIGRATE: trueOrFalse.default(true),
+  PUBLIC_URL: origin.optional(),
+  TOLLKEEPER_ALLOWED_ORIGINS: list(origin).default([]),
+  OIDC_ISSUER: address(['https:', 'http:']).optional(),
+  OIDC_AUDIENCE: z.string().optional(),
+  LOG_LEVEL: z.enum(logLevels).default('info'),
+  TOLLKEEPER_MUTATIONS_PER_MINUTE: wholeNumber(1, 1_000_000).default(60),
+  TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: trueOrFalse.default(false),
+} satisfies Record<Variable, z.ZodType>);
+
+/** Where variables may stand that are nobody's but this server's. */
+const envFile = '.env';
+
+/** What `.env` says in the folder where the server starts; nothing where there is none. @throws StartError where it cannot be read */
+function readEnvFile(): NodeJS.Dict<string> {
+  try {
+    return parseEnv(readFileSync(envFile, 'utf8'));
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT') return {};
+    throw new StartError(`The file ${envFile} cannot be read (${String(code)}). Make it readable, or remove it.`);
+  }
+}
+
+/**
+ * Reads the environment, and `.env` for what the environment does not name; no other file does. An empty value counts as
+ * unset, because compose files and shells leave such behind.
+ * @throws StartError for the first mistake; it names the variable and says what is right, and repeats no value.
+ */
+export function readSettings(source: NodeJS.Dict<string> = { ...readEnvFile(), ...process.env }): Settings {
+  const set = Object.fromEntries(
+    Object.keys(words).flatMap((name) => {
+      const value = source[name]?.trim();
+      return value ? [[name, value]] : [];
+    }),
+  );
+  const parsed = shape.safeParse(set);
+  if (!parsed.success) throw mistakeIn(parsed.error);
+  const values = parsed.data;
+
+  if (values.DATABASE_URL !== undefined && values.TOLLKEEPER_ENCRYPTION_KEY === undefined) {
+    throw new StartError(
+      'DATABASE_URL is set, so TOLLKEEPER_ENCRYPTION_KEY must be set too: every process has to read the same signing secrets. ' +
+        'Make one with: openssl rand -base64 32, and keep it as safe as the database.',
+    );
+  }
+  if ((values.OIDC_ISSUER === undefined) !== (values.OIDC_AUDIENCE === undefined)) {
+    const [present, absent] = values.OIDC_ISSUER ? ['OIDC_ISSUER', 'OIDC_AUDIENCE'] : ['OIDC_AUDIENCE', 'OIDC_ISSUER'];
+    throw new StartError(
+      `${present} is set, so ${absent} must be set too: a token is only accepted when both its issuer and its audience are known.`,
+    );
+  }
+
+  return {
+    port: values.PORT,
+    host: values.HOST,
+    dataDir: values.TOLLKEEPER_DATA_DIR,
+    databaseUrl: values.DATABASE_URL ?? null,
+    redisUrl: values.REDIS_URL ?? null,
+    products: values.TOLLKEEPER_PRODUCTS,
+    serviceToken: values.TOLLKEEPER_SERVICE_TOKEN ?? null,
+    encryptionKey: values.TOLLKEEPER_ENCRYPTION_KEY ?? null,
+    migrate: values.TOLLKEEPER_MIGRATE,
+    publicUrl: values.PUBLIC_URL ?? null,
+    allowedOrigins: values.TOLLKEEPER_ALLOWED_ORIGINS,
+    oidcIssuer: values.OIDC_ISSUER ?? null,
+    oidcAudience: values.OIDC_AUDIENCE ?? null,
+    logLevel: values.LOG_LEVEL,
+    mutationsPerMinute: values.TOLLKEEPER_MUTATIONS_PER_MINUTE,
+    webhooksAllowPrivate: values.TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE,
+  };
+}
+
+function mistakeIn(error: z.ZodError): StartError {
+  const name = error.issues[0]?.path[0];
+  if (typeof name !== 'string' || !isVariable(name)) throw error;
+  return new StartError(`${name} ${words[name]}.`);
+}
+
+function isVariable(name: string): name is Variable {
+  return name in words;
+}

@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { StartError } from '../../src/errors.js';
+import { readSettings } from '../../src/settings.js';
+
+const encryptionKey = randomBytes(32);
+const key = encryptionKey.toString('base64');
+
+function mistakeIn(source: Record<string, string>): string {
+  try {
+    readSettings(source);
+  } catch (error) {
+    expect(error).toBeInstanceOf(StartError);
+    return error instanceof Error ? error.message : '';
+  }
+  throw new Error('The environment was accepted.');
+}
+
+test('nothing needs to be set', () => {
+  expect(readSettings({})).toEqual({
+    port: 4000,
+    host: '127.0.0.1',
+    dataDir: '.tollkeeper',
+    databaseUrl: null,
+    redisUrl: null,
+    products: ['default'],
+    serviceToken: null,
+    encryptionKey: null,
+    migrate: true,
+    publicUrl: null,
+    allowedOrigins: [],
+    oidcIssuer: null,
+    oidcAudience: null,
+    logLevel: 'info',
+    mutationsPerMinute: 60,
+    webhooksAllowPrivate: false,
+  });
+});
+
+test('every variable is read', () => {
+  const serviceToken = `tks_${'a1'.repeat(16)}`;
+  expect(
+    readSettings({
+      PORT: '0',
+      HOST: '::1',
+      TOLLKEEPER_DATA_DIR: '/var/lib/tollkeeper',
+      DATABASE_URL: 'postgresql://tollkeeper:secret@db:5432/tollkeeper',
+      REDIS_URL: 'rediss://cache:6379',
+      TOLLKEEPER_PRODUCTS: 'default, ./products/own.yaml,',
+      TOLLKEEPER_SERVICE_TOKEN: serviceToken,
+      TOLLKEEPER_ENCRYPTION_KEY: key,
+      TOLLKEEPER_MIGRATE: 'false',
+      PUBLIC_URL: 'https://api.example.com/',
+      TOLLKEEPER_ALLOWED_ORIGINS: 'https://app.example.com, http://localhost:3000/',
+      OIDC_ISSUER: 'https://id.example.com/realms/one',
+      OIDC_AUDIENCE: 'tollkeeper',
+      LOG_LEVEL: 'debug',
+      TOLLKEEPER_MUTATIONS_PER_MINUTE: '600',
+      TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: 'true',
+    }),
+  ).toEqual({
+    port: 0,
+    host: '::1',
+    dataDir: '/var/lib/tollkeeper',
+    databaseUrl: 'postgresql://tollkeeper:secret@db:5432/tollkeeper',
+    redisUrl: 'rediss://cache:6379',
+    products: ['default', './products/own.yaml'],
+    serviceToken,
+    encryptionKey,
+    migrate: false,
+    publicUrl: 'https://api.example.com',
+    allowedOrigins: ['https://app.example.com', 'http://localhost:3000'],
+    oidcIssuer: 'https://id.example.com/realms/one',
+    oidcAudience: 'tollkeeper',
+    logLevel: 'debug',
+    mutationsPerMinute: 600,
+    webhooksAllowPrivate: true,
+  });
+});
+
+test('an empty value counts as unset', () => {
+  expect(readSettings({ PORT: '', DATABASE_URL: ' ', TOLLKEEPER_SERVICE_TOKEN: '' })).toEqual(readSettings({}));
+});
+
+test.each([
+  ['PORT', '70000'],
+  ['PORT', '4000x'],
+  ['HOST', 'http://here'],
+  ['DATABASE_URL', 'mysql://root:hunter2@db/app'],
+  ['DATABASE_URL', 'hunter2'],
+  ['REDIS_URL', 'http://:hunter2@cache'],
+  ['TOLLKEEPER_PRODUCTS', ','],
+  ['TOLLKEEPER_SERVICE_TOKEN', 'tks_hunter2'],
+  ['TOLLKEEPER_ENCRYPTION_KEY', 'hunter2'],
+  ['TOLLKEEPER_ENCRYPTION_KEY', randomBytes(16).toString('base64')],
+  ['TOLLKEEPER_MIGRATE', 'yes'],
+  ['PUBLIC_URL', 'api.example.com'],
+  ['PUBLIC_URL', 'https://example.com/api'],
+  ['TOLLKEEPER_ALLOWED_ORIGINS', 'https://one.example.com,*'],
+  ['OIDC_ISSUER', 'id.example.com'],
+  ['LOG_LEVEL', 'loud'],
+  ['TOLLKEEPER_MUTATIONS_PER_MINUTE', '0'],
+  ['TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE', 'yes'],
+])('a mistake in %s is named, and its value is not repeated', (name, value) => {
+  const message = mistakeIn({ [name]: value });
+  expect(message).toMatch(new RegExp(`^${name} must `));
+  expect(message).not.toContain('hunter2');
+});
+
+test('PostgreSQL needs an encryption key, and the message shows how to make one', () => {
+  const message = mistakeIn({ DATABASE_URL: 'postgresql://root:hunter2@db/app' });
+  expect(message).toContain('TOLLKEEPER_ENCRYPTION_KEY');
+  expect(message).toContain('openssl rand -base64 32');
+  expect(message).not.toContain('hunter2');
+});
+
+test.each([
+  [{ OIDC_ISSUER: 'https://id.example.com' }, 'OIDC_AUDIENCE must be set'],
+  [{ OIDC_AUDIENCE: 'tollkeeper' }, 'OIDC_ISSUER must be set'],
+])('an identity provider is set whole or not at all', (source, expected) => {
+  expect(mistakeIn(source)).toContain(expected);
+});
