@@ -1,4 +1,4 @@
-import { visibleApiKeys } from '../domain/access/access.js';
+import { visibleApiKeys } from '../domain/access/visibility.js';
 import type { SpendLimit as SpendLimitShape } from '../domain/keys/spend-limit.js';
 import { decideStatus, hasStatus } from '../domain/keys/status.js';
 import {
@@ -12,17 +12,17 @@ import {
 import type { Prisma } from '../generated/prisma/client.js';
 import { builder } from './builder.js';
 import { ApiKeyStatus, Environment, SpendPeriod } from './enums.js';
+import { Node } from './nodes.js';
 import { pageComplexity } from './pages.js';
 import { resolveNestedPage, resolvePage, toPrismaPage } from './resolve-page.js';
 import { User } from './user.js';
 import { Workspace } from './workspace.js';
 
-export const ApiKey = builder.prismaNode('ApiKey', {
-  nullable: true,
-  id: { field: 'id', description: 'Names this key. It is no secret.' },
+export const ApiKey = builder.prismaObject('ApiKey', {
+  interfaces: [Node],
   description: 'A key of a workspace. Its plaintext was shown once, when it was created, and is not stored.',
-  findUnique: (id, { actor }) => ({ id, AND: visibleApiKeys(actor.principal) }),
   fields: (t) => ({
+    id: t.exposeID('id', { description: 'Names this key. It is no secret.' }),
     name: t.exposeString('name', { description: 'What it is called.' }),
     product: t.exposeString('product', { description: 'What it is a key of: the slug of a product.' }),
     environment: t.expose('environment', { type: Environment, description: 'What it is for.' }),

@@ -1,4 +1,11 @@
-import SchemaBuilder, { BasePlugin, type PothosOutputFieldConfig, type SchemaTypes } from '@pothos/core';
+import SchemaBuilder, {
+  BasePlugin,
+  type FieldNullability,
+  type InputFieldMap,
+  type PothosOutputFieldConfig,
+  type SchemaTypes,
+  type TypeParam,
+} from '@pothos/core';
 import type { GraphQLFieldResolver } from 'graphql';
 import { ValidationError } from '../errors.js';
 import { requirePage } from './pages.js';
@@ -11,6 +18,18 @@ declare global {
     export interface Plugins<Types extends SchemaTypes> {
       arguments: ArgumentsPlugin<Types>;
     }
+    export interface FieldOptions<
+      Types extends SchemaTypes,
+      ParentShape,
+      Type extends TypeParam<Types>,
+      Nullable extends FieldNullability<Type>,
+      Args extends InputFieldMap,
+      ResolveShape,
+      ResolveReturnShape,
+    > {
+      /** Any text may be an argument: the resolver itself uses only those that have the form of an id. */
+      takesAnyText?: boolean;
+    }
   }
 }
 
@@ -21,9 +40,10 @@ declare global {
 export class ArgumentsPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override wrapResolve(
     resolve: GraphQLFieldResolver<unknown, Types['Context'], object>,
-    { args }: PothosOutputFieldConfig<Types>,
+    { args, pothosOptions }: PothosOutputFieldConfig<Types>,
   ): GraphQLFieldResolver<unknown, Types['Context'], object> {
-    if (Object.keys(args).length === 0) return resolve;
+    const { takesAnyText } = pothosOptions as { takesAnyText?: boolean };
+    if (takesAnyText || Object.keys(args).length === 0) return resolve;
     const isConnection = 'first' in args && 'after' in args;
     return (parent, given, context, info) => {
       requireTexts('', given);

@@ -1,7 +1,8 @@
 import { verifyChain } from '../domain/audit/chain.js';
-import { findActors, findReadableEvents, listEvents, mayReadAudit } from '../domain/audit/read.js';
+import { findActors, listEvents, mayReadAudit } from '../domain/audit/read.js';
 import type { AuditEvent as AuditEventRow } from '../generated/prisma/client.js';
 import { builder } from './builder.js';
+import { Node } from './nodes.js';
 import { pageComplexity } from './pages.js';
 import { resolvePage } from './resolve-page.js';
 import { User } from './user.js';
@@ -40,17 +41,12 @@ const AuditActor = builder
     }),
   });
 
-const AuditEvent = builder.objectRef<AuditEventRow>('AuditEvent');
-
-builder.node(AuditEvent, {
+const AuditEvent = builder.prismaObject('AuditEvent', {
+  interfaces: [Node],
   description:
     'Who did what, on what. It is never changed and never removed, and its hash covers the event before it. Seen by owners and admins of its workspace, and by services.',
-  id: { resolve: ({ id }) => id, description: 'Names this event.' },
-  loadManyWithoutCache: async (ids, { actor, deps }) => {
-    const events = await findReadableEvents(deps.db, actor.principal, ids);
-    return ids.map((id) => events.find((event) => event.id === id) ?? null);
-  },
   fields: (t) => ({
+    id: t.exposeID('id', { description: 'Names this event.' }),
     sequence: t.exposeInt('sequence', { description: 'Its number within the workspace: 1, 2, 3 and so on.' }),
     action: t.exposeString('action', {
       description: 'What was done, such as `apiKey.revoked`, or tried, such as `apiKey.revoke.refused`.',

@@ -10,13 +10,10 @@ import { getDatamodel } from '../generated/pothos-types.js';
 import AccessPlugin from './access.js';
 import ArgumentsPlugin from './arguments.js';
 import type { Context } from './context.js';
-import { decodeGlobalId } from './global-ids.js';
+import { findNodeType } from './node-types.js';
 
 /** How much one request may ask for. A page of 100 counts a hundredfold. */
 export const queryLimits = { complexity: 25_000, depth: 16, breadth: 5_000 };
-
-/** The most ids that `nodes` takes at once. */
-const nodesMax = 100;
 
 interface SchemaTypes {
   Context: Context;
@@ -53,27 +50,14 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   relay: {
     clientMutationId: 'omit',
     cursorType: 'String',
-    encodeGlobalID: (_typename, id) => String(id),
-    decodeGlobalID: decodeGlobalId,
-    nodeTypeOptions: { description: 'Something that has an id of its own, and can be asked for by it.' },
+    nodeTypeOptions: {
+      description: 'Something that has an id of its own, and can be asked for by it.',
+      resolveType: (node) => findNodeType((node as { readonly id: string }).id),
+    },
     pageInfoTypeOptions: { description: 'Where a page stands in its list.' },
-    nodeQueryOptions: {
-      description: 'Anything with an id. null where it does not exist or may not be seen.',
-      authScopes: { public: true },
-      args: { id: { description: 'The id, as any answer gave it.' } },
-    },
-    nodesQueryOptions: {
-      description:
-        'Several things by their ids, in their order, with null for each that does not exist or may not be seen.',
-      authScopes: { public: true },
-      args: { ids: { description: 'At most 100 ids.' } },
-      complexity: ({ ids }: { ids: unknown[] }) => ({ field: 1, multiplier: Math.min(ids.length, nodesMax) }),
-      resolve: (_root, { ids }, _context, _info, resolveNodes) => {
-        if (ids.length > nodesMax)
-          throw new ValidationError('ids', `At most ${nodesMax} ids can be asked for at once.`);
-        return resolveNodes(ids);
-      },
-    },
+    // nodes.ts has these two: Pothos would decode every id again for every alias, and load them alias by alias.
+    nodeQueryOptions: false,
+    nodesQueryOptions: false,
     edgesFieldOptions: {
       nullable: { list: false, items: false },
       description: 'The page, with a cursor for each item.',

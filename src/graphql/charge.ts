@@ -1,19 +1,14 @@
-import { visibleWorkspaces } from '../domain/access/access.js';
-import { mayHold } from '../domain/access/permissions.js';
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../errors.js';
 import { builder } from './builder.js';
 import { ChargeState } from './enums.js';
+import { Node } from './nodes.js';
 import { plain } from './plain/output.js';
 
-export const Charge = builder.prismaNode('Charge', {
-  nullable: true,
-  id: { field: 'id', description: 'Names this charge.' },
+export const Charge = builder.prismaObject('Charge', {
+  interfaces: [Node],
   description: 'Credits taken, or reserved, for one action.',
-  findUnique: (id, { actor: { principal } }) => ({
-    id,
-    workspace: mayHold(principal, 'credits:read') ? visibleWorkspaces(principal) : { id: '' },
-  }),
   fields: (t) => ({
+    id: t.exposeID('id', { description: 'Names this charge.' }),
     product: t.exposeString('product', { description: 'For which product.' }),
     action: t.exposeString('action', { description: 'For which action.' }),
     quantity: t.exposeFloat('quantity', { description: 'For how many units of it.' }),

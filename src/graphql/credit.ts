@@ -1,25 +1,21 @@
-import { findAccess, visibleWorkspaces } from '../domain/access/access.js';
-import { mayHold } from '../domain/access/permissions.js';
+import { findAccess } from '../domain/access/access.js';
 import { findPersonalWorkspaceId } from '../domain/workspaces/personal.js';
 import { ForbiddenError, NotFoundError, ValidationError } from '../errors.js';
 import { builder } from './builder.js';
 import { Charge } from './charge.js';
 import type { Context } from './context.js';
 import { LedgerEntryKind } from './enums.js';
+import { Node } from './nodes.js';
 import { pageComplexity } from './pages.js';
 import { Price, pricesOf } from './product.js';
 import { resolveNestedPage } from './resolve-page.js';
 import { Workspace } from './workspace.js';
 
-export const LedgerEntry = builder.prismaNode('LedgerEntry', {
-  nullable: true,
-  id: { field: 'id', description: 'Names this line.' },
+export const LedgerEntry = builder.prismaObject('LedgerEntry', {
+  interfaces: [Node],
   description: 'A line of the ledger. It is never changed and never removed.',
-  findUnique: (id, { actor: { principal } }) => ({
-    id,
-    workspace: mayHold(principal, 'credits:read') ? visibleWorkspaces(principal) : { id: '' },
-  }),
   fields: (t) => ({
+    id: t.exposeID('id', { description: 'Names this line.' }),
     kind: t.expose('kind', { type: LedgerEntryKind, description: 'Why credits moved.' }),
     credits: t.exposeInt('credits', { description: 'What it added to the balance; negative for what it took.' }),
     heldCredits: t.exposeInt('heldCredits', {

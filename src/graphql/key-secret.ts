@@ -1,14 +1,13 @@
-import { visibleApiKeys } from '../domain/access/access.js';
 import { ApiKey } from './api-key.js';
 import { builder } from './builder.js';
 import { secretsMax } from './key-secret-loader.js';
+import { Node } from './nodes.js';
 
-const KeySecret = builder.prismaNode('KeySecret', {
-  nullable: true,
-  id: { field: 'id', description: 'Names this secret, for `retireSecret`. It is no secret.' },
+const KeySecret = builder.prismaObject('KeySecret', {
+  interfaces: [Node],
   description: 'A secret of a key. Its plaintext was shown once and is not stored.',
-  findUnique: (id, { actor }) => ({ id, AND: { apiKey: visibleApiKeys(actor.principal) } }),
   fields: (t) => ({
+    id: t.exposeID('id', { description: 'Names this secret, for `retireSecret`. It is no secret.' }),
     preview: t.exposeString('preview', { description: 'Its last four characters, to tell secrets apart.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     lastUsedAt: t.expose('lastUsedAt', {

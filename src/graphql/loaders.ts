@@ -1,8 +1,28 @@
 import DataLoader from 'dataloader';
+import type { Db } from '../db/transaction.js';
+import { mayHold } from '../domain/access/permissions.js';
+import type { Principal } from '../domain/access/principal.js';
+import {
+  isNothing,
+  visibleApiKeys,
+  visibleCharges,
+  visibleInvitations,
+  visibleKeySecrets,
+  visibleLedgerEntries,
+  visibleMembers,
+  visibleUsers,
+  visibleWebhookAttempts,
+  visibleWebhookDeliveries,
+  visibleWebhookEndpoints,
+  visibleWebhookEvents,
+  visibleWorkspaces,
+} from '../domain/access/visibility.js';
+import { findReadableEvents } from '../domain/audit/read.js';
 import type { Deps } from '../domain/deps.js';
 import type { Account } from '../domain/ledger/ledger.js';
 import { Prisma, type WorkspaceFeature } from '../generated/prisma/client.js';
 import { secretsLoader } from './key-secret-loader.js';
+import { findNodeType, type NodeType } from './node-types.js';
 import { usageLoader } from './usage-loader.js';
 
 /** Where a page stands, as Relay's arguments say it. Lists are newest first, and ids sort by time. */
@@ -33,10 +53,12 @@ const nested = {
 export type Loaders = ReturnType<typeof createLoaders>;
 
 /** What one request looks up together. */
-export function createLoaders(deps: Pick<Deps, 'db'>) {
+export function createLoaders(deps: Pick<Deps, 'db'>, principal: Principal) {
   const { db } = deps;
   const byId = (ids: string[]) => ({ where: { id: { in: ids } } });
   return {
+    /** Anything by its id; null where it does not exist or the principal does not see it. */
+    node: nodeLoader(db, principal),
     apiKeysOf: pageLoader(deps, nested.apiKeys, (ids) => db.apiKey.findMany(byId(ids))),
     entriesOf: pageLoader(deps, nested.entries, (ids) => db.ledgerEntry.findMany(byId(ids))),
     invitationsOf: pageLoader(deps, nested.invitations, (ids) => db.invitation.findMany(byId(ids))),
@@ -67,6 +89,63 @@ export function createLoaders(deps: Pick<Deps, 'db'>) {
     secretsOf: secretsLoader(db),
     usageOfKey: usageLoader(db, 'apiKey'),
     usageOfWorkspace: usageLoader(db, 'workspace'),
+  };
+}
+
+type Row = { readonly id: string };
+type FindRows = (ids: string[]) => Promise<Row[]>;
+
+/** How rows of each type are found by their ids, as far as a principal sees them; null where it sees none at all. */
+const findVisible: Record<NodeType, (db: Db, principal: Principal) => FindRows | null> = {
+  ApiKey: (db, principal) => finder(visibleApiKeys(principal), (where) => db.apiKey.findMany({ where })),
+  AuditEvent: (db, principal) =>
+    mayHold(principal, 'audit:read') ? (ids) => findReadableEvents(db, principal, ids) : null,
+  Charge: (db, principal) => finder(visibleCharges(principal), (where) => db.charge.findMany({ where })),
+  Invitation: (db, principal) => finder(visibleInvitations(principal), (where) => db.invitation.findMany({ where })),
+  KeySecret: (db, principal) => finder(visibleKeySecrets(principal), (where) => db.keySecret.findMany({ where })),
+  LedgerEntry: (db, principal) =>
+    finder(visibleLedgerEntries(principal), (where) => db.ledgerEntry.findMany({ where })),
+  Member: (db, principal) => finder(visibleMembers(principal), (where) => db.member.findMany({ where })),
+  User: (db, principal) => finder(visibleUsers(principal), (where) => db.user.findMany({ where })),
+  WebhookAttempt: (db, principal) =>
+    finder(visibleWebhookAttempts(principal), (where) => db.webhookAttempt.findMany({ where })),
+  WebhookDelivery: (db, principal) =>
+    finder(visibleWebhookDeliveries(principal), (where) => db.webhookDelivery.findMany({ where })),
+  WebhookEndpoint: (db, principal) =>
+    finder(visibleWebhookEndpoints(principal), (where) => db.webhookEndpoint.findMany({ where })),
+  WebhookEvent: (db, principal) =>
+    finder(visibleWebhookEvents(principal), (where) => db.webhookEvent.findMany({ where })),
+  Workspace: (db, principal) => finder(visibleWorkspaces(principal), (where) => db.workspace.findMany({ where })),
+};
+
+function finder<Where extends object>(
+  visible: Where,
+  findMany: (where: { AND: [{ id: { in: string[] } }, Where] }) => Promise<Row[]>,
+): FindRows | null {
+  return isNothing(visible) ? null : (ids) => findMany({ AND: [{ id: { in: ids } }, visible] });
+}
+
+/**
+ * Looks up nodes by their ids: each id once a request, and all ids of a type that are asked for together in one statement. Nothing is
+ * looked up for text that is no id, or in a table of which the principal sees no row.
+ */
+function nodeLoader(db: Db, principal: Principal): (id: string) => Promise<Row | null> | null {
+  const loaders = new Map<NodeType, DataLoader<string, Row | null> | null>();
+  return (id) => {
+    const type = findNodeType(id);
+    if (type === undefined) return null;
+    let loader = loaders.get(type);
+    if (loader === undefined) {
+      const findRows = findVisible[type](db, principal);
+      loader =
+        findRows &&
+        new DataLoader<string, Row | null>(async (ids) => {
+          const rows = new Map((await findRows([...ids])).map((row) => [row.id, row]));
+          return ids.map((each) => rows.get(each) ?? null);
+        });
+      loaders.set(type, loader);
+    }
+    return loader?.load(id) ?? null;
   };
 }
 

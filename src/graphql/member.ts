@@ -1,5 +1,3 @@
-import { visibleWorkspaces } from '../domain/access/access.js';
-import { mayHold } from '../domain/access/permissions.js';
 import {
   ConflictError,
   ForbiddenError,
@@ -10,6 +8,7 @@ import {
 } from '../errors.js';
 import { builder } from './builder.js';
 import { Role } from './enums.js';
+import { Node } from './nodes.js';
 import { pageComplexity } from './pages.js';
 import { resolveNestedPage } from './resolve-page.js';
 import { User } from './user.js';
@@ -18,15 +17,11 @@ import { Workspace } from './workspace.js';
 /** Keys see their workspace, but not its people. */
 const seesPeople = { permission: 'member:read' } as const;
 
-export const Member = builder.prismaNode('Member', {
-  nullable: true,
-  id: { field: 'id', description: 'Names this membership.' },
+export const Member = builder.prismaObject('Member', {
+  interfaces: [Node],
   description: 'Somebody in a workspace.',
-  findUnique: (id, { actor: { principal } }) => ({
-    id,
-    workspace: mayHold(principal, 'member:read') ? visibleWorkspaces(principal) : { id: '' },
-  }),
   fields: (t) => ({
+    id: t.exposeID('id', { description: 'Names this membership.' }),
     user: t.field({
       type: User,
       description: 'Who.',
@@ -43,15 +38,11 @@ export const Member = builder.prismaNode('Member', {
   }),
 });
 
-export const Invitation = builder.prismaNode('Invitation', {
-  nullable: true,
-  id: { field: 'id', description: 'Names this invitation.' },
+export const Invitation = builder.prismaObject('Invitation', {
+  interfaces: [Node],
   description: 'Somebody who was asked into a workspace and has not come yet.',
-  findUnique: (id, { actor: { principal } }) => ({
-    id,
-    workspace: mayHold(principal, 'member:read') ? visibleWorkspaces(principal) : { id: '' },
-  }),
   fields: (t) => ({
+    id: t.exposeID('id', { description: 'Names this invitation.' }),
     workspace: t.field({
       type: Workspace,
       description: 'Where to.',

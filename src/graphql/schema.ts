@@ -6,6 +6,7 @@ import { keepToOneKeyedMutation } from './one-keyed-mutation.js';
 import { throttleMutations } from './throttle.js';
 import './scalars.js';
 import './errors.js';
+import './nodes.js';
 import './viewer.js';
 import './workspace.js';
 import './member.js';

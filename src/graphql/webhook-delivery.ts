@@ -1,35 +1,33 @@
-import { visibleWebhookDeliveries, visibleWebhookEvents } from '../domain/webhooks/access.js';
+import { visibleWebhookDeliveries } from '../domain/access/visibility.js';
 import { ConflictError, ForbiddenError, NotFoundError } from '../errors.js';
 import type { Prisma } from '../generated/prisma/client.js';
 import { builder } from './builder.js';
 import { WebhookDeliveryState, WebhookFailure } from './enums.js';
+import { Node } from './nodes.js';
 import { pageComplexity } from './pages.js';
 import { resolveNestedPage, resolvePage, toPrismaPage } from './resolve-page.js';
 import { WebhookEndpoint } from './webhook-endpoint.js';
 import { webhookLoaders } from './webhook-loaders.js';
 
-export const WebhookEvent = builder.prismaNode('WebhookEvent', {
-  nullable: true,
-  id: {
-    field: 'id',
-    description:
-      'Names this event. It is the webhook-id of every attempt to deliver it, so that a receiver knows a repetition.',
-  },
+export const WebhookEvent = builder.prismaObject('WebhookEvent', {
+  interfaces: [Node],
   description: 'Something that happened, as it is told. It can be read for 30 days.',
-  findUnique: (id, { actor }) => ({ id, AND: visibleWebhookEvents(actor.principal) }),
   fields: (t) => ({
+    id: t.exposeID('id', {
+      description:
+        'Names this event. It is the webhook-id of every attempt to deliver it, so that a receiver knows a repetition.',
+    }),
     type: t.exposeString('type', { description: 'What happened, such as api_key.revoked.' }),
     payload: t.exposeString('payload', { description: 'The body, exactly as it is signed and sent.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it happened.' }),
   }),
 });
 
-const WebhookAttempt = builder.prismaNode('WebhookAttempt', {
-  nullable: true,
-  id: { field: 'id', description: 'Names this attempt.' },
+const WebhookAttempt = builder.prismaObject('WebhookAttempt', {
+  interfaces: [Node],
   description: 'One request to an endpoint, and how it went.',
-  findUnique: (id, { actor }) => ({ id, delivery: visibleWebhookDeliveries(actor.principal) }),
   fields: (t) => ({
+    id: t.exposeID('id', { description: 'Names this attempt.' }),
     startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When it began.' }),
     durationMs: t.exposeInt('durationMs', { description: 'How long it took, in milliseconds.' }),
     status: t.exposeInt('status', { nullable: true, description: 'The HTTP status; null where no answer came.' }),
@@ -45,12 +43,11 @@ const WebhookAttempt = builder.prismaNode('WebhookAttempt', {
   }),
 });
 
-export const WebhookDelivery = builder.prismaNode('WebhookDelivery', {
-  nullable: true,
-  id: { field: 'id', description: 'Names this delivery.' },
+export const WebhookDelivery = builder.prismaObject('WebhookDelivery', {
+  interfaces: [Node],
   description: 'An event on its way to one endpoint.',
-  findUnique: (id, { actor }) => ({ id, AND: visibleWebhookDeliveries(actor.principal) }),
   fields: (t) => ({
+    id: t.exposeID('id', { description: 'Names this delivery.' }),
     state: t.expose('state', { type: WebhookDeliveryState, description: 'Where it stands.' }),
     attemptCount: t.exposeInt('attemptCount', {
       description: 'How many attempts there were since it was created, or was asked for again.',

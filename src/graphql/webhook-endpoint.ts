@@ -1,22 +1,22 @@
+import { visibleWebhookEndpoints } from '../domain/access/visibility.js';
 import { eventTypesMax, ownEventTypes } from '../domain/events/event-types.js';
-import { visibleWebhookEndpoints } from '../domain/webhooks/access.js';
 import { endpointsPerKeyMax } from '../domain/webhooks/endpoints.js';
 import { ConflictError, ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../errors.js';
 import type { Prisma } from '../generated/prisma/client.js';
 import { ApiKey } from './api-key.js';
 import { builder } from './builder.js';
 import { WebhookDisabledReason } from './enums.js';
+import { Node } from './nodes.js';
 import { pageComplexity } from './pages.js';
 import { resolvePage, toPrismaPage } from './resolve-page.js';
 import { webhookLoaders } from './webhook-loaders.js';
 
-export const WebhookEndpoint = builder.prismaNode('WebhookEndpoint', {
-  nullable: true,
-  id: { field: 'id', description: 'Names this endpoint.' },
+export const WebhookEndpoint = builder.prismaObject('WebhookEndpoint', {
+  interfaces: [Node],
   description:
     'Where the events of a key are delivered, and those that concern all of its workspace. Each delivery is signed with the signing secret of the key.',
-  findUnique: (id, { actor }) => ({ id, AND: visibleWebhookEndpoints(actor.principal) }),
   fields: (t) => ({
+    id: t.exposeID('id', { description: 'Names this endpoint.' }),
     url: t.exposeString('url', { description: 'Where it is.' }),
     eventTypes: t.exposeStringList('eventTypes', { description: 'What it listens for. Empty: everything.' }),
     description: t.exposeString('description', { nullable: true, description: 'A note by whoever made it.' }),

@@ -1,16 +1,16 @@
-import { visibleWorkspaces } from '../domain/access/access.js';
+import { visibleWorkspaces } from '../domain/access/visibility.js';
 import { ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../errors.js';
 import { builder } from './builder.js';
 import { WorkspaceKind } from './enums.js';
+import { Node } from './nodes.js';
 import { pageComplexity } from './pages.js';
 import { resolvePage, toPrismaPage } from './resolve-page.js';
 
-export const Workspace = builder.prismaNode('Workspace', {
-  nullable: true,
-  id: { field: 'id', description: 'Names this workspace.' },
+export const Workspace = builder.prismaObject('Workspace', {
+  interfaces: [Node],
   description: 'The tenant: owns keys and one pool of credits.',
-  findUnique: (id, { actor }) => ({ id, AND: visibleWorkspaces(actor.principal) }),
   fields: (t) => ({
+    id: t.exposeID('id', { description: 'Names this workspace.' }),
     name: t.exposeString('name', { description: 'What its members call it.' }),
     kind: t.expose('kind', { type: WorkspaceKind, description: 'Whose it is.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),

@@ -59,7 +59,7 @@ class RequestContext implements Context {
   }
 
   get loaders(): Loaders {
-    this.#loaders ??= createLoaders(this.deps);
+    this.#loaders ??= createLoaders(this.deps, this.actor.principal);
     return this.#loaders;
   }
 

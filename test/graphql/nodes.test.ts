@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '../../src/db/ids.js';
 import { aPerson, charge, createApiKey, grantCredits } from '../factories.js';
-import { aServer } from '../harness.js';
+import { aServer, type Client } from '../harness.js';
+import { readStatements } from './read-statements.js';
 import { schema } from './specimens.js';
 import { aCharge, aDelivery, aWorld, type PrincipalName, principalNames, type World } from './world.js';
 
@@ -173,5 +174,86 @@ test('a key whose product lets it see no credits sees no line of the ledger and 
   const key = server.anonymous.with({ authorization: `Bearer ${secret}` });
   expect((await key.send(many, { ids: [...hidden, personalWorkspaceId] })).data).toEqual({
     nodes: [null, null, null, { __typename: 'Workspace', id: personalWorkspaceId }],
+  });
+});
+
+describe('looking up ids costs little, however many are asked for', () => {
+  const aliases = (count: number, field: (index: number) => string) =>
+    Array.from({ length: count }, (_, index) => `a${index}: ${field(index)}`).join(' ');
+
+  /** The statements of a document beyond those that identify the principal. */
+  async function statementsOf(client: Client, query: string, variables: Record<string, unknown> = {}) {
+    const send = async (text: string, given: Record<string, unknown>) => {
+      const statements = await readStatements(async () => expect((await client.send(text, given)).errors).toEqual([]));
+      return statements.length;
+    };
+    // Once beforehand: the first request of a credential can read more than the next.
+    await send('{ __typename }', {});
+    const identifying = await send('{ __typename }', {});
+    return (await send(query, variables)) - identifying;
+  }
+
+  test('more than 2,272 of them, or as many repetitions, are refused before anything is looked up', async () => {
+    const hundred = Array.from({ length: 100 }, () => newId('apiKey'));
+    for (const principal of ['anonymous', 'key', 'owner', 'service'] as const) {
+      const client = world.clients[principal];
+      for (const count of [23, 245]) {
+        const document = `query ($i: [ID!]!) { ${aliases(count, () => 'nodes(ids: $i) { id }')} }`;
+        const { data, errors } = await client.send(document, { i: hundred });
+        expect({ data, errors }, principal).toMatchObject({
+          data: null,
+          errors: [{ extensions: { code: 'BAD_USER_INPUT', field: 'query' } }],
+        });
+      }
+    }
+    const { service } = world.clients;
+    const most = `query ($i: [ID!]!) { ${aliases(22, () => 'nodes(ids: $i) { id }')} }`;
+    expect((await service.send(most, { i: hundred })).errors).toEqual([]);
+    expect(await statementsOf(service, most, { i: hundred })).toBe(1);
+  });
+
+  test('each type is read with one statement, and each id once, however many aliases ask for it', async () => {
+    const { service, owner } = world.clients;
+    const everything = Object.values(ids);
+    const types = new Set(everything.map((id) => id.slice(0, 3))).size;
+    expect(types).toBe(13);
+    const repeated = `query ($i: [ID!]!) { ${aliases(20, () => 'nodes(ids: $i) { __typename id }')} }`;
+    expect(await statementsOf(service, repeated, { i: everything })).toBe(types);
+    const alone = `{ ${aliases(50, (index) => `node(id: "${everything[index % everything.length]}") { id }`)} }`;
+    expect(await statementsOf(service, alone)).toBe(types);
+    // For a person, the workspaces whose audit trail they may read are a statement of their own.
+    expect(await statementsOf(owner, repeated, { i: everything })).toBe(types + 1);
+    const many = aliases(20, () => `nodes(ids: [${Array.from({ length: 50 }, () => `"${newId('charge')}"`)}]) { id }`);
+    expect(await statementsOf(service, `{ ${many} }`)).toBe(1);
+  });
+
+  test('nothing is looked up in a table of which the principal sees no row', async () => {
+    const { anonymous, key } = world.clients;
+    const all = 'query ($i: [ID!]!) { nodes(ids: $i) { id } }';
+    expect(await statementsOf(anonymous, all, { i: Object.values(ids) })).toBe(0);
+    const { Member, Invitation, User, AuditEvent } = ids;
+    const { WebhookEndpoint, WebhookEvent, WebhookAttempt, WebhookDelivery } = ids;
+    const unseen = [
+      Member,
+      Invitation,
+      User,
+      AuditEvent,
+      WebhookEndpoint,
+      WebhookEvent,
+      WebhookAttempt,
+      WebhookDelivery,
+    ];
+    expect(await statementsOf(key, all, { i: unseen })).toBe(0);
+    expect(await statementsOf(key, all, { i: Object.values(ids) })).toBe(5);
+    for (const id of Object.values(ids)) expect(await statementsOf(anonymous, one, { id })).toBe(0);
+  });
+
+  test('a list of 200,000 ids is refused by its length, under every alias', async () => {
+    const document = `query ($i: [ID!]!) { ${aliases(22, () => 'nodes(ids: $i) { id }')} }`;
+    const { data, errors } = await world.clients.anonymous.send(document, { i: Array(200_000).fill('') });
+    expect({ data, codes: new Set(errors.map(({ message }) => message)) }).toEqual({
+      data: null,
+      codes: new Set(['At most 100 ids can be asked for at once.']),
+    });
   });
 });

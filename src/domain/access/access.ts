@@ -1,6 +1,5 @@
 import type { Db, Tx } from '../../db/transaction.js';
 import { ForbiddenError, NotFoundError } from '../../errors.js';
-import type { Prisma } from '../../generated/prisma/client.js';
 import type { Role, WorkspaceKind } from '../../generated/prisma/enums.js';
 import { type Permission, rolePermissions, servicePermissions } from './permissions.js';
 import type { Principal } from './principal.js';
@@ -17,36 +16,6 @@ export interface Access {
   /** All permissions in this workspace. */
   readonly permissions: ReadonlySet<Permission>;
 }
-
-/** The workspaces that a principal sees, as a filter. */
-export function visibleWorkspaces(principal: Principal): Prisma.WorkspaceWhereInput {
-  switch (principal.kind) {
-    case 'service':
-      return {};
-    case 'user':
-      return { members: { some: { userId: principal.userId } } };
-    case 'apiKey':
-      return principal.permissions.has('workspace:read') ? { id: principal.workspaceId } : nothing;
-    case 'anonymous':
-      return nothing;
-  }
-}
-
-/** The keys that a principal sees: a person those of their workspaces, a key itself. A deleted key is seen by nobody. */
-export function visibleApiKeys(principal: Principal): Prisma.ApiKeyWhereInput {
-  switch (principal.kind) {
-    case 'service':
-      return { deletedAt: null };
-    case 'user':
-      return { deletedAt: null, workspace: visibleWorkspaces(principal) };
-    case 'apiKey':
-      return principal.permissions.has('apiKey:read') ? { deletedAt: null, id: principal.apiKeyId } : nothing;
-    case 'anonymous':
-      return nothing;
-  }
-}
-
-const nothing = { id: { in: [] as string[] } };
 
 /** What the principal may do in a workspace; null where it does not exist or the principal does not see it. */
 export async function findAccess(db: Db | Tx, principal: Principal, workspaceId: string): Promise<Access | null> {

@@ -2,9 +2,10 @@ import type { Tx } from '../../db/transaction.js';
 import { ForbiddenError, LimitReachedError, NotFoundError } from '../../errors.js';
 import type { ApiKey } from '../../generated/prisma/client.js';
 import type { Product } from '../../products/product.js';
-import { type Access, findAccess, lockWorkspace, visibleApiKeys } from '../access/access.js';
+import { type Access, findAccess, lockWorkspace } from '../access/access.js';
 import type { Permission } from '../access/permissions.js';
 import type { Actor, Principal } from '../access/principal.js';
+import { visibleApiKeys } from '../access/visibility.js';
 import type { Deps } from '../deps.js';
 import { hasStatus } from './status.js';
 

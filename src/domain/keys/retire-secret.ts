@@ -1,8 +1,8 @@
 import { transaction } from '../../db/transaction.js';
 import { ConflictError, NotFoundError } from '../../errors.js';
 import type { ApiKey } from '../../generated/prisma/client.js';
-import { visibleApiKeys } from '../access/access.js';
 import type { Actor } from '../access/principal.js';
+import { visibleApiKeys } from '../access/visibility.js';
 import { recordAudit } from '../audit/record.js';
 import type { Deps } from '../deps.js';
 import { getManagedKey } from './management.js';

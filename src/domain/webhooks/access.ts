@@ -1,45 +1,14 @@
 import type { Tx } from '../../db/transaction.js';
 import { ForbiddenError, NotFoundError } from '../../errors.js';
-import type { ApiKey, Prisma, WebhookEndpoint } from '../../generated/prisma/client.js';
-import type { Role } from '../../generated/prisma/enums.js';
+import type { ApiKey, WebhookEndpoint } from '../../generated/prisma/client.js';
 import type { Product } from '../../products/product.js';
-import { findAccess, lockWorkspace, visibleApiKeys } from '../access/access.js';
-import { type Permission, rolePermissions } from '../access/permissions.js';
+import { findAccess, lockWorkspace } from '../access/access.js';
+import type { Permission } from '../access/permissions.js';
 import type { Actor, Principal } from '../access/principal.js';
+import { visibleApiKeys, visibleWebhookEndpoints } from '../access/visibility.js';
 import type { Deps } from '../deps.js';
 
-const read: Permission = 'webhook:read';
 const manage: Permission = 'webhook:manage';
-
-/**
- * The endpoints that a principal sees. Plain members see none: a URL may be a secret of whoever set it up, and a response may say
- * anything. Those of a deleted key are gone with it.
- */
-export function visibleWebhookEndpoints(principal: Principal): Prisma.WebhookEndpointWhereInput {
-  const exists = { deletedAt: null, apiKey: { deletedAt: null } };
-  switch (principal.kind) {
-    case 'service':
-      return exists;
-    case 'user': {
-      const roles = (Object.keys(rolePermissions) as Role[]).filter((role) => rolePermissions[role].has(read));
-      const may = { OR: [{ role: { in: roles } }, { permissions: { hasSome: [read, manage] } }] };
-      return { ...exists, workspace: { members: { some: { userId: principal.userId, ...may } } } };
-    }
-    case 'apiKey':
-    case 'anonymous':
-      return { id: { in: [] } };
-  }
-}
-
-/** The deliveries that a principal sees: those of its endpoints. */
-export function visibleWebhookDeliveries(principal: Principal): Prisma.WebhookDeliveryWhereInput {
-  return { endpoint: visibleWebhookEndpoints(principal) };
-}
-
-/** The events that a principal sees: those that went to its endpoints; a service, all. */
-export function visibleWebhookEvents(principal: Principal): Prisma.WebhookEventWhereInput {
-  return principal.kind === 'service' ? {} : { deliveries: { some: visibleWebhookDeliveries(principal) } };
-}
 
 /** The key that is to have an endpoint, under its workspace's lock. @throws NotFoundError, ForbiddenError */
 export async function getKeyForWebhooks(

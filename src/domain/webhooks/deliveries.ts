@@ -3,11 +3,12 @@ import { transaction } from '../../db/transaction.js';
 import { ConflictError, NotFoundError } from '../../errors.js';
 import type { ApiKey, WebhookDelivery, WebhookEndpoint } from '../../generated/prisma/client.js';
 import type { Actor } from '../access/principal.js';
+import { visibleWebhookDeliveries } from '../access/visibility.js';
 import { recordAudit } from '../audit/record.js';
 import type { Deps } from '../deps.js';
 import { testEventType } from '../events/event-types.js';
 import { writePayload } from '../events/publish.js';
-import { getManagedEndpoint, visibleWebhookDeliveries } from './access.js';
+import { getManagedEndpoint } from './access.js';
 
 /**
  * Sends an endpoint an event that says nothing but that it works, whatever the endpoint listens for. It is delivered like every other.

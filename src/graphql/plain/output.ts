@@ -106,7 +106,7 @@ function plainReader(
   { name, args, resolve, extensions }: Field,
 ): ((parent: Parent) => unknown) | null {
   if (args.length > 0) return null;
-  // Global ids are the ids of the database, so Relay's resolver would find the same (see global-ids.ts).
+  // The id of a node is the id of its row, so that its resolver would find the same (see node-types.ts).
   const isNodeId = name === 'id' && type.getInterfaces().some((each) => each.name === 'Node');
   if (resolve === undefined || isNodeId) return (parent) => parent[name];
   if (extensions.plain !== true) return null;

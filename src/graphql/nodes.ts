@@ -1,0 +1,44 @@
+import { ValidationError } from '../errors.js';
+import { builder } from './builder.js';
+
+/** The interface of everything that can be looked up by its id. */
+export const Node = builder.nodeInterfaceRef();
+
+/** The most ids that `nodes` takes at once. */
+const nodesMax = 100;
+
+/**
+ * What one id weighs beside what is selected of it, so that a request looks up at most 2,272 ids, however many aliases it spreads them over.
+ * A different id costs a row of a statement; the same id again only its place in the answer.
+ */
+const nodeWeight = 10;
+
+builder.queryFields((t) => ({
+  node: t.field({
+    type: Node,
+    nullable: true,
+    description: 'Anything with an id. null where it does not exist or may not be seen.',
+    authScopes: { public: true },
+    takesAnyText: true,
+    complexity: nodeWeight,
+    args: { id: t.arg.id({ required: true, description: 'The id, as any answer gave it.' }) },
+    resolve: (_root, { id }, { loaders }) => loaders.node(id),
+  }),
+  nodes: t.field({
+    type: [Node],
+    nullable: { list: false, items: true },
+    description:
+      'Several things by their ids, in their order, with null for each that does not exist or may not be seen.',
+    authScopes: { public: true },
+    takesAnyText: true,
+    complexity: ({ ids }) => {
+      const count = Math.min(ids.length, nodesMax);
+      return { field: Math.max(1, count * nodeWeight), multiplier: count };
+    },
+    args: { ids: t.arg.idList({ required: true, description: 'At most 100 ids.' }) },
+    resolve: (_root, { ids }, { loaders }) => {
+      if (ids.length > nodesMax) throw new ValidationError('ids', `At most ${nodesMax} ids can be asked for at once.`);
+      return ids.map((id) => loaders.node(id));
+    },
+  }),
+}));
