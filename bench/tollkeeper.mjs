@@ -113,7 +113,8 @@ export async function startTollkeeper(data, directory, { logLevel = 'warn' } = {
   servers += 1;
   const port = await findFreePort();
   const outputPath = join(directory, `tollkeeper-${servers}.log`);
-  const child = startProgram(process.execPath, ['--enable-source-maps', fileURLToPath(new URL('main.js', dist))], {
+  const flags = ['--enable-source-maps', '--heap-growing-percent=30'];
+  const child = startProgram(process.execPath, [...flags, fileURLToPath(new URL('main.js', dist))], {
     cwd: directory,
     output: openSync(outputPath, 'a'),
     env: environment({

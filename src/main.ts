@@ -1,5 +1,4 @@
 import { isIPv6 } from 'node:net';
-import { setFlagsFromString } from 'node:v8';
 import { createFirstServiceToken, registerServiceToken } from './domain/identity/service-tokens.js';
 import { type OpenLimiter, openLimiter } from './domain/rate-limits/open-limiter.js';
 import { listen } from './http/listen.js';
@@ -11,10 +10,6 @@ import { firstStartNotice } from './server/first-start-notice.js';
 import { openMigratedDatabase } from './server/open-database.js';
 import { endWith } from './server/start-failure.js';
 import { readSettings, type Settings } from './settings.js';
-
-// V8 lets a busy heap grow to four times what is alive in it before it collects. To let it grow by a third costs requests of many a
-// twentieth of their speed and single ones nothing that can be measured, and takes a quarter of a gigabyte less.
-setFlagsFromString('--heap-growing-percent=30');
 
 // Nobody awaits what watches the lock of the data folder: it ends the process from aside, in the same words.
 process.on('uncaughtException', endWith);

@@ -16,6 +16,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const serverScript = join(root, 'dist/main.js');
 const shellScript = join(root, 'dist/cli/main.js');
 
+/** Node's options in the start command. */
+const nodeOptions = ['--enable-source-maps', '--heap-growing-percent=30'];
+
 /** Where a server keeps its data unless told. */
 const dataFolder = '.tollkeeper';
 
@@ -166,7 +169,7 @@ async function startServer(folder: string, variables: Variables): Promise<Server
 /** Of the environment of the tests, only what finds programs. */
 function run(script: string, args: readonly string[], folder: string, variables: Variables): ChildProcess {
   if (!existsSync(script)) execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' });
-  return spawn(process.execPath, [script, ...args], {
+  return spawn(process.execPath, [...nodeOptions, script, ...args], {
     cwd: folder,
     env: { PATH: process.env.PATH, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
