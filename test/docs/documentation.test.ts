@@ -87,9 +87,9 @@ test.each(['README.md', 'docs/getting-started.md'])('the product that %s shows i
   expect((await loadProducts([join(folder, 'acme.yaml')])).primary.slug).toBe('acme');
 });
 
-describe('the environment', () => {
+describe('environment variables', () => {
   test("README's table has every variable, and no other", () => {
-    const table = /^## The environment\n([\s\S]*?)^## /m.exec(pages.get('README.md') ?? '')?.[1] ?? '';
+    const table = /^## Environment variables\n([\s\S]*?)^## /m.exec(pages.get('README.md') ?? '')?.[1] ?? '';
     const named = [...table.matchAll(/^\| (`[^|]+`) \|/gm)].flatMap(
       ([, cell = '']) => cell.match(/[A-Z][A-Z_]+/g) ?? [],
     );
