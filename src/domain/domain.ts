@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import type { Actor } from './access/principal.js';
 import { InFlight } from './commands/in-flight.js';
 import { createKeyed } from './commands/keyed.js';
@@ -13,7 +14,6 @@ import { updateApiKey } from './keys/update.js';
 import { grantCredits } from './ledger/grant.js';
 import { explainVerification } from './verification/explain.js';
 import type { VerifyApiKey } from './verification/question.js';
-import { createTurnstile } from './verification/turnstile.js';
 import { verifyApiKey } from './verification/verify.js';
 import { type AskedAs, verifyOnce } from './verification/verify-once.js';
 import { publishCustomEvent } from './webhooks/custom-event.js';
@@ -28,8 +28,8 @@ import { resumeWorkspace, suspendWorkspace, updateWorkspace } from './workspaces
 /** Everything that can be done, by subject. Each write takes who does it and what is asked. */
 export type Domain = ReturnType<typeof createDomain>;
 
-/** How many requests of many verifications are worked on at a time: enough to fill two statements. */
-const turnsMax = 10;
+/** How many `verifyApiKeys` requests run at a time: enough to fill two statements. */
+const batchRequestsMax = 10;
 
 const alone: AskedAs = { operation: 'verifyApiKey', place: 0 };
 
@@ -87,8 +87,8 @@ export function createDomain(deps: Deps) {
         actor.idempotency == null
           ? verifyApiKey(deps, input)
           : verifyOnce(deps, inFlight, actor.idempotency, input, as),
-      /** For many at once. What waits for its turn takes little memory, and what has its turn is soon done. */
-      takeTurn: createTurnstile(turnsMax),
+      /** Runs a request of many verifications when few enough others run. A waiting request takes little memory. */
+      limitBatch: pLimit(batchRequestsMax),
       explain: bind(explainVerification),
     },
   };

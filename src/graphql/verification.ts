@@ -173,7 +173,7 @@ builder.mutationFields((t) => ({
           .verify(actor, toQuestion(input), { operation: 'verifyApiKeys', place })
           .catch((error: unknown) => throwAt(`inputs.${place}`, error));
       if (actor.idempotency != null) return mapInTurn(inputs, verify);
-      const settled = await domain.verification.takeTurn(() => Promise.allSettled(inputs.map(verify)));
+      const settled = await domain.verification.limitBatch(() => Promise.allSettled(inputs.map(verify)));
       return settled.map((each) => (each.status === 'fulfilled' ? each.value : Promise.reject(each.reason)));
     },
   }),

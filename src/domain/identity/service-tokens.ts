@@ -20,36 +20,37 @@ export function looksLikeServiceToken(token: string): boolean {
   return tokenPattern.test(token);
 }
 
-/** For how long a token that was good is taken for good: its revocation is seen so much later at the most. */
+/** For how long a valid token is trusted without a look-up: a revocation takes effect after this time at the latest. */
 const trustMs = 1_000;
 const trustedMax = 1_000;
 
 type Found = ServicePrincipal | null;
 
-/** Finds the service that holds a token, or null for one that is unknown or revoked; at once where it was found a moment ago. */
+/** Finds the service that holds a token, or null for an unknown or revoked one; synchronously where the token is still trusted. */
 export type FindService = (token: string) => Found | Promise<Found>;
 
 /**
  * Makes the function that finds services. A backend sends the same token with every request, thousands of them a second, so one
- * look-up serves a second of them; those who ask together wait for the same one. What is not known is never remembered.
+ * look-up serves a second of them, and concurrent requests share it. Unknown tokens are not remembered.
  */
 export function createServiceFinder({ db }: Pick<Deps, 'db'>): FindService {
-  const trusted = new LRUCache<string, ServicePrincipal | Promise<Found>>({ max: trustedMax, ttl: trustMs });
+  const trusted = new LRUCache<string, ServicePrincipal>({
+    max: trustedMax,
+    ttl: trustMs,
+    // A token that makes room for others while it is looked up is answered all the same.
+    ignoreFetchAbort: true,
+    async fetchMethod(hash, _stale, { options }) {
+      const startedAt = performance.now();
+      const principal = await findByHash(db, Buffer.from(hash, 'hex'));
+      // The answer is as old as the question.
+      options.ttl = Math.max(1, trustMs - (performance.now() - startedAt));
+      return principal ?? undefined;
+    },
+  });
   return (token) => {
     if (!looksLikeServiceToken(token)) return null;
     const hash = hashSecretHex(token);
-    const known = trusted.get(hash);
-    if (known !== undefined) return known;
-    const asked = findByHash(db, hashSecret(token));
-    trusted.set(hash, asked);
-    asked.then(
-      (principal) =>
-        principal === null
-          ? trusted.delete(hash)
-          : trusted.set(hash, principal, { ttl: trusted.getRemainingTTL(hash) }),
-      () => trusted.delete(hash),
-    );
-    return asked;
+    return trusted.get(hash) ?? trusted.fetch(hash).then((principal) => principal ?? null);
   };
 }
 
