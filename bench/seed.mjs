@@ -4,7 +4,7 @@ import { finished } from 'node:stream/promises';
 
 const dist = new URL('../dist/', import.meta.url);
 const { newId } = await import(new URL('db/ids.js', dist).href);
-const { hashSecret, previewSecret } = await import(new URL('domain/secret-hash.js', dist).href);
+const { hashSecret, previewSecret } = await import(new URL('domain/access/secret-hash.js', dist).href);
 const { generateSecret, secretLength } = await import(new URL('products/secret-format.js', dist).href);
 const { loadProducts } = await import(new URL('products/load.js', dist).href);
 

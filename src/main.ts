@@ -47,6 +47,7 @@ async function start(settings: Settings): Promise<void> {
           : null,
       mutationsPerMinute: settings.mutationsPerMinute,
       webhooksAllowPrivate: settings.webhooksAllowPrivate,
+      keyCacheMb: settings.keyCacheMb,
     });
     const listening = await listen(server.handler, settings);
     // Made once nothing can fail any more: a token that nobody was shown would be lost.

@@ -31,7 +31,11 @@ export interface Settings {
   mutationsPerMinute: number;
   /** Whether webhooks may go to private addresses and over http: for development. */
   webhooksAllowPrivate: boolean;
+  /** Memory budget of the key cache, in millions of bytes. */
+  keyCacheMb: number;
 }
+
+export const keyCacheMbDefault = 64;
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -56,6 +60,7 @@ const words = {
   LOG_LEVEL: `must be one of ${logLevels.join(', ')}`,
   TOLLKEEPER_MUTATIONS_PER_MINUTE: 'must be a whole number from 1 to 1000000',
   TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: 'must be true or false; true is for development only',
+  TOLLKEEPER_KEY_CACHE_MB: 'must be a whole number from 1 to 4000, in megabytes',
 } as const;
 type Variable = keyof typeof words;
 
@@ -112,6 +117,7 @@ const shape = z.object({
   LOG_LEVEL: z.enum(logLevels).default('info'),
   TOLLKEEPER_MUTATIONS_PER_MINUTE: wholeNumber(1, 1_000_000).default(60),
   TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: trueOrFalse.default(false),
+  TOLLKEEPER_KEY_CACHE_MB: wholeNumber(1, 4_000).default(keyCacheMbDefault),
 } satisfies Record<Variable, z.ZodType>);
 
 /** Where variables may stand that are nobody's but this server's. */
@@ -174,6 +180,7 @@ export function readSettings(source: NodeJS.Dict<string> = { ...readEnvFile(), .
     logLevel: values.LOG_LEVEL,
     mutationsPerMinute: values.TOLLKEEPER_MUTATIONS_PER_MINUTE,
     webhooksAllowPrivate: values.TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE,
+    keyCacheMb: values.TOLLKEEPER_KEY_CACHE_MB,
   };
 }
 

@@ -4,29 +4,29 @@ import DataLoader from 'dataloader';
 export const statementSizeMax = 500;
 
 /**
- * Gathers what arrives while a flush is under way, and takes it all with the next one: so one statement serves many requests when there
- * are many, and a request that is alone waits for nobody. Nothing is cached.
- * @param flush answers each item at its place; an Error there fails that item alone.
- * @param sizeMax the most items of one flush
+ * Collects the items that arrive while a batch runs, and runs them all as the next batch: so one statement serves many requests when
+ * there are many, and a single request does not wait. Only one batch runs at a time. Nothing is cached.
+ * @param runBatch returns one result per item, in order; an Error fails that item alone.
+ * @param sizeMax the most items of one batch
  */
-export function createFlushLoader<Item, Result>(
-  flush: (items: readonly Item[]) => Promise<readonly (Result | Error)[]>,
+export function createBatcher<Item, Result>(
+  runBatch: (items: readonly Item[]) => Promise<readonly (Result | Error)[]>,
   sizeMax = statementSizeMax,
 ): (item: Item) => Promise<Result> {
   const waiting: (() => void)[] = [];
-  let isFlushing = false;
+  let isRunning = false;
 
-  const flushNext = () => {
+  const runNext = () => {
     const dispatch = waiting.shift();
-    isFlushing = dispatch !== undefined;
+    isRunning = dispatch !== undefined;
     dispatch?.();
   };
   const loader = new DataLoader<Item, Result>(
     async (items) => {
       try {
-        return await flush(items);
+        return await runBatch(items);
       } finally {
-        flushNext();
+        runNext();
       }
     },
     {
@@ -34,10 +34,10 @@ export function createFlushLoader<Item, Result>(
       maxBatchSize: sizeMax,
       batchScheduleFn: (dispatch) => {
         waiting.push(dispatch);
-        if (isFlushing) return;
-        isFlushing = true;
+        if (isRunning) return;
+        isRunning = true;
         // After this turn of the event loop, so that requests which were read from their sockets together go together.
-        setImmediate(flushNext);
+        setImmediate(runNext);
       },
     },
   );

@@ -6,7 +6,7 @@ import type { Cipher } from './access/cipher.js';
 import type { RefusalRecorder } from './audit/refusals.js';
 import type { TakeCharge } from './credits/charge.js';
 import type { AuthenticationFailures } from './identity/authentication-failures.js';
-import type { KeyReader } from './keys/key-cache.js';
+import type { KeyCache } from './keys/key-cache.js';
 import type { RateLimiter } from './rate-limits/limiter.js';
 import type { UseRecorder } from './usage/use-recorder.js';
 
@@ -15,7 +15,7 @@ export interface Deps {
   readonly db: Db;
   readonly products: Products;
   readonly clock: Clock;
-  readonly keys: KeyReader;
+  readonly keys: KeyCache;
   readonly takeCharge: TakeCharge;
   readonly cipher: Cipher;
   readonly limiter: RateLimiter;

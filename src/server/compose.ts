@@ -4,11 +4,11 @@ import type { Database } from '../db/database.js';
 import { createCipher } from '../domain/access/cipher.js';
 import { createRefusalRecorder } from '../domain/audit/refusals.js';
 import { forgetExpiredRecords } from '../domain/commands/record.js';
-import { createTill } from '../domain/credits/charge.js';
+import { createChargeBatcher } from '../domain/credits/charge.js';
 import { sweepCredits } from '../domain/credits/sweep.js';
 import type { Deps } from '../domain/deps.js';
 import { createAuthenticationFailures } from '../domain/identity/authentication-failures.js';
-import { createKeyReader } from '../domain/keys/key-cache.js';
+import { createKeyCache } from '../domain/keys/key-cache.js';
 import type { RateLimiter } from '../domain/rate-limits/limiter.js';
 import { createLocalLimiter } from '../domain/rate-limits/open-limiter.js';
 import { createUseRecorder } from '../domain/usage/use-recorder.js';
@@ -17,6 +17,7 @@ import { sweepWebhooks } from '../domain/webhooks/sweep.js';
 import { createWebhookWorker } from '../domain/webhooks/worker.js';
 import { createHandler, type Handler, type HandlerOptions } from '../http/handler.js';
 import type { Products } from '../products/product.js';
+import { keyCacheMbDefault } from '../settings.js';
 import { repeat } from './repeat.js';
 
 export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
@@ -35,6 +36,8 @@ export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
   readonly deliversWebhooks?: boolean;
   /** Whether webhooks may go to private addresses and over http. Not unless told. */
   readonly webhooksAllowPrivate?: boolean;
+  /** Memory budget of the key cache; {@link keyCacheMbDefault} by default. */
+  readonly keyCacheMb?: number;
 }
 
 export interface Server {
@@ -44,6 +47,7 @@ export interface Server {
   close(): Promise<void>;
 }
 
+const bytesPerMb = 1_000_000;
 const creditSweepMs = 15_000;
 const forgetMs = 60_000;
 const webhookSweepMs = 60_000;
@@ -59,17 +63,18 @@ export function composeServer({
   forgetsKeys = true,
   deliversWebhooks = true,
   webhooksAllowPrivate = false,
+  keyCacheMb = keyCacheMbDefault,
   ...options
 }: ComposeOptions): Server {
   const { db } = database;
-  const keys = createKeyReader(database.run);
+  const keys = createKeyCache(database.run, keyCacheMb * bytesPerMb);
   const deps: Deps = {
     db,
     products,
     clock,
     log,
     keys,
-    takeCharge: createTill({ run: database.run, db, keys }),
+    takeCharge: createChargeBatcher({ run: database.run, db, keys }),
     cipher: createCipher(options.encryptionKey),
     limiter,
     uses: createUseRecorder(database.run, log),

@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { describe, expect, inject, test } from 'vitest';
 import { transaction } from '../../src/db/transaction.js';
+import { decidePresented } from '../../src/domain/keys/presented.js';
 import { aPerson, createApiKey, verify } from '../factories.js';
 import type { VerificationCode } from '../generated/graphql.js';
 import { startServer, type TestServer } from '../harness.js';
@@ -89,6 +90,31 @@ test.each(['KeySecret', 'WorkspaceFeature'])('%s cannot be emptied without its p
   const { db, ask } = await aKeptKey();
   await expect(db.$executeRawUnsafe(`TRUNCATE "${table}"`)).rejects.toThrow('Delete its rows instead');
   expect((await ask(true)).code).toBe('VALID');
+});
+
+test('a change of one workspace, or of one key, removes nothing else from the cache', async () => {
+  const { server, db, workspaceId, secret, ask } = await aKeptKey();
+  const owner = await aPerson(server, 'Grace');
+  const others = await Promise.all(
+    ['one', 'two'].map((name) => createApiKey(owner.client, { name, product: 'default' })),
+  );
+  for (const other of others) expect((await verify(server, other.secret)).code).toBe('VALID');
+  const isCached = (plaintext: string) => {
+    const presented = decidePresented(server.deps.products, { kind: 'bearer', token: plaintext });
+    return presented.kind === 'candidate' && server.deps.keys.getCached(presented) !== null;
+  };
+  const cached = () => [secret, ...others.map((other) => other.secret)].map(isCached);
+  expect(cached()).toEqual([true, true, true]);
+  await db.apiKey.update({ where: { id: others[0]?.apiKey.id ?? '' }, data: { name: 'changed' } });
+  expect((await ask(false)).code).toBe('VALID');
+  expect(cached()).toEqual([true, false, true]);
+  await db.workspace.update({ where: { id: owner.personalWorkspaceId }, data: { suspendedAt: new Date() } });
+  expect((await ask(true)).code).toBe('VALID');
+  expect((await ask(false)).code).toBe('VALID');
+  expect(cached()).toEqual([true, false, false]);
+  await db.workspace.update({ where: { id: workspaceId }, data: { name: 'changed' } });
+  expect((await verify(server, others[1]?.secret ?? '')).code).toBe('WORKSPACE_SUSPENDED');
+  expect(cached()).toEqual([false, false, true]);
 });
 
 test('what makes a key good again is seen by the next verification as well', async () => {

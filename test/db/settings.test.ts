@@ -34,6 +34,7 @@ test('nothing needs to be set', () => {
     logLevel: 'info',
     mutationsPerMinute: 60,
     webhooksAllowPrivate: false,
+    keyCacheMb: 64,
   });
 });
 
@@ -57,6 +58,7 @@ test('every variable is read', () => {
       LOG_LEVEL: 'debug',
       TOLLKEEPER_MUTATIONS_PER_MINUTE: '600',
       TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: 'true',
+      TOLLKEEPER_KEY_CACHE_MB: '256',
     }),
   ).toEqual({
     port: 0,
@@ -75,6 +77,7 @@ test('every variable is read', () => {
     logLevel: 'debug',
     mutationsPerMinute: 600,
     webhooksAllowPrivate: true,
+    keyCacheMb: 256,
   });
 });
 
@@ -94,6 +97,7 @@ test.each([
   ['TOLLKEEPER_ENCRYPTION_KEY', 'hunter2'],
   ['TOLLKEEPER_ENCRYPTION_KEY', randomBytes(16).toString('base64')],
   ['TOLLKEEPER_MIGRATE', 'yes'],
+  ['TOLLKEEPER_KEY_CACHE_MB', '0'],
   ['PUBLIC_URL', 'api.example.com'],
   ['PUBLIC_URL', 'https://example.com/api'],
   ['TOLLKEEPER_ALLOWED_ORIGINS', 'https://one.example.com,*'],

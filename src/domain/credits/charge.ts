@@ -1,4 +1,4 @@
-import { createFlushLoader } from '../../db/batcher.js';
+import { createBatcher } from '../../db/batcher.js';
 import type { RunStatement, Statement } from '../../db/database.js';
 import { newId } from '../../db/ids.js';
 import type { Db } from '../../db/transaction.js';
@@ -6,7 +6,7 @@ import { UnavailableError, type ValidationError } from '../../errors.js';
 import type { Charge } from '../../generated/prisma/client.js';
 import type { Environment } from '../../generated/prisma/enums.js';
 import type { Product } from '../../products/product.js';
-import type { KeyReader, Moment } from '../keys/key-cache.js';
+import type { CacheSnapshot, KeyCache } from '../keys/key-cache.js';
 import type { KeyRecord } from '../keys/key-record.js';
 import { decidePrice } from './price.js';
 
@@ -68,18 +68,18 @@ interface Decisions {
  * arrival. With an idempotency key an action is charged once per workspace and environment, and a repetition returns the original whatever else it
  * says, even an action that does not exist. The statement confirms what was read of the key, so it need not be the newest.
  */
-export function createTill({ run, db, keys }: { run: RunStatement; db: Db; keys: KeyReader }): TakeCharge {
-  return createFlushLoader<ChargeOrder, ChargeOutcome>(async (orders) => {
+export function createChargeBatcher({ run, db, keys }: { run: RunStatement; db: Db; keys: KeyCache }): TakeCharge {
+  return createBatcher<ChargeOrder, ChargeOutcome>(async (orders) => {
     const outcomes = new Array<ChargeOutcome | Error>(orders.length).fill({ kind: 'stale' });
     const drafts: Draft[] = [];
-    orders.forEach((order, place) => {
-      if (keys.isKept(order.key)) drafts.push(draftCharge(order, place));
+    orders.forEach((order, position) => {
+      if (keys.isCurrent(order.key)) drafts.push(draftCharge(order, position));
     });
     if (drafts.length === 0) return outcomes;
-    const decisions = await decide(run, drafts, keys.lastLook);
+    const decisions = await decide(run, drafts, keys.snapshot);
     const originals = await findOriginals(db, decisions);
     drafts.forEach((draft, index) => {
-      outcomes[draft.place] = outcomeOf(draft, decisions, index, originals);
+      outcomes[draft.position] = outcomeOf(draft, decisions, index, originals);
     });
     return outcomes;
   });
@@ -88,18 +88,18 @@ export function createTill({ run, db, keys }: { run: RunStatement; db: Db; keys:
 /** A charge as it will stand if it is done, or why it can be nothing but a repetition. */
 interface Draft {
   /** Of its order in the batch. */
-  readonly place: number;
+  readonly position: number;
   readonly key: KeyRecord;
   readonly charge: DecidedCharge;
   readonly unpriced: ValidationError | null;
 }
 
-function draftCharge({ key, product, request, at }: ChargeOrder, place: number): Draft {
+function draftCharge({ key, product, request, at }: ChargeOrder, position: number): Draft {
   const { action, quantity, hold, idempotencyKey } = request;
   const price = decidePrice(product, key.environment, action, quantity);
   const isPriced = 'credits' in price;
   return {
-    place,
+    position,
     key,
     unpriced: isPriced ? null : price.error,
     charge: {
@@ -132,10 +132,10 @@ function scopeToEnvironment(idempotencyKey: string, environment: Environment): s
 }
 
 /** Sends a batch. If its answer is lost it is sent once more, under the same ids: what the first one wrote is then found, not written again. */
-async function decide(run: RunStatement, drafts: readonly Draft[], seen: Moment): Promise<Decisions> {
+async function decide(run: RunStatement, drafts: readonly Draft[], snapshot: CacheSnapshot): Promise<Decisions> {
   const columns = columnsOf(drafts);
   const send = async (isRetry: boolean) => {
-    const [decisions] = await run<Decisions>(takeCharges, [seen.era, seen.snapshot, ...columns, isRetry]);
+    const [decisions] = await run<Decisions>(takeCharges, [snapshot.era, snapshot.transactions, ...columns, isRetry]);
     if (decisions === undefined) throw new Error('A batch of charges was not decided.');
     return decisions;
   };

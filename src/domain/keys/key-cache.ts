@@ -1,124 +1,128 @@
-import { LRUCache } from 'lru-cache';
-import { createFlushLoader, statementSizeMax } from '../../db/batcher.js';
+import { createBatcher, statementSizeMax } from '../../db/batcher.js';
 import type { RunStatement, Statement } from '../../db/database.js';
 import { equalInConstantTime } from '../access/secret-hash.js';
 import { type KeyRecord, parseRecords } from './key-record.js';
+import { KeyTable } from './key-table.js';
 import type { Presented } from './presented.js';
 
 type Candidate = Extract<Presented, { kind: 'candidate' }>;
 
 /**
- * Reads keys by their secrets. A process keeps what it has read, and asks the database each time only what has changed since: one probe of
- * an index for all that ask together, however many keys there are. So a revocation is seen by the next verification on every process.
+ * API keys in memory, found by their secrets. Before every answer the cache asks the database what has changed since the last time: one
+ * probe of an index for all requests that wait, however many keys there are. So a revocation is seen by the next verification on every
+ * process.
  */
-export interface KeyReader {
+export interface KeyCache {
   /**
-   * The key of a credential as it stands now, or null. It goes by the secret's hash in every case, so an unknown key id costs what a
-   * known one costs.
+   * The key of a credential in its current state, or null. The hash of the secret is looked up in every case, so an unknown key id
+   * takes as long as a known one.
    * @throws UnavailableError
    */
-  find(presented: Candidate): Promise<KeyRecord | null>;
-  /** What is kept of it, or null; it may have changed since. For those who let the database confirm it in their own statement. */
-  recall(presented: Candidate): KeyRecord | null;
-  /** Whether this is still what is kept: then nothing has changed it that {@link Moment} of `lastLook` sees. */
-  isKept(record: KeyRecord): boolean;
-  readonly lastLook: Moment;
+  load(candidate: Candidate): Promise<KeyRecord | null>;
+  /** The cached key, or null. It may have changed since: for callers whose own statement confirms it by the {@link snapshot}. */
+  getCached(candidate: Candidate): KeyRecord | null;
+  /** Whether a key has not changed since it was read, as far as the {@link snapshot} sees. */
+  isCurrent(key: KeyRecord): boolean;
+  /** What the cache has seen of the database. */
+  readonly snapshot: CacheSnapshot;
+  /** How many secrets are cached, and about how much memory they take. */
+  readonly size: number;
+  readonly bytes: number;
 }
 
-/** What of the database was seen: all that had been committed. */
-export interface Moment {
-  /** See `tollkeeper_era()`; empty before the first look. */
+export interface CacheSnapshot {
+  /** Of the database server; see `tollkeeper_era()`. Empty before the first refresh. */
   readonly era: string;
-  /** A `pg_snapshot`; null before the first look. */
-  readonly snapshot: string | null;
+  /** A `pg_snapshot`: the transactions whose changes were seen. null before the first refresh. */
+  readonly transactions: string | null;
 }
 
-interface Look {
+interface RefreshRow {
   readonly era: string;
   readonly snapshot: string;
+  /** Ids of keys and workspaces. */
   readonly changed: readonly string[] | null;
   readonly records: string | null;
 }
 
-const lookAtKeys: Statement = {
-  name: 'look-at-keys',
+const refreshKeys: Statement = {
+  name: 'refresh-keys',
   text: `SELECT * FROM tollkeeper_look($1::pg_snapshot, string_to_array($2, ','))`,
 };
 
-/** How many keys are kept, those that were asked for last; about 1 KB each. */
-const keptMax = 20_000;
+const nothingSeen: CacheSnapshot = { era: '', transactions: null };
 
-const never: Moment = { era: '', snapshot: null };
+/** @param bytesMax the budget; see `TOLLKEEPER_KEY_CACHE_MB` */
+export function createKeyCache(run: RunStatement, bytesMax: number): KeyCache {
+  const table = new KeyTable(bytesMax);
+  let snapshot = nothingSeen;
 
-export function createKeyReader(run: RunStatement): KeyReader {
-  const kept = new LRUCache<string, KeyRecord>({ max: keptMax });
-  let lastLook = never;
-
-  const forgetAll = () => {
-    kept.clear();
-    lastLook = never;
+  const clear = () => {
+    table.clear();
+    snapshot = nothingSeen;
   };
-  const forget = (changed: Look['changed']) => {
-    if (changed === null) return;
-    const ids = new Set(changed);
-    for (const [hash, { id, workspaceId }] of kept) if (ids.has(id) || ids.has(workspaceId)) kept.delete(hash);
-  };
-  /** Only one look is under way at a time, so what it reads is never older than what is kept. */
-  const look = async (hashes: readonly string[]): Promise<KeyRecord[]> => {
-    const { snapshot } = lastLook;
-    const asked = hashes.length === 0 ? null : hashes.join(',');
-    const [seen] = await run<Look>(lookAtKeys, [snapshot, asked]).catch((error: unknown) => {
-      // Another server may answer the next time, and may not know what this one has told.
-      forgetAll();
+  /**
+   * Removes what has changed since the last refresh, and reads the keys of these hashes, in one snapshot of the database. Only one
+   * refresh runs at a time, so what it reads is never older than what is cached.
+   */
+  const refresh = async (hashes: readonly string[]): Promise<KeyRecord[]> => {
+    const [row] = await run<RefreshRow>(refreshKeys, [
+      snapshot.transactions,
+      hashes.length === 0 ? null : hashes.join(','),
+    ]).catch((error: unknown) => {
+      // Another server may answer the next time, and it may not know what this one knew.
+      clear();
       throw error;
     });
-    if (seen === undefined) throw new Error('The database did not say what has changed.');
-    if (seen.era !== lastLook.era) forgetAll();
-    else forget(seen.changed);
-    lastLook = seen;
-    const records = parseRecords(seen.records);
-    for (const record of records) kept.set(record.hash, record);
-    return records;
+    if (row === undefined) throw new Error('The refresh of the key cache returned no row.');
+    if (row.era === snapshot.era) row.changed?.forEach((id) => void table.removeOf(id));
+    else table.clear();
+    snapshot = { era: row.era, transactions: row.snapshot };
+    return parseRecords(row.records).map((fields) => table.put(fields));
   };
 
-  const lookFor = async (hashes: readonly string[], found: Map<string, KeyRecord>) => {
+  const refreshAll = async (hashes: readonly string[], found: Map<string, KeyRecord>) => {
     for (let at = 0; at === 0 || at < hashes.length; at += statementSizeMax) {
-      const records = await look(hashes.slice(at, at + statementSizeMax));
-      for (const record of records) found.set(record.hash, record);
+      for (const key of await refresh(hashes.slice(at, at + statementSizeMax))) found.set(key.hash, key);
     }
   };
 
-  // However many ask, what is kept costs the database nothing: so all of them go together.
-  const find = createFlushLoader<Candidate, KeyRecord | null>(async (candidates) => {
-    const known = new Set<string>();
-    const unknown = new Set<string>();
-    for (const { hash } of candidates) (kept.has(hash) ? known : unknown).add(hash);
+  // Cached keys cost the database nothing, so there is no limit to how many requests share a refresh.
+  const load = createBatcher<Candidate, KeyRecord | null>(async (candidates) => {
+    const cached = new Set<string>();
+    const missing = new Set<string>();
+    for (const { hash } of candidates) (table.has(hash) ? cached : missing).add(hash);
     const found = new Map<string, KeyRecord>();
-    await lookFor([...unknown], found);
-    // What was known is as it is kept, unless it has just been forgotten.
-    const forgotten: string[] = [];
-    for (const hash of known) {
-      const record = kept.get(hash);
-      if (record === undefined) forgotten.push(hash);
-      else found.set(hash, record);
+    await refreshAll([...missing], found);
+    const removed: string[] = [];
+    for (const hash of cached) {
+      const key = table.get(hash);
+      if (key === null) removed.push(hash);
+      else found.set(hash, key);
     }
-    if (forgotten.length > 0) await lookFor(forgotten, found);
-    return candidates.map((candidate) => confirm(candidate, found.get(candidate.hash)));
+    if (removed.length > 0) await refreshAll(removed, found);
+    return candidates.map((candidate) => confirm(candidate, found.get(candidate.hash) ?? null));
   }, Number.POSITIVE_INFINITY);
 
   return {
-    find,
-    recall: (candidate) => confirm(candidate, kept.get(candidate.hash)),
-    isKept: (record) => kept.peek(record.hash) === record,
-    get lastLook() {
-      return lastLook;
+    load,
+    getCached: (candidate) => confirm(candidate, table.get(candidate.hash)),
+    isCurrent: (key) => table.isCurrent(key),
+    get snapshot() {
+      return snapshot;
+    },
+    get size() {
+      return table.size;
+    },
+    get bytes() {
+      return table.bytes;
     },
   };
 }
 
-/** Of a pair, the secret alone is not enough. */
-function confirm({ keyId }: Candidate, record: KeyRecord | undefined): KeyRecord | null {
-  if (record === undefined) return null;
-  if (keyId === null && record.keyId === null) return record;
-  return equalInConstantTime(record.keyId ?? '', keyId ?? '') ? record : null;
+/** A secret alone does not identify the key of a header pair. */
+function confirm({ keyId }: Candidate, key: KeyRecord | null): KeyRecord | null {
+  if (key === null) return null;
+  if (keyId === null && key.keyId === null) return key;
+  return equalInConstantTime(key.keyId ?? '', keyId ?? '') ? key : null;
 }

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { createFlushLoader } from '../../db/batcher.js';
+import { createBatcher } from '../../db/batcher.js';
 import { describeDecision, type Standing } from './decision.js';
 import type { RateLimit, RateLimitDecision } from './limiter.js';
 import { openRedisLink, RedisAwayError, type RedisLink } from './redis-link.js';
@@ -78,7 +78,7 @@ export function openRedisWindows({
       return ask(redis, [checkQuestion]);
     },
   });
-  const load = createFlushLoader((questions: readonly Question[]) => link.run((redis) => ask(redis, questions)));
+  const load = createBatcher((questions: readonly Question[]) => link.run((redis) => ask(redis, questions)));
   const decide = (question: Question) => (link.isUp ? load(question) : Promise.reject(new RedisAwayError()));
 
   return {

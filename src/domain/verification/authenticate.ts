@@ -46,12 +46,12 @@ type Asked = Pick<Facts, 'expectedProduct' | 'expectedEnvironment' | 'requires' 
 
 /** What the checks look at, as it stands now. */
 export async function gatherFacts(deps: FactDeps, presented: Presented, asked: Asked): Promise<Facts> {
-  return factsOf(deps, presented, presented.kind === 'candidate' ? await deps.keys.find(presented) : null, asked);
+  return factsOf(deps, presented, presented.kind === 'candidate' ? await deps.keys.load(presented) : null, asked);
 }
 
 /** The same as it was when the key was read last, for those who have it confirmed; null where it is not kept. */
 export function recallFacts(deps: FactDeps, presented: Presented, asked: Asked): Facts | null {
-  const key = presented.kind === 'candidate' ? deps.keys.recall(presented) : null;
+  const key = presented.kind === 'candidate' ? deps.keys.getCached(presented) : null;
   return key && factsOf(deps, presented, key, asked);
 }
 

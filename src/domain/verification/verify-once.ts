@@ -3,7 +3,7 @@ import type { InFlight } from '../commands/in-flight.js';
 import { fingerprintInput, hashKey, type KeyedCall } from '../commands/keyed-call.js';
 import { expiryOf, runOnce } from '../commands/once.js';
 import { readResult, writeResult } from '../commands/result-text.js';
-import { createTill } from '../credits/charge.js';
+import { createChargeBatcher } from '../credits/charge.js';
 import type { Deps } from '../deps.js';
 import type { VerifyApiKey } from './question.js';
 import { type Settle, type Settled, type Verification, verifyApiKey } from './verify.js';
@@ -45,7 +45,8 @@ export function verifyOnce(
       // Whoever verifies may verify every key, and this one has just been checked.
       mayAsk: async () => true,
       mayRepeat: async () => true,
-      run: async ({ db }) => request && createTill({ run: runWithin(db), db, keys: deps.keys })({ ...order, request }),
+      run: async ({ db }) =>
+        request && createChargeBatcher({ run: runWithin(db), db, keys: deps.keys })({ ...order, request }),
       stands: (settled) => settled === null || settled.kind === 'charged',
       write: (settled) => ({ result: writeResult(conclude(settled)), secrets: null }),
       read: ({ result }) => ({ kind: 'repeated', original: sayReplayed(readResult(result) as Verification) }),

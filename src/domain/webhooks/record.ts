@@ -1,4 +1,4 @@
-import { createFlushLoader } from '../../db/batcher.js';
+import { createBatcher } from '../../db/batcher.js';
 import type { RunStatement, Statement } from '../../db/database.js';
 import { newId } from '../../db/ids.js';
 import type { WebhookDisabledReason } from '../../generated/prisma/enums.js';
@@ -47,7 +47,7 @@ const recordAll: Statement = {
 
 /** Records attempts that end together in one statement, each only if its lease is still held. */
 export function createRecorder(run: RunStatement): RecordAttempt {
-  return createFlushLoader<AttemptRecord, WebhookDisabledReason | null>(async (attempts) => {
+  return createBatcher<AttemptRecord, WebhookDisabledReason | null>(async (attempts) => {
     const column = (read: (attempt: AttemptRecord) => unknown) => attempts.map(read);
     const rows = await run<{ id: string }>(recordAll, [
       column(({ delivery }) => delivery.id),
