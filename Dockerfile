@@ -1,4 +1,4 @@
-# The server with what it needs to run, and nothing that builds it.
+# The server with its production dependencies, without build tools.
 
 FROM node:20-slim AS build
 WORKDIR /app
@@ -7,7 +7,7 @@ RUN npm ci
 COPY prisma.config.ts tsconfig.json tsconfig.build.json ./
 COPY prisma ./prisma
 COPY src ./src
-# The shell of an operator is a program of its own.
+# The command line `tollkeeper` is an executable of its own.
 RUN npm run build && chmod +x dist/cli/main.js
 
 FROM node:20-slim AS packages
@@ -23,7 +23,7 @@ COPY package.json ./
 COPY prisma ./prisma
 RUN ln -s /app/dist/cli/main.js /usr/local/bin/tollkeeper && install -d -o node -g node -m 700 /data
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=4000 TOLLKEEPER_DATA_DIR=/data
-# The embedded database and its key, where DATABASE_URL is not set.
+# The embedded database and its key, if DATABASE_URL is not set.
 VOLUME /data
 USER node
 EXPOSE 4000

@@ -6,12 +6,12 @@ import { text } from 'node:stream/consumers';
 const key = Buffer.from((process.env.WEBHOOK_SECRET ?? '').replace('whsec_', ''), 'base64');
 const toleranceSeconds = 300;
 
-/** Whether a delivery was signed with the secret, a moment ago. The body is the text as it arrived, not what was parsed of it. */
+/** Whether the signature is valid and at most five minutes old. The body is the raw text, before parsing. */
 function isGenuine(headers, body) {
   const { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signatures = '' } = headers;
   if (!(Math.abs(Date.now() / 1000 - Number(timestamp)) <= toleranceSeconds)) return false;
   const expected = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest();
-  // While a secret is being replaced there are several signatures: one that fits is enough.
+  // During a rotation of the secret there are several signatures: one valid signature is enough.
   return signatures.split(' ').some((signature) => {
     const [version, digest = ''] = signature.split(',');
     const given = Buffer.from(digest, 'base64');
@@ -22,7 +22,7 @@ function isGenuine(headers, body) {
 createServer(async (request, response) => {
   const body = await text(request);
   if (!isGenuine(request.headers, body)) return response.writeHead(401).end();
-  // Answer first and work later: after 15 seconds the attempt has failed. The same webhook-id may come more than once.
+  // Answer first, process later: an attempt fails after 15 seconds. The same webhook-id may arrive more than once.
   response.writeHead(204).end();
   const { type, data } = JSON.parse(body);
   console.log(request.headers['webhook-id'], type, JSON.stringify(data));

@@ -7,13 +7,13 @@ TOLERANCE_SECONDS = 300
 
 
 def is_genuine(headers, body: bytes) -> bool:
-    """Whether a delivery was signed with the secret, a moment ago. The body is the bytes as they arrived."""
+    """Whether the signature is valid and at most five minutes old. The body is the raw bytes, before parsing."""
     webhook_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > TOLERANCE_SECONDS:
         return False
     digest = hmac.new(KEY, f"{webhook_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     expected = b"v1," + base64.b64encode(digest)
-    # While a secret is being replaced there are several signatures: one that fits is enough.
+    # During a rotation of the secret there are several signatures: one valid signature is enough.
     return any(hmac.compare_digest(given.encode(), expected) for given in headers.get("webhook-signature", "").split())
 
 
@@ -21,7 +21,7 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         genuine = is_genuine(self.headers, body)
-        # Answer first and work later: after 15 seconds the attempt has failed. The same webhook-id may come more than once.
+        # Answer first, process later: an attempt fails after 15 seconds. The same webhook-id may arrive more than once.
         self.send_response(204 if genuine else 401)
         self.end_headers()
         if genuine:
