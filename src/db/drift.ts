@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { adapterWithin, type ScriptTransaction } from './adapter.js';
 import { migrate } from './migrate.js';
+import { prismaDir } from './migrations.js';
 import { openDatabase } from './open.js';
-import { noFilters, prismaDir, readSchema, schemaEngineOn } from './schema-engine.js';
+import { noFilters, readSchema, schemaEngineOn } from './schema-engine.js';
 
 /**
  * Prisma's schema has no word for partial indexes, so the engine takes them for ordinary ones: it would drop those that

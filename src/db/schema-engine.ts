@@ -1,57 +1,13 @@
-import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { bindMigrationAwareSqlAdapterFactory, type SqlDriverAdapter } from '@prisma/driver-adapter-utils';
-import type { MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm';
+import type { SchemaEngine } from '@prisma/schema-engine-wasm';
 import * as glue from '@prisma/schema-engine-wasm/schema_engine_bg';
-
-/** Prisma's folder, beside src and beside dist alike. */
-export const prismaDir = findPrismaDir();
-export const migrationsDir = join(prismaDir, 'migrations');
-
-function findPrismaDir(): string {
-  const start = dirname(fileURLToPath(import.meta.url));
-  for (let folder = start; ; folder = dirname(folder)) {
-    const candidate = join(folder, 'prisma');
-    if (existsSync(join(candidate, 'schema.prisma'))) return candidate;
-    if (folder === dirname(folder)) throw new Error(`No folder prisma with a schema.prisma stands above ${start}.`);
-  }
-}
-
-export interface Migration {
-  name: string;
-  script: string;
-}
-
-/** The migrations that this version of the server brings along, oldest first. */
-export async function listMigrations(): Promise<Migration[]> {
-  const entries = await readdir(migrationsDir, { withFileTypes: true });
-  const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-  return Promise.all(
-    names.sort().map(async (name) => ({
-      name,
-      script: await readFile(join(migrationsDir, name, 'migration.sql'), 'utf8'),
-    })),
-  );
-}
+import { prismaDir } from './migrations.js';
 
 export function readSchema(): Promise<string> {
   return readFile(join(prismaDir, 'schema.prisma'), 'utf8');
-}
-
-/** The migrations in the words of the schema engine. */
-export function toMigrationList(migrations: readonly Migration[]): MigrationList {
-  return {
-    baseDir: migrationsDir,
-    lockfile: { path: 'migration_lock.toml', content: 'provider = "postgresql"\n' },
-    shadowDbInitScript: '',
-    migrationDirectories: migrations.map(({ name, script }) => ({
-      path: name,
-      migrationFile: { path: 'migration.sql', content: { tag: 'ok', value: script } },
-    })),
-  };
 }
 
 /** Nothing of the database is managed outside the schema. */

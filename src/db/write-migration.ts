@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findDrift } from './drift.js';
-import { migrationsDir } from './schema-engine.js';
+import { migrationsDir } from './migrations.js';
 
 /** 20261120103000 for half past ten on that day, in UTC: the form by which Prisma sorts migrations. */
 function stampOf(time: Date): string {

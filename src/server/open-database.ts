@@ -4,7 +4,11 @@ import { migrate, requireMigrated } from '../db/migrate.js';
 import { openDatabase } from '../db/open.js';
 import type { Settings } from '../settings.js';
 
-/** Opens the database that the environment names, and brings it to this version's schema, or refuses where that is left to somebody else. @throws StartError */
+/**
+ * Opens the database of the settings and migrates it to this version's schema. With `migrate` false it refuses a
+ * database that is behind.
+ * @throws StartError
+ */
 export async function openMigratedDatabase(settings: Settings, log: Logger): Promise<Database> {
   const database = await openDatabase(
     settings.databaseUrl === null
@@ -25,6 +29,6 @@ export async function openMigratedDatabase(settings: Settings, log: Logger): Pro
 
 async function bringUpToDate(database: Database, settings: Settings, log: Logger): Promise<void> {
   if (!settings.migrate) return requireMigrated(database);
-  const applied = await migrate(database);
-  if (applied.length > 0) log.info({ migrations: applied }, 'migrations applied');
+  const { migrations, functions } = await migrate(database);
+  if (migrations.length + functions.length > 0) log.info({ migrations, functions }, 'database migrated');
 }

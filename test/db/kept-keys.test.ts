@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events';
+import pg from 'pg';
 import { describe, expect, inject, test } from 'vitest';
-import { transaction } from '../../src/db/transaction.js';
+import { type Db, transaction } from '../../src/db/transaction.js';
 import { decidePresented } from '../../src/domain/keys/presented.js';
 import { aPerson, createApiKey, verify } from '../factories.js';
 import type { VerificationCode } from '../generated/graphql.js';
@@ -169,7 +170,7 @@ test('in another era nothing that was kept counts, and a charge by it is none', 
   expect((await ask(true)).code).toBe('VALID');
   const nextEra = (era: string) =>
     db.$executeRawUnsafe(
-      `CREATE OR REPLACE FUNCTION tollkeeper_era() RETURNS text LANGUAGE sql STABLE AS $$ SELECT '${era}' $$`,
+      `CREATE OR REPLACE FUNCTION tollkeeper.era() RETURNS text LANGUAGE sql STABLE AS $$ SELECT '${era}' $$`,
     );
   await nextEra('restored');
   const charged = await ask(true);
@@ -183,7 +184,7 @@ test('rows that come from a server with more transactions behind it are no chang
   const { server, db, apiKey, ask } = await aKeptKey();
   await writeUnnoted(server, `UPDATE "ApiKey" SET "changedIn" = 9000000000000000 WHERE "id" = $1`, apiKey.id);
   const [seen] = await db.$queryRaw<{ changes: bigint }[]>`
-    SELECT count(*) AS "changes" FROM tollkeeper_changed_since(pg_current_snapshot())`;
+    SELECT count(*) AS "changes" FROM tollkeeper.changed_since(pg_current_snapshot())`;
   expect(seen?.changes).toBe(0n);
   expect((await ask(true)).code).toBe('VALID');
 });
@@ -209,4 +210,70 @@ describe.skipIf(inject('databaseTemplate').kind !== 'postgresql')('transactions 
     await revoking;
     expect((await ask(true)).code).toBe('INVALID_CREDENTIAL');
   });
+
+  test('a transaction that stays open, in any database of the server, does not make a refresh read what it has seen', async () => {
+    const { db, workspaceId, apiKey } = await aKeptKey();
+    const template = inject('databaseTemplate');
+    if (template.kind !== 'postgresql') throw new Error('Skipped without PostgreSQL.');
+    const elsewhere = new pg.Client({ connectionString: template.serverUrl });
+    await elsewhere.connect();
+    const steps = new EventEmitter();
+    const mayCommit = once(steps, 'commit');
+    try {
+      await elsewhere.query('BEGIN; SELECT pg_current_xact_id()');
+      const begun = once(steps, 'begun');
+      const open = transaction(db, async (tx) => {
+        await tx.apiKey.update({ where: { id: apiKey.id }, data: { disabledAt: new Date() } });
+        steps.emit('begun');
+        await mayCommit;
+      });
+      await begun;
+      await db.$executeRaw`
+        INSERT INTO "ApiKey" ("id", "workspaceId", "product", "environment", "name", "createdByKind")
+        SELECT 'key_' || md5(${apiKey.id} || n), ${workspaceId}, 'default', 'LIVE', 'changed', 'SERVICE' FROM generate_series(1, 500) n`;
+      await db.$executeRaw`UPDATE "ApiKey" SET "name" = 'changed again' WHERE "workspaceId" = ${workspaceId} AND "name" = 'changed'`;
+      const seen = await snapshotOf(db);
+      expect(await refreshSince(db, seen)).toEqual({ ids: [], rowsRead: 0 });
+      steps.emit('commit');
+      await open;
+      expect(await refreshSince(db, seen)).toEqual({ ids: [apiKey.id], rowsRead: 1 });
+    } finally {
+      steps.emit('commit');
+      await elsewhere.end();
+    }
+  });
 });
+
+async function snapshotOf(db: Db): Promise<string> {
+  const [row] = await db.$queryRaw<{ snapshot: string }[]>`SELECT pg_current_snapshot()::text AS "snapshot"`;
+  return row?.snapshot ?? '';
+}
+
+interface PlanNode {
+  'Node Type': string;
+  'Actual Rows': number;
+  'Rows Removed by Filter'?: number;
+  'Rows Removed by Index Recheck'?: number;
+  Plans?: PlanNode[];
+}
+
+/** What changed since a snapshot, and how many rows of tables were read to find it. Planned as the server's functions are. */
+async function refreshSince(db: Db, seen: string): Promise<{ ids: string[]; rowsRead: number }> {
+  return transaction(db, async (tx) => {
+    await tx.$executeRaw`SET LOCAL enable_seqscan = off`;
+    const rows = await tx.$queryRaw<{ id: string }[]>`SELECT "id" FROM tollkeeper.changed_since(${seen}::pg_snapshot)`;
+    const [explained] = await tx.$queryRawUnsafe<{ 'QUERY PLAN': { Plan: PlanNode }[] }[]>(
+      `EXPLAIN (ANALYZE, FORMAT JSON) SELECT "id" FROM tollkeeper.changed_since('${seen}'::pg_snapshot)`,
+    );
+    const plan = explained?.['QUERY PLAN'][0]?.Plan;
+    if (plan === undefined) throw new Error('PostgreSQL explained nothing.');
+    return { ids: rows.map(({ id }) => id), rowsRead: rowsReadBy(plan) };
+  });
+}
+
+function rowsReadBy(node: PlanNode): number {
+  const own = /^(Index Scan|Index Only Scan|Bitmap Heap Scan|Seq Scan)$/.test(node['Node Type'])
+    ? node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0) + (node['Rows Removed by Index Recheck'] ?? 0)
+    : 0;
+  return (node.Plans ?? []).reduce((sum, child) => sum + rowsReadBy(child), own);
+}

@@ -1,9 +1,9 @@
 import { test as base, describe, expect, inject } from 'vitest';
 import type { Database } from '../../src/db/database.js';
 import { findDrift } from '../../src/db/drift.js';
-import { migrate, pendingMigrations, requireMigrated } from '../../src/db/migrate.js';
+import { findPending, migrate, requireMigrated } from '../../src/db/migrate.js';
+import { listFunctions, listMigrations } from '../../src/db/migrations.js';
 import { openDatabase } from '../../src/db/open.js';
-import { listMigrations } from '../../src/db/schema-engine.js';
 import { StartError } from '../../src/errors.js';
 import { createTestDatabase } from '../database.js';
 
@@ -27,48 +27,124 @@ const test = base.extend<{ openAnother: () => Promise<Database>; database: Datab
   database: async ({ openAnother }, use) => use(await openAnother()),
 });
 
-const allNames = (await listMigrations()).map(({ name }) => name);
+const allMigrations = await listMigrations();
+const allFunctions = await listFunctions();
+const migrationNames = allMigrations.map(({ name }) => name);
+const functionNames = allFunctions.map(({ name }) => name);
 
 function recordedIn({ db }: Database): Promise<Array<{ migration_name: string; finished: boolean }>> {
   return db.$queryRaw`SELECT migration_name, finished_at IS NOT NULL AS finished FROM _prisma_migrations ORDER BY started_at`;
 }
 
-test('an empty database is behind by every migration, and by none once it is migrated', async ({ database }) => {
-  expect(await pendingMigrations(database)).toEqual(allNames);
-  expect(await migrate(database)).toEqual(allNames);
-  expect(await pendingMigrations(database)).toEqual([]);
-  expect(await migrate(database)).toEqual([]);
+async function pendingIn(database: Database) {
+  const { migrations, functions } = await findPending(database);
+  return { migrations: migrations.map(({ name }) => name), functions: functions.map(({ name }) => name) };
+}
+
+const everything = { migrations: migrationNames, functions: functionNames };
+const nothing = { migrations: [], functions: [] };
+
+test('an empty database lacks every migration and function, and none once it is migrated', async ({ database }) => {
+  expect(await pendingIn(database)).toEqual(everything);
+  expect(await migrate(database)).toEqual(everything);
+  expect(await pendingIn(database)).toEqual(nothing);
+  expect(await migrate(database)).toEqual(nothing);
 });
 
 test('what is applied is recorded as Prisma records it', async ({ database }) => {
   await migrate(database);
-  expect(await recordedIn(database)).toEqual(allNames.map((name) => ({ migration_name: name, finished: true })));
+  expect(await recordedIn(database)).toEqual(migrationNames.map((name) => ({ migration_name: name, finished: true })));
 });
 
 test('several that migrate at once apply each migration once', async ({ openAnother }) => {
   const databases = await Promise.all([openAnother(), openAnother(), openAnother(), openAnother()]);
   const applied = await Promise.all(databases.map((database) => migrate(database)));
-  expect(applied.flat().sort()).toEqual(allNames);
-  expect(await recordedIn(await openAnother())).toHaveLength(allNames.length);
+  expect(applied.flatMap(({ migrations }) => migrations).sort()).toEqual(migrationNames);
+  expect(applied.flatMap(({ functions }) => functions).sort()).toEqual(functionNames);
+  expect(await recordedIn(await openAnother())).toHaveLength(migrationNames.length);
 });
 
 test('a start that must not migrate refuses a database that is behind, and says by what', async ({ database }) => {
   await expect(requireMigrated(database)).rejects.toThrow(StartError);
-  await expect(requireMigrated(database)).rejects.toThrow(/behind.*20261120000000_initial.*TOLLKEEPER_MIGRATE/);
+  await expect(requireMigrated(database)).rejects.toThrow(/behind.*_initial.*functions \(.*charge.*TOLLKEEPER_MIGRATE/);
   await migrate(database);
   await expect(requireMigrated(database)).resolves.toBeUndefined();
 });
 
 test('a migration that fails names itself and its cause, and leaves nothing behind', async ({ database }) => {
   const broken = { name: '20990101000000_broken', script: 'CREATE TABLE half (id int); SELECT 1 / 0;' };
-  const failure = migrate(database, [...(await listMigrations()), broken]);
+  const failure = migrate(database, { migrations: [...allMigrations, broken] });
   await expect(failure).rejects.toThrow(StartError);
   await expect(failure).rejects.toThrow(/20990101000000_broken failed \(division by zero\)/);
-  expect(await recordedIn(database)).toHaveLength(allNames.length);
+  expect(await recordedIn(database)).toHaveLength(migrationNames.length);
   expect(await database.db.$queryRaw`SELECT to_regclass('half')::text AS half`).toEqual([{ half: null }]);
 
   const mended = { ...broken, script: 'CREATE TABLE half (id int);' };
-  expect(await migrate(database, [...(await listMigrations()), mended])).toEqual([broken.name]);
+  expect(await migrate(database, { migrations: [...allMigrations, mended] })).toMatchObject({
+    migrations: [broken.name],
+  });
+});
+
+test('a database of an earlier, unreleased version is refused with a sentence that says so', async ({ database }) => {
+  await migrate(database, { migrations: [{ name: '20261120000000_initial', script: 'SELECT 1' }], functions: [] });
+  const refusal = /^The database was made by an earlier, unreleased version.*20261120000000_initial.*empty database/;
+  for (const attempt of [migrate, requireMigrated]) {
+    await expect(attempt(database)).rejects.toThrow(StartError);
+    await expect(attempt(database)).rejects.toThrow(refusal);
+  }
+});
+
+test('a migration that another tool left unfinished is refused by name', async ({ database }) => {
+  await migrate(database);
+  await database.db.$executeRaw`UPDATE _prisma_migrations SET finished_at = NULL`;
+  await expect(migrate(database)).rejects.toThrow(/20261121160000_initial .* "prisma migrate resolve"/);
+});
+
+describe('SQL functions', () => {
+  const first = {
+    name: 'answer',
+    script: `CREATE OR REPLACE FUNCTION tollkeeper.answer() RETURNS int LANGUAGE sql AS 'SELECT tollkeeper.basis()'`,
+  };
+  const basis = {
+    name: 'basis',
+    script: `CREATE OR REPLACE FUNCTION tollkeeper.basis() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
+  };
+  const second = { ...basis, script: basis.script.replace('SELECT 1', 'SELECT 2') };
+  const release = (...functions: (typeof first)[]) => ({ migrations: allMigrations, functions });
+
+  test('are applied in any order, and again when their text changes', async ({ database }) => {
+    await migrate(database, release(first, basis));
+    expect(await database.db.$queryRaw`SELECT tollkeeper.answer()`).toEqual([{ answer: 1 }]);
+    expect(await migrate(database, release(first, second))).toEqual({ migrations: [], functions: ['basis'] });
+    expect(await database.db.$queryRaw`SELECT tollkeeper.answer()`).toEqual([{ answer: 2 }]);
+  });
+
+  test('are not set back by a process of the previous version that starts later', async ({ database }) => {
+    await migrate(database, release(basis));
+    await migrate(database, release(second));
+    expect(await migrate(database, release(basis))).toEqual(nothing);
+    expect(await database.db.$queryRaw`SELECT tollkeeper.basis()`).toEqual([{ basis: 2 }]);
+
+    const next = { name: '20990101000000_next', script: 'CREATE TABLE next (id int);' };
+    await migrate(database, { migrations: [...allMigrations, next], functions: [second] });
+    expect(await migrate(database, release(first, second))).toEqual(nothing);
+  });
+
+  test('that fail name themselves and their cause, and leave nothing behind', async ({ database }) => {
+    const broken = { name: 'broken', script: basis.script.replace('SELECT 1', 'SELECT missing') };
+    await expect(migrate(database, release(basis, broken))).rejects.toThrow(
+      /^The function broken failed \(column "missing" does not exist\)/,
+    );
+    await expect(database.db.$queryRaw`SELECT tollkeeper.basis()`).rejects.toThrow('does not exist');
+  });
+
+  test('that are missing refuse what they guard', async ({ database }) => {
+    await migrate(database, release());
+    await expect(
+      database.db
+        .$executeRaw`INSERT INTO "LedgerEntry" ("workspaceId", "kind", "credits", "balanceAfter", "heldAfter") VALUES ('wsp_1', 'GRANT', 1, 1, 0)`,
+    ).rejects.toThrow('tollkeeper migrate');
+  });
 });
 
 describe('the schema', () => {

@@ -100,7 +100,7 @@ describe('the shell of an operator', patience, () => {
             WHERE p."workspaceId" = e."workspaceId" AND p."sequence" = e."sequence" - 1
               AND e."workspaceId" = ${workspaceId} AND e."sequence" = ${sequence}::int`;
           await tx.$executeRaw`
-            UPDATE "AuditEvent" e SET "hash" = tollkeeper_audit_hash(e)
+            UPDATE "AuditEvent" e SET "hash" = tollkeeper.audit_hash(e)
             WHERE "workspaceId" = ${workspaceId} AND "sequence" = ${sequence}::int`;
         }
         await tx.$executeRaw`

@@ -135,7 +135,7 @@ describe('whoever changes or removes events behind the back of the database is f
         const { fault } = await reportAfter(async (tx) => {
           await tx.auditEvent.update({ where: at(sequence), data: { action: 'apiKey.revoked' } });
           await tx.$executeRaw`
-            UPDATE "AuditEvent" e SET "hash" = tollkeeper_audit_hash(e)
+            UPDATE "AuditEvent" e SET "hash" = tollkeeper.audit_hash(e)
             WHERE "workspaceId" = ${workspaceId} AND "sequence" = ${sequence}::int`;
         });
         expect(fault).toMatchObject({ sequence: Math.min(sequence + 1, length), kind: 'changed' });

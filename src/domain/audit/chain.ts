@@ -95,7 +95,7 @@ async function startBefore(db: Db | Tx, workspaceId: string | null, sequence: nu
 function readLinks(db: Db | Tx, workspaceId: string | null, after: number, upTo: number): Promise<Link[]> {
   return db.$queryRaw<Link[]>`
     SELECT e."sequence", e."id", encode(e."hash", 'hex') AS "hash", encode(e."previousHash", 'hex') AS "previousHash",
-      e."hash" = tollkeeper_audit_hash(e) AS "sound"
+      e."hash" = tollkeeper.audit_hash(e) AS "sound"
     FROM "AuditEvent" e
     WHERE ${of(workspaceId)} AND e."sequence" > ${after}::int AND e."sequence" <= ${upTo}::int
     ORDER BY e."sequence" LIMIT ${linksPerRead}::int`;

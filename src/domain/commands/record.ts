@@ -40,7 +40,7 @@ export async function claimKey(tx: Tx, claim: Claim): Promise<IdempotencyRecord 
   const { keyHash, workspaceId, space, operation, fingerprint, product, subject, createdAt, expiresAt } = claim;
   try {
     const [record] = await tx.$queryRaw<IdempotencyRecord[]>`
-      SELECT * FROM tollkeeper_claim_key(
+      SELECT * FROM tollkeeper.claim_idempotency_key(
         ${keyHash}::bytea, ${workspaceId}, ${space}, ${operation}, ${fingerprint}::bytea, ${product}, ${subject},
         ${createdAt}::timestamptz, ${expiresAt}::timestamptz
       )`;

@@ -44,7 +44,7 @@ export type TakeCharge = (order: ChargeOrder) => Promise<ChargeOutcome>;
 // Lists travel as texts wherever no item can hold a comma: that is cheaper on both sides than arrays.
 const takeCharges: Statement = {
   name: 'take-charges',
-  text: `SELECT * FROM tollkeeper_charge(
+  text: `SELECT * FROM tollkeeper.charge(
     era => $1, seen => $2::pg_snapshot, workspace_ids => string_to_array($3, ','), accounts => string_to_array($4, ',')::int[],
     charge_ids => string_to_array($5, ','), api_key_ids => string_to_array($6, ','), products => string_to_array($7, ','),
     actions => string_to_array($8, ','), quantities => string_to_array($9, ',')::float8[], prices => string_to_array($10, ',')::int[],

@@ -20,7 +20,7 @@ export interface EventDraft {
 export async function publishEvent(tx: Tx, { workspaceId, apiKeyId, type, at, data }: EventDraft): Promise<void> {
   const payload = writePayload(type, at, data);
   await tx.$queryRaw`
-    SELECT tollkeeper_publish_event(
+    SELECT tollkeeper.publish_event(
       ${newId('webhookEvent')}, ${workspaceId}, ${apiKeyId}, ${type}, ${payload}, NULL, ${at}::timestamptz, false
     )::text`;
 }

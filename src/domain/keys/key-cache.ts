@@ -31,7 +31,7 @@ export interface KeyCache {
 }
 
 export interface CacheSnapshot {
-  /** Of the database server; see `tollkeeper_era()`. Empty before the first refresh. */
+  /** Of the database server; see `tollkeeper.era()`. Empty before the first refresh. */
   readonly era: string;
   /** A `pg_snapshot`: the transactions whose changes were seen. null before the first refresh. */
   readonly transactions: string | null;
@@ -47,7 +47,7 @@ interface RefreshRow {
 
 const refreshKeys: Statement = {
   name: 'refresh-keys',
-  text: `SELECT * FROM tollkeeper_look($1::pg_snapshot, string_to_array($2, ','))`,
+  text: `SELECT * FROM tollkeeper.refresh_keys($1::pg_snapshot, string_to_array($2, ','))`,
 };
 
 const nothingSeen: CacheSnapshot = { era: '', transactions: null };

@@ -47,7 +47,7 @@ export interface KeyFields extends KeyIds {
   readonly own: OwnDetails;
 }
 
-/** As `tollkeeper_look()` writes it. */
+/** As `tollkeeper.refresh_keys()` writes it. */
 type StoredRecord = [
   hash: string,
   secretId: string,

@@ -33,7 +33,7 @@ export async function lockAccount(tx: Tx, workspaceId: string): Promise<void> {
 
 /** Takes back what has run out of time, and brings up to date what remains of each grant; see the migration that makes the function. */
 export async function settleGrants(tx: Tx, workspaceId: string, at: Date): Promise<void> {
-  await tx.$queryRaw`SELECT tollkeeper_settle_grants(${workspaceId}, ${at}::timestamptz)::text`;
+  await tx.$queryRaw`SELECT tollkeeper.settle_grants(${workspaceId}, ${at}::timestamptz)::text`;
 }
 
 /**

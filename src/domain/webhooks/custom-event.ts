@@ -41,7 +41,7 @@ export async function publishCustomEvent(
     const { workspaceId, apiKeyId } = await findAudience(deps, tx, actor, input);
     const id = newId('webhookEvent');
     await tx.$queryRaw`
-      SELECT tollkeeper_publish_event(
+      SELECT tollkeeper.publish_event(
         ${id}, ${workspaceId}, ${apiKeyId}, ${type}, ${payload}, ${idempotencyKey}, ${createdAt}::timestamptz, true
       )::text`;
     const event = await tx.webhookEvent.findUnique({ where: { id } });
