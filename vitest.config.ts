@@ -15,6 +15,7 @@ export default defineConfig({
     // CI counts what a report says; people read what is printed.
     reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
     globalSetup: ['test/global-setup.ts'],
+    setupFiles: ['test/setup.ts'],
     pool: 'forks',
     // Each test makes its own tenant, so files can share a process; loading the schema once per process saves most of the time.
     isolate: false,

@@ -98,13 +98,16 @@ export interface Person {
   readonly client: Client;
 }
 
+/** The password of everyone who signs up in a test. */
+export const password = 'correct horse battery';
+
 /** A new person, who has nothing but their own workspace. */
-export async function aPerson(server: TestServer, name = 'Ada'): Promise<Person> {
+export async function aPerson(server: Pick<TestServer, 'fetch' | 'anonymous'>, name = 'Ada'): Promise<Person> {
   const email = `${randomBytes(8).toString('hex')}@example.com`;
   const response = await server.fetch('/api/auth/sign-up/email', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ name, email, password: 'correct horse battery' }),
+    body: JSON.stringify({ name, email, password }),
   });
   if (response.status !== 200) throw new Error(await response.text());
   const { token } = (await response.json()) as { token: string };
@@ -116,6 +119,12 @@ export async function aPerson(server: TestServer, name = 'Ada'): Promise<Person>
     .map((line) => line.split(';', 1)[0])
     .join('; ');
   return { id: viewer.user.id, email, token, cookie, personalWorkspaceId: viewer.workspace.id, client };
+}
+
+/** A key of a product in a new person's own workspace, created by the product's backend. */
+export async function aKeyOf(server: TestServer, product: string) {
+  const { personalWorkspaceId } = await aPerson(server);
+  return createApiKey(server.backend, { workspaceId: personalWorkspaceId, name: 'test', product });
 }
 
 /** A new organization of a person. @returns its id. */
@@ -166,7 +175,12 @@ export async function rotateApiKey(client: Client, apiKeyId: string, overlapSeco
 }
 
 /** @returns the balance afterwards. */
-export async function grantCredits(server: TestServer, workspaceId: string, credits: number, idempotencyKey?: string) {
+export async function grantCredits(
+  server: Pick<TestServer, 'backend'>,
+  workspaceId: string,
+  credits: number,
+  idempotencyKey?: string,
+) {
   const input = { workspaceId, credits, ...(idempotencyKey && { idempotencyKey }) };
   const { grantCredits } = await server.backend.run(grantDocument, { input });
   return expectMember(grantCredits, 'GrantCreditsPayload').credits.balance;

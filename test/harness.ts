@@ -3,66 +3,100 @@ import { Writable } from 'node:stream';
 import type { Database } from '../src/db/database.js';
 import type { Deps } from '../src/domain/deps.js';
 import { createServiceToken } from '../src/domain/identity/service-tokens.js';
-import type { Handler } from '../src/http/handler.js';
 import { listen } from '../src/http/listen.js';
 import { createLog } from '../src/http/log.js';
 import { loadProducts } from '../src/products/load.js';
 import { type ComposeOptions, composeServer } from '../src/server/compose.js';
 import { openTestDatabase } from './database.js';
 import type { TypedDocumentString } from './generated/graphql.js';
+import { connectTo, type Fetch } from './http-client.js';
 
-/** The address that the servers of the tests have. No port is opened. */
+/** The public URL that test servers are configured with. They listen on 127.0.0.1, on a port that the system chooses. */
 export const publicUrl = 'https://keys.example.com';
 
-/** Every preset, in the order in which a server of the tests has them. */
+/** Every preset, in the order in which a test server sells them. */
 export const allProducts = ['default', 'makistry', 'makra', 'masko', 'makepay', 'craftkit'] as const;
 
 export interface ServerOptions extends Partial<Omit<ComposeOptions, 'database' | 'products' | 'log' | 'clock'>> {
-  /** Presets by name, or paths of product files. The first is the primary one. */
+  /** Presets by name, or paths of product files. The first is the primary one. Default: {@link allProducts}. */
   readonly products?: readonly string[];
+  /**
+   * `shared` (the default) is the one database of this worker: each test makes its own workspaces in it. `own` is a new, empty
+   * database, closed with the server. A database that the test opened is closed by the test.
+   */
+  readonly database?: 'shared' | 'own' | Database;
+  /** Whether the clock advances only when a test moves it. By default it follows the system's. */
+  readonly clockStandsStill?: boolean;
 }
 
 export interface TestServer {
+  readonly url: string;
   readonly deps: Deps;
-  /** Moves the server's clock. It follows the system's until then. */
-  readonly clock: { advance(ms: number): void };
-  /** All that was logged, as text. */
+  readonly database: Database;
+  readonly clock: {
+    now(): Date;
+    /** Moves the clock of this server forward. */
+    advance(ms: number): void;
+  };
+  /** Everything that was logged, as text. */
   readonly logged: () => string;
-  fetch(path: string, init?: RequestInit): Promise<Response>;
+  readonly fetch: Fetch;
   /** A client without a credential. */
   readonly anonymous: Client;
   /** The product's backend: a client with a service token. */
   readonly backend: Client;
   /** The plaintext of that token. */
   readonly serviceToken: string;
+  /** Marks the server as closing, as {@link close} does first. It continues to answer. */
+  drain(): void;
+  /** Stops listening, then stops the background work. Called for every server at the end of its test file. */
+  close(): Promise<void>;
 }
 
-/** scrypt takes a tenth of a second for each person. The tests of signing in, which have a server of their own, take that time. */
-export const quickHashing = {
+/** scrypt takes 100 ms per password. Tests of signing in pass `passwordHashing: undefined` to use it. */
+const quickHashing = {
   hash: (password: string) => Promise.resolve(createHash('sha256').update(password).digest('hex')),
   verify: async ({ hash, password }: { hash: string; password: string }) =>
     hash === createHash('sha256').update(password).digest('hex'),
 };
 
-/** One database for all servers of this process: each test makes its own workspaces, so none sees another's. */
 let database: Promise<Database> | undefined;
-const servers = new Map<string, Promise<TestServer>>();
+const sharedServers = new Map<string, Promise<TestServer>>();
+const ownServers = new Set<TestServer>();
 
+/** The database that all servers of this worker share by default. */
 export function sharedDatabase(): Promise<Database> {
   database ??= openTestDatabase();
   return database;
 }
 
-/** A server over the shared database. The same options give the same server, so it costs nothing to ask again. */
-export function aServer(options: ServerOptions = {}): Promise<TestServer> {
+/** A server over the shared database. The same options return the same server, which lives as long as the worker. */
+export function aServer(options: Pick<ServerOptions, 'products'> = {}): Promise<TestServer> {
   const key = JSON.stringify(options);
-  const existing = servers.get(key) ?? startServer(options);
-  servers.set(key, existing);
+  const existing = sharedServers.get(key) ?? openServer(options);
+  sharedServers.set(key, existing);
   return existing;
 }
 
-/** A server of one's own over the shared database, with a clock that can be moved and limits that nobody else uses up. */
-export async function startServer({ products = allProducts, ...options }: ServerOptions = {}): Promise<TestServer> {
+/** A server that no other test uses, with its own clock and limits. It is closed at the end of the test file. */
+export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
+  const server = await openServer(options);
+  ownServers.add(server);
+  return server;
+}
+
+/** Closes every server that {@link startServer} started. */
+export async function closeOwnServers(): Promise<void> {
+  await Promise.all([...ownServers].map((server) => server.close()));
+}
+
+async function openServer({
+  products = allProducts,
+  database: wanted = 'shared',
+  clockStandsStill = false,
+  ...options
+}: ServerOptions): Promise<TestServer> {
+  const database = wanted === 'shared' ? await sharedDatabase() : wanted === 'own' ? await openTestDatabase() : wanted;
   const loaded = await loadProducts(products);
   const lines: string[] = [];
   const destination = new Writable({
@@ -72,11 +106,13 @@ export async function startServer({ products = allProducts, ...options }: Server
     },
   });
   let offsetMs = 0;
-  const { handler, deps } = composeServer({
-    database: await sharedDatabase(),
+  const startedAt = Date.now();
+  const now = () => new Date((clockStandsStill ? startedAt : Date.now()) + offsetMs);
+  const composed = composeServer({
+    database,
     products: loaded,
     log: createLog({ level: 'trace', products: loaded.all, destination }),
-    clock: () => new Date(Date.now() + offsetMs),
+    clock: now,
     encryptionKey: randomBytes(32),
     publicUrl,
     allowedOrigins: [],
@@ -88,11 +124,17 @@ export async function startServer({ products = allProducts, ...options }: Server
     deliversWebhooks: false,
     ...options,
   });
-  const fetch = await reach(handler);
+  const { handler, deps } = composed;
   const { token } = await createServiceToken(deps.db, 'backend of the tests');
-  return {
+  const listening = await listen(handler, { host: '127.0.0.1', port: 0 });
+  const { fetch, disconnect } = connectTo(listening.port);
+  let closing: Promise<void> | undefined;
+  const server: TestServer = {
+    url: `http://127.0.0.1:${listening.port}`,
     deps,
+    database,
     clock: {
+      now,
       advance(ms) {
         offsetMs += ms;
       },
@@ -102,25 +144,32 @@ export async function startServer({ products = allProducts, ...options }: Server
     anonymous: new Client(fetch, {}),
     backend: new Client(fetch, { authorization: `Bearer ${token}` }),
     serviceToken: token,
+    drain: () => handler.drain(),
+    close() {
+      closing ??= close();
+      return closing;
+    },
   };
-}
 
-/**
- * How the tests reach a server: without a port by default, and with services through a real one, where the direct transport takes what
- * it can. So the same tests hold both ways to the same answers.
- */
-async function reach(handler: Handler): Promise<(path: string, init?: RequestInit) => Promise<Response>> {
-  if (process.env.DATABASE_URL === undefined) {
-    return (path, init = {}) => handler.fetch(new Request(`${publicUrl}${path}`, init), { address: '192.0.2.1' });
+  async function close(): Promise<void> {
+    ownServers.delete(server);
+    disconnect();
+    await listening.close();
+    await composed.close();
+    if (wanted === 'own') await database.close();
   }
-  const { port } = await listen(handler, { host: '127.0.0.1', port: 0 });
-  return (path, init = {}) => globalThis.fetch(`http://127.0.0.1:${port}${path}`, { redirect: 'manual', ...init });
+
+  return server;
 }
 
 export interface Answer<Data> {
   readonly status: number;
   readonly headers: Headers;
+  /** The whole body. */
+  readonly body: unknown;
+  /** The body's `data`; null where it has none. */
   readonly data: Data | null;
+  /** The body's `errors`; empty where it has none. */
   readonly errors: readonly GraphQLFailure[];
 }
 
@@ -140,11 +189,11 @@ type Variables = Record<string, unknown>;
 /** A GraphQL client with its credential, as a front end would have one. */
 export class Client {
   constructor(
-    readonly fetch: (path: string, init?: RequestInit) => Promise<Response>,
+    readonly fetch: Fetch,
     readonly headers: Readonly<Record<string, string>>,
   ) {}
 
-  /** The same server, with this credential instead. */
+  /** The same server, with these headers instead. */
   with(headers: Readonly<Record<string, string>>): Client {
     return new Client(this.fetch, headers);
   }
@@ -157,7 +206,8 @@ export class Client {
       body: JSON.stringify({ query, variables }),
     });
     const body = (await response.json()) as { data?: Data | null; errors?: GraphQLFailure[] };
-    return { status: response.status, headers: response.headers, data: body.data ?? null, errors: body.errors ?? [] };
+    const { status, headers } = response;
+    return { status, headers, body, data: body.data ?? null, errors: body.errors ?? [] };
   }
 
   /** Sends a typed document and returns its data. @throws Error where the answer has errors. */

@@ -63,7 +63,7 @@ function isSignIn({ method, url }: Request): boolean {
 }
 
 /** An IPv6 address counts by its /64, all of which one household or machine holds. */
-function networkOf(address: string | null): string {
+export function networkOf(address: string | null): string {
   if (address === null) return 'unknown';
   const mapped = /^::ffff:([0-9.]+)$/i.exec(address)?.[1];
   if (mapped !== undefined) return mapped;

@@ -1,7 +1,6 @@
-import { createApiKey } from '../factories.js';
+import { aPerson, createApiKey } from '../factories.js';
 import { graphql } from '../generated/index.js';
 import { type Client, expectMember } from '../harness.js';
-import { signUp } from '../process/journey.js';
 import type { ServerProcess } from '../process/server-process.js';
 import { backendAt } from './ask.js';
 
@@ -27,9 +26,9 @@ export interface Customer {
 /** More than any test spends. */
 const firstCredits = 100_000_000;
 
-/** Makes customers on a server where nobody has signed up yet. */
+/** Makes customers on a server. */
 export async function openShop(server: ServerProcess) {
-  const { customer: owner, session } = await signUp(server);
+  const { client: owner, token: session } = await aPerson(server);
   const backend = backendAt(server.url);
   return {
     owner,

@@ -1,18 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createServiceToken } from '../../src/domain/identity/service-tokens.js';
-import { makeKey, startTestServer } from './server.js';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { aKeyOf, aPerson, password } from '../factories.js';
+import { startServer, type TestServer } from '../harness.js';
 
-type Server = Awaited<ReturnType<typeof startTestServer>>;
-let server: Server;
-let backend: { authorization: string };
+let server: TestServer;
 beforeAll(async () => {
-  server = await startTestServer(['default', 'makepay']);
-  const { token } = await createServiceToken(server.deps.db, 'backend');
-  backend = { authorization: `Bearer ${token}` };
+  server = await startServer({ products: ['default', 'makepay'], database: 'own', clockStandsStill: true });
 });
-afterAll(() => server.close());
 
-const ask = (headers: Record<string, string>) => server.graphql('{ viewer { kind } }', headers);
+const ask = (headers: Record<string, string>) => server.anonymous.with(headers).send('{ viewer { kind } }');
 
 /** How many failures are stored of each kind, and in how many rows. */
 async function stored() {
@@ -25,11 +20,11 @@ async function stored() {
   };
 }
 
-const signIn = (password: string, email: string) =>
+const signIn = (tried: string, email: string) =>
   server.fetch('/api/auth/sign-in/email', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ email, password }),
+    body: JSON.stringify({ email, password: tried }),
   });
 
 describe('a credential that is refused is counted by what it seems to be', () => {
@@ -47,20 +42,19 @@ describe('a credential that is refused is counted by what it seems to be', () =>
   });
 
   test('PASSWORD for somebody who cannot sign in', async () => {
-    const { email } = await server.signUp();
+    const { email } = await aPerson(server);
     const before = (await stored()).count('PASSWORD');
     expect((await signIn('wrong horse battery', email)).status).toBe(401);
-    expect((await signIn('correct horse battery', email)).status).toBe(200);
+    expect((await signIn(password, email)).status).toBe(200);
     expect((await stored()).count('PASSWORD')).toBe(before + 1);
   });
 
   test('VERIFICATION for a key that nobody has, and not for one that is known or missing', async () => {
-    const { secret } = await makeKey(server, 'default');
+    const { secret } = await aKeyOf(server, 'default');
     const before = (await stored()).count('VERIFICATION');
     for (const bearer of ['', secret, `${secret.slice(0, -1)}x`, 'nonsense']) {
-      const { status } = await server.graphql(
+      const { status } = await server.backend.send(
         'mutation ($bearer: String!) { verifyApiKey(input: { credential: { bearer: $bearer } }) { code } }',
-        backend,
         { bearer },
       );
       expect(status).toBe(200);
@@ -69,7 +63,7 @@ describe('a credential that is refused is counted by what it seems to be', () =>
   });
 
   test('and what is not refused is not counted', async () => {
-    const { token } = await server.signUp();
+    const { token } = await aPerson(server);
     await stored();
     const { rows, count } = await stored();
     expect((await ask({})).status).toBe(200);
@@ -95,12 +89,11 @@ test('however many come, they are one row an hour for each kind, and no event of
 test('a backend reads them by the hour', async () => {
   await ask({ authorization: `Bearer tks_${'z'.repeat(32)}` });
   await server.deps.authenticationFailures.flush();
-  const now = server.deps.clock().getTime();
+  const now = server.clock.now().getTime();
   const from = new Date(now - 3_600_000).toISOString();
   const to = new Date(now + 3_600_000).toISOString();
-  const { body } = await server.graphql(
+  const { body } = await server.backend.send(
     'query ($from: DateTime!, $to: DateTime!) { authenticationFailures(from: $from, to: $to) { hour kind failures } }',
-    backend,
     { from, to },
   );
   expect(body).toEqual({

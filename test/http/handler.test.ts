@@ -1,17 +1,16 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { publicUrl, startTestServer } from './server.js';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { aPerson } from '../factories.js';
+import { publicUrl, startServer, type TestServer } from '../harness.js';
 
-type Server = Awaited<ReturnType<typeof startTestServer>>;
-let server: Server;
+let server: TestServer;
 
 beforeAll(async () => {
-  server = await startTestServer(['default'], { allowedOrigins: ['https://app.example.com'] });
+  server = await startServer({ products: ['default'], allowedOrigins: ['https://app.example.com'] });
 });
-afterAll(() => server.close());
 
 describe('paths', () => {
   test('the root leads to GraphQL', async () => {
-    const response = await server.fetch('/', { redirect: 'manual' });
+    const response = await server.fetch('/');
     expect([response.status, response.headers.get('location')]).toEqual([302, '/graphql']);
   });
 
@@ -42,22 +41,18 @@ describe('paths', () => {
   });
 
   test('a closing server is live, not ready, and lets go of its connections', async () => {
-    const closing = await startTestServer(['default']);
-    try {
-      closing.handler.drain();
-      expect((await closing.fetch('/health/live')).status).toBe(200);
-      const ready = await closing.fetch('/health/ready');
-      expect([ready.status, ready.headers.get('connection')]).toEqual([503, 'close']);
-      expect((await closing.graphql('{ __typename }')).status).toBe(200);
-    } finally {
-      await closing.close();
-    }
+    const closing = await startServer({ products: ['default'] });
+    closing.drain();
+    expect((await closing.fetch('/health/live')).status).toBe(200);
+    const ready = await closing.fetch('/health/ready');
+    expect([ready.status, ready.headers.get('connection')]).toEqual([503, 'close']);
+    expect((await closing.anonymous.send('{ __typename }')).status).toBe(200);
   });
 });
 
 test('every answer forbids to guess its type, to frame it and to keep it', async () => {
   for (const path of ['/', '/nonsense', '/health/live', '/graphql?query=%7B__typename%7D', '/api/auth/get-session']) {
-    const { headers } = await server.fetch(path, { redirect: 'manual' });
+    const { headers } = await server.fetch(path);
     expect(headers.get('x-content-type-options')).toBe('nosniff');
     expect(headers.get('referrer-policy')).toBe('same-origin');
     expect(headers.get('content-security-policy')).toBe("default-src 'none'; frame-ancestors 'none'");
@@ -93,14 +88,16 @@ describe('pages of other origins', () => {
       const response = await preflight(origin, '/graphql');
       expect(response.headers.get('access-control-allow-origin')).toBeNull();
       expect(response.headers.get('access-control-allow-credentials')).toBeNull();
-      const answer = await server.graphql('{ __typename }', { origin });
+      const answer = await server.anonymous.with({ origin }).send('{ __typename }');
       expect(answer.headers.get('access-control-allow-origin')).toBeNull();
     }
   });
 
   test('may use the cookie of a session where they are allowed, and read the headers that they need', async () => {
-    const { cookie } = await server.signUp();
-    const answer = await server.graphql('{ viewer { kind } }', { cookie, origin: 'https://app.example.com' });
+    const { cookie } = await aPerson(server);
+    const answer = await server.anonymous
+      .with({ cookie, origin: 'https://app.example.com' })
+      .send('{ viewer { kind } }');
     expect(answer.body).toEqual({ data: { viewer: { kind: 'USER' } } });
     expect(answer.headers.get('access-control-expose-headers')).toContain('x-request-id');
   });

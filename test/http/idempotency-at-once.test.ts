@@ -102,7 +102,7 @@ describe('a request during a slow one under the same key', () => {
         status: 409,
         data: null,
         codes: ['IDEMPOTENCY_KEY_IN_USE'],
-        messages: ['Another request under this Idempotency-Key is still running. Ask again in a moment.'],
+        messages: ['Another request with this Idempotency-Key is still running. Try again in a moment.'],
       });
       expect(turnedAway.headers.get('retry-after')).toBe('1');
 

@@ -3,9 +3,9 @@ import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Database } from '../../src/db/database.js';
 import { openTestDatabase } from '../database.js';
-import { startTestServer } from './server.js';
+import { aPerson } from '../factories.js';
+import { startServer, type TestServer } from '../harness.js';
 
-type Server = Awaited<ReturnType<typeof startTestServer>>;
 type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>;
 
 /** An OpenID provider on loopback, whose answers a test can change. */
@@ -19,7 +19,7 @@ interface Issuer {
 
 let database: Database;
 let issuer: Issuer;
-let server: Server;
+let server: TestServer;
 let rsa: KeyPair;
 let ec: KeyPair;
 const audience = 'https://keys.example.com';
@@ -36,7 +36,7 @@ afterAll(() => database.close());
 /** Each test has an issuer of its own, and so people of its own. */
 beforeEach(async () => {
   issuer = await startIssuer();
-  server = await startTestServer(['default'], { database, identityProvider: { issuer: issuer.url, audience } });
+  server = await startServer({ products: ['default'], database, identityProvider: { issuer: issuer.url, audience } });
 });
 afterEach(async () => {
   issuer.server.close();
@@ -95,7 +95,7 @@ function inAnHour(): number {
 }
 
 async function ask(token: string) {
-  return server.graphql(viewer, { authorization: `Bearer ${token}` });
+  return server.anonymous.with({ authorization: `Bearer ${token}` }).send(viewer);
 }
 
 describe('a token of the identity provider', () => {
@@ -129,7 +129,7 @@ describe('a token of the identity provider', () => {
   });
 
   test('never becomes somebody who has the same address here', async () => {
-    const local = await server.signUp();
+    const local = await aPerson(server);
     const answer = await ask(await sign({ email: local.email, email_verified: true }));
     expect(answer.body).toMatchObject({
       data: { viewer: { user: { email: expect.stringMatching(/^usr_[0-9a-f]{32}@identity\.invalid$/) } } },
@@ -211,7 +211,7 @@ describe('an identity provider out of reach', () => {
   test('makes its tokens wait, and nothing else', async () => {
     issuer.status = 500;
     expect(await ask(await sign({}))).toMatchObject(unavailable);
-    const { token } = await server.signUp();
+    const { token } = await aPerson(server);
     expect((await ask(token)).status).toBe(200);
   });
 

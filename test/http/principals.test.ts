@@ -1,18 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '../../src/db/ids.js';
-import { createServiceToken } from '../../src/domain/identity/service-tokens.js';
-import { makeKey, publicUrl, startTestServer } from './server.js';
 
-type Server = Awaited<ReturnType<typeof startTestServer>>;
-let server: Server;
+import { aKeyOf, aPerson, password } from '../factories.js';
+import { publicUrl, startServer, type TestServer } from '../harness.js';
+
+let server: TestServer;
 
 beforeAll(async () => {
-  server = await startTestServer(['makistry', 'makepay', 'craftkit', 'makra']);
+  server = await startServer({ products: ['makistry', 'makepay', 'craftkit', 'makra'] });
 });
-afterAll(() => server.close());
 
 const viewer = '{ viewer { kind user { email } apiKey { id } workspace { kind } } }';
+
+const viewerAs = (headers: Record<string, string>) => server.anonymous.with(headers).send(viewer);
 
 function refusal(code: string | null, message?: string) {
   return {
@@ -34,42 +35,42 @@ function refusal(code: string | null, message?: string) {
 
 describe('who asks', () => {
   test('a request without a credential is anonymous', async () => {
-    expect(await server.graphql(viewer)).toMatchObject({ status: 200, body: { data: { viewer: null } } });
+    expect(await server.anonymous.send(viewer)).toMatchObject({ status: 200, body: { data: { viewer: null } } });
   });
 
   test("a person's session token is the person, who owns a PERSONAL workspace", async () => {
-    const { token, email } = await server.signUp();
-    expect(await server.graphql(viewer, { authorization: `Bearer ${token}` })).toMatchObject({
+    const { token, email } = await aPerson(server);
+    expect(await viewerAs({ authorization: `Bearer ${token}` })).toMatchObject({
       status: 200,
       body: { data: { viewer: { kind: 'USER', user: { email }, workspace: { kind: 'PERSONAL' } } } },
     });
   });
 
   test('the scheme of the Authorization header is read in any case', async () => {
-    const { token } = await server.signUp();
-    const answer = await server.graphql(viewer, { authorization: `bEARER ${token}` });
+    const { token } = await aPerson(server);
+    const answer = await viewerAs({ authorization: `bEARER ${token}` });
     expect(answer.body).toMatchObject({ data: { viewer: { kind: 'USER' } } });
   });
 
   test('the signed token of set-auth-token is the same person', async () => {
-    const { email } = await server.signUp();
+    const { email } = await aPerson(server);
     const response = await server.fetch('/api/auth/sign-in/email', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ email, password: 'correct horse battery' }),
+      body: JSON.stringify({ email, password }),
     });
     const token = response.headers.get('set-auth-token');
     expect(token).toMatch(/^[A-Za-z0-9]{32}\./);
-    const answer = await server.graphql(viewer, { authorization: `Bearer ${token}` });
+    const answer = await viewerAs({ authorization: `Bearer ${token}` });
     expect(answer.body).toMatchObject({ data: { viewer: { kind: 'USER', user: { email } } } });
-    const forged = await server.graphql(viewer, { authorization: `Bearer ${token?.slice(0, 34)}${'A'.repeat(40)}` });
+    const forged = await viewerAs({ authorization: `Bearer ${token?.slice(0, 34)}${'A'.repeat(40)}` });
     expect(forged.status).toBe(401);
   });
 
   test('a session that has expired is refused', async () => {
-    const { token } = await server.signUp();
+    const { token } = await aPerson(server);
     await server.deps.db.authSession.update({ where: { token }, data: { expiresAt: new Date(Date.now() - 1) } });
-    expect((await server.graphql(viewer, { authorization: `Bearer ${token}` })).status).toBe(401);
+    expect((await viewerAs({ authorization: `Bearer ${token}` })).status).toBe(401);
   });
 
   test('a person whose sign-up was cut short gets the PERSONAL workspace with the next request', async () => {
@@ -83,9 +84,7 @@ describe('who asks', () => {
         sessions: { create: { id: newId('authSession'), token, expiresAt: new Date(Date.now() + 60_000) } },
       },
     });
-    const answers = await Promise.all(
-      Array.from({ length: 5 }, () => server.graphql(viewer, { authorization: `Bearer ${token}` })),
-    );
+    const answers = await Promise.all(Array.from({ length: 5 }, () => viewerAs({ authorization: `Bearer ${token}` })));
     expect(answers.map(({ body }) => body)).toEqual(
       answers.map(() => ({
         data: { viewer: expect.objectContaining({ kind: 'USER', workspace: { kind: 'PERSONAL' } }) },
@@ -94,20 +93,19 @@ describe('who asks', () => {
   });
 
   test('a service token is a service', async () => {
-    const { token } = await createServiceToken(server.deps.db, 'test');
-    const answer = await server.graphql(viewer, { authorization: `Bearer ${token}` });
+    const answer = await server.backend.send(viewer);
     expect(answer.body).toMatchObject({ data: { viewer: { kind: 'SERVICE' } } });
   });
 
   test.each(['makistry', 'craftkit', 'makra'])('a bearer key of %s is that key', async (product) => {
-    const { apiKey, secret } = await makeKey(server, product);
-    const answer = await server.graphql(viewer, { authorization: `Bearer ${secret}` });
+    const { apiKey, secret } = await aKeyOf(server, product);
+    const answer = await viewerAs({ authorization: `Bearer ${secret}` });
     expect(answer.body).toMatchObject({ data: { viewer: { kind: 'API_KEY', apiKey: { id: apiKey.id } } } });
   });
 
   test("a product's header pair is that key", async () => {
-    const { apiKey, secret } = await makeKey(server, 'makepay');
-    const answer = await server.graphql(viewer, {
+    const { apiKey, secret } = await aKeyOf(server, 'makepay');
+    const answer = await viewerAs({
       'x-makecrypto-key-id': apiKey.keyId ?? '',
       'x-makecrypto-key-secret': secret,
     });
@@ -134,22 +132,22 @@ describe('what is present and wrong is refused, in the words of the product whos
     ['two tokens', `Bearer ${'a1'.repeat(16)}, Bearer ${'a1'.repeat(16)}`, 'invalid_api_key'],
     ['a token longer than any', `Bearer ${'a'.repeat(9_000)}`, 'invalid_api_key'],
   ])('%s', async (_name, authorization, productCode) => {
-    const answer = await server.graphql(viewer, { authorization });
+    const answer = await viewerAs({ authorization });
     expect(answer).toMatchObject(refusal(productCode));
     expect(answer.body).not.toHaveProperty('data');
     expect(answer.headers.get('www-authenticate')).toBe('Bearer realm="tollkeeper"');
   });
 
   test('half a header pair', async () => {
-    const { apiKey } = await makeKey(server, 'makepay');
-    const answer = await server.graphql(viewer, { 'x-makecrypto-key-id': apiKey.keyId ?? '' });
+    const { apiKey } = await aKeyOf(server, 'makepay');
+    const answer = await viewerAs({ 'x-makecrypto-key-id': apiKey.keyId ?? '' });
     expect(answer).toMatchObject(refusal(null, 'Unauthorized'));
   });
 
   test('a header pair with the wrong secret', async () => {
-    const { apiKey } = await makeKey(server, 'makepay');
-    const { secret } = await makeKey(server, 'makepay');
-    const answer = await server.graphql(viewer, {
+    const { apiKey } = await aKeyOf(server, 'makepay');
+    const { secret } = await aKeyOf(server, 'makepay');
+    const answer = await viewerAs({
       'x-makecrypto-key-id': apiKey.keyId ?? '',
       'x-makecrypto-key-secret': secret,
     });
@@ -157,20 +155,22 @@ describe('what is present and wrong is refused, in the words of the product whos
   });
 
   test('a wrong credential is 401 even where the document is wrong too', async () => {
-    expect(await server.graphql('{ nonsense', { authorization: 'Bearer nonsense' })).toMatchObject({ status: 401 });
+    expect(await server.anonymous.with({ authorization: 'Bearer nonsense' }).send('{ nonsense')).toMatchObject({
+      status: 401,
+    });
   });
 
   test('a wrong credential is 401 for a client that accepts plain JSON only', async () => {
-    const answer = await server.graphql(viewer, { authorization: 'Bearer nonsense', accept: 'application/json' });
+    const answer = await viewerAs({ authorization: 'Bearer nonsense', accept: 'application/json' });
     expect(answer.status).toBe(401);
     expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8');
   });
 });
 
 test('two credentials at once are refused with 400, whichever of them is right', async () => {
-  const { token } = await server.signUp();
-  const { apiKey, secret } = await makeKey(server, 'makepay');
-  const answer = await server.graphql(viewer, {
+  const { token } = await aPerson(server);
+  const { apiKey, secret } = await aKeyOf(server, 'makepay');
+  const answer = await viewerAs({
     authorization: `Bearer ${token}`,
     'x-makecrypto-key-id': apiKey.keyId ?? '',
     'x-makecrypto-key-secret': secret,
@@ -185,25 +185,25 @@ describe('a session cookie', () => {
   const isAnonymous = { data: { viewer: null } };
 
   test("counts for JSON from the server's own origin", async () => {
-    const { cookie, email } = await server.signUp();
-    const answer = await server.graphql(viewer, { cookie, origin: publicUrl });
+    const { cookie, email } = await aPerson(server);
+    const answer = await viewerAs({ cookie, origin: publicUrl });
     expect(answer.body).toMatchObject({ data: { viewer: { kind: 'USER', user: { email } } } });
   });
 
   test('counts for nothing without an origin', async () => {
-    const { cookie } = await server.signUp();
-    expect((await server.graphql(viewer, { cookie })).body).toEqual(isAnonymous);
+    const { cookie } = await aPerson(server);
+    expect((await viewerAs({ cookie })).body).toEqual(isAnonymous);
   });
 
   test('counts for nothing from any other origin', async () => {
-    const { cookie } = await server.signUp();
+    const { cookie } = await aPerson(server);
     for (const origin of ['https://evil.example', 'http://keys.example.com', 'null', `${publicUrl}.evil.example`]) {
-      expect((await server.graphql(viewer, { cookie, origin })).body).toEqual(isAnonymous);
+      expect((await viewerAs({ cookie, origin })).body).toEqual(isAnonymous);
     }
   });
 
   test('counts for nothing in a GET', async () => {
-    const { cookie } = await server.signUp();
+    const { cookie } = await aPerson(server);
     const response = await server.fetch(`/graphql?query=${encodeURIComponent('{ viewer { kind } }')}`, {
       headers: { cookie, origin: publicUrl, 'content-type': 'application/json' },
     });
@@ -211,8 +211,8 @@ describe('a session cookie', () => {
   });
 
   test('is refused when its signature is wrong, and removed, so that the browser can go on', async () => {
-    const { cookie } = await server.signUp();
-    const answer = await server.graphql(viewer, { cookie: `${cookie.slice(0, -6)}AAAA%3D`, origin: publicUrl });
+    const { cookie } = await aPerson(server);
+    const answer = await viewerAs({ cookie: `${cookie.slice(0, -6)}AAAA%3D`, origin: publicUrl });
     expect(answer).toMatchObject({ status: 401, body: { errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] } });
     expect(answer.headers.getSetCookie()).toEqual([
       '__Secure-tollkeeper.session_token=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure',
@@ -220,25 +220,25 @@ describe('a session cookie', () => {
   });
 
   test('is refused after signing out', async () => {
-    const { cookie, token } = await server.signUp();
+    const { cookie, token } = await aPerson(server);
     const out = await server.fetch('/api/auth/sign-out', {
       method: 'POST',
       headers: { cookie, origin: publicUrl, 'content-type': 'application/json' },
       body: '{}',
     });
     expect(out.status).toBe(200);
-    expect((await server.graphql(viewer, { cookie, origin: publicUrl })).status).toBe(401);
-    expect((await server.graphql(viewer, { authorization: `Bearer ${token}` })).status).toBe(401);
+    expect((await viewerAs({ cookie, origin: publicUrl })).status).toBe(401);
+    expect((await viewerAs({ authorization: `Bearer ${token}` })).status).toBe(401);
   });
 
   test('gives way to a credential that is stated', async () => {
-    const { cookie } = await server.signUp();
-    const other = await server.signUp();
-    const answer = await server.graphql(viewer, { cookie, origin: publicUrl, authorization: `Bearer ${other.token}` });
+    const { cookie } = await aPerson(server);
+    const other = await aPerson(server);
+    const answer = await viewerAs({ cookie, origin: publicUrl, authorization: `Bearer ${other.token}` });
     expect(answer.body).toMatchObject({ data: { viewer: { user: { email: other.email } } } });
   });
 
   test('of another name is no credential', async () => {
-    expect((await server.graphql(viewer, { cookie: 'theme=dark', origin: publicUrl })).body).toEqual(isAnonymous);
+    expect((await viewerAs({ cookie: 'theme=dark', origin: publicUrl })).body).toEqual(isAnonymous);
   });
 });

@@ -4,45 +4,41 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Listening, listen } from '../../src/http/listen.js';
-import { startTestServer } from './server.js';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { password } from '../factories.js';
+import { startServer, type TestServer } from '../harness.js';
 
-type Server = Awaited<ReturnType<typeof startTestServer>>;
 const host = '127.0.0.1';
-let server: Server;
-let listening: Listening;
+let server: TestServer;
+let port: number;
 let url: string;
 
 beforeAll(async () => {
-  server = await startTestServer(['default'], { publicUrl: 'http://127.0.0.1:4000' });
-  listening = await listen(server.handler, { host, port: 0 });
-  url = `http://${host}:${listening.port}`;
-});
-afterAll(async () => {
-  await listening.close();
-  await server.close();
+  server = await startServer({ products: ['default'], publicUrl: 'http://127.0.0.1:4000' });
+  ({ url } = server);
+  port = Number(new URL(url).port);
 });
 
 const json = { 'content-type': 'application/json' };
 
 /** Sends a body in chunks, without a length, until it is answered or `bytes` are sent. */
 async function sendChunks(path: string, bytes: number) {
-  const sending = httpRequest({ host, port: listening.port, method: 'POST', path, headers: json });
+  const sending = httpRequest({ host, port, method: 'POST', path, headers: json });
   sending.on('error', () => undefined);
   const answered = once(sending, 'response') as Promise<[IncomingMessage]>;
   let isAnswered = false;
   void answered.then(() => {
     isAnswered = true;
   });
-  for (let sent = 0; sent < bytes && !isAnswered; sent += 50_000) {
+  let sent = 0;
+  for (; sent < bytes && !isAnswered; sent += 50_000) {
     sending.write(' '.repeat(50_000));
     await sleep(1);
   }
   const [response] = await answered;
   const body = await text(response);
   sending.destroy();
-  return { status: response.statusCode, connection: response.headers.connection, body };
+  return { sent, status: response.statusCode, connection: response.headers.connection, body };
 }
 
 describe('over a real connection', () => {
@@ -50,7 +46,7 @@ describe('over a real connection', () => {
     const signedUp = await fetch(`${url}/api/auth/sign-up/email`, {
       method: 'POST',
       headers: json,
-      body: JSON.stringify({ name: 'Ada', email: 'wire@example.com', password: 'correct horse battery' }),
+      body: JSON.stringify({ name: 'Ada', email: 'wire@example.com', password }),
     });
     expect(signedUp.status).toBe(200);
     const { token } = (await signedUp.json()) as { token: string };
@@ -72,11 +68,12 @@ describe('over a real connection', () => {
   test.each(['/graphql', '/api/auth/sign-up/email'])('an endless body to %s is refused with 413', async (path) => {
     const answer = await sendChunks(path, 20_000_000);
     expect(answer.status).toBe(413);
-    expect(answer.body).toContain('"code":"BAD_USER_INPUT"');
+    expect(answer.body).toMatch(/"code":"BAD_USER_INPUT".*"requestId":"req_/);
+    expect(answer.sent).toBeLessThan(10_000_000);
   });
 
   test('who is refused and goes on sending can read why, and is then let go', async () => {
-    const socket = connect(listening.port, host);
+    const socket = connect(port, host);
     socket.on('error', () => undefined);
     const ended = once(socket, 'close');
     socket.write(
@@ -88,9 +85,9 @@ describe('over a real connection', () => {
   });
 
   test('a body that breaks off is nobody’s failure', async () => {
-    const before = server.lines().length;
+    const before = server.logged().length;
     for (const path of ['/graphql', '/api/auth/sign-up/email']) {
-      const socket = connect(listening.port, host);
+      const socket = connect(port, host);
       socket.write(
         `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"query"`,
       );
@@ -98,7 +95,7 @@ describe('over a real connection', () => {
       socket.destroy();
     }
     await sleep(100);
-    expect(server.lines().slice(before)).not.toContain('"level":50');
+    expect(server.logged().slice(before)).not.toContain('"level":50');
     expect((await fetch(`${url}/health/live`)).status).toBe(200);
   });
 
@@ -108,7 +105,7 @@ describe('over a real connection', () => {
       'GET http://a b/ HTTP/1.1\r\nHost: x',
       'GET //// HTTP/1.1\r\nHost: x',
     ]) {
-      const socket = connect(listening.port, host);
+      const socket = connect(port, host);
       socket.end(`${head}\r\nConnection: close\r\n\r\n`);
       expect(await text(socket)).toMatch(/^HTTP\/1\.1 (302|400|404)/);
     }
@@ -117,7 +114,7 @@ describe('over a real connection', () => {
   test('the playground comes compressed to a browser that takes it so', async () => {
     const response = await new Promise<IncomingMessage>((resolve) => {
       httpRequest(
-        { host, port: listening.port, path: '/graphql', headers: { accept: 'text/html', 'accept-encoding': 'gzip' } },
+        { host, port, path: '/graphql', headers: { accept: 'text/html', 'accept-encoding': 'gzip' } },
         resolve,
       ).end();
     });

@@ -4,8 +4,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished } from 'vitest';
-import { createApiKey } from '../factories.js';
-import { creditsOf, signUp } from './journey.js';
+import { aPerson, createApiKey } from '../factories.js';
+import { creditsOf } from './journey.js';
 import { freePort, patience, test } from './server-process.js';
 
 const token = `tks_${'Backend1'.repeat(4)}`;
@@ -47,7 +47,7 @@ describe('the backend that the page on verification shows', patience, () => {
     startServer,
   }) => {
     const server = await startServer({ TOLLKEEPER_SERVICE_TOKEN: token });
-    const { customer } = await signUp(server);
+    const { client: customer } = await aPerson(server);
     const { secret } = await createApiKey(customer, { name: 'laptop' });
     const { url } = await startBackend(folder, server.url);
 

@@ -1,4 +1,4 @@
-import { createApiKey } from '../factories.js';
+import { aPerson, createApiKey } from '../factories.js';
 import { graphql } from '../generated/index.js';
 import type { Client } from '../harness.js';
 import type { ServerProcess } from './server-process.js';
@@ -21,18 +21,6 @@ const viewerDocument = graphql(`
   }
 `);
 
-/** Somebody who signed up, with the token of their session. */
-export async function signUp(server: ServerProcess): Promise<{ customer: Client; session: string }> {
-  const response = await server.fetch('/api/auth/sign-up/email', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ name: 'Ada', email: 'ada@example.com', password: 'correct horse battery' }),
-  });
-  if (response.status !== 200) throw new Error(await response.text());
-  const { token: session } = (await response.json()) as { token: string };
-  return { customer: withToken(server, session), session };
-}
-
 /** A client with a service token or the token of a session. */
 export function withToken(server: ServerProcess, token: string): Client {
   return server.anonymous.with({ authorization: `Bearer ${token}` });
@@ -42,12 +30,10 @@ export async function viewerOf(client: Client) {
   return (await client.run(viewerDocument)).viewer;
 }
 
-/** Somebody with a key, and what the key came with. */
+/** A person with a key, and what the key came with. */
 export async function aCustomerWithKey(server: ServerProcess) {
-  const { customer, session } = await signUp(server);
+  const { client: customer, token: session, personalWorkspaceId: workspaceId } = await aPerson(server);
   const { secret } = await createApiKey(customer, { name: 'laptop' });
-  const workspaceId = (await viewerOf(customer))?.workspace?.id;
-  if (workspaceId === undefined) throw new Error('A person has a workspace.');
   return { customer, session, secret, workspaceId };
 }
 

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect } from 'vitest';
-import { createApiKey } from '../factories.js';
+import { aPerson, createApiKey } from '../factories.js';
 import { aReceiver } from '../webhooks/receiver.js';
-import { signUp, withToken } from './journey.js';
+import { withToken } from './journey.js';
 import { patience, test } from './server-process.js';
 
 const token = `tks_${'Hooks1'.repeat(6)}`;
@@ -32,7 +32,7 @@ describe('a server that is killed', patience, () => {
   test('leaves webhooks that the next one delivers within a minute, under the same ids', async ({ startServer }) => {
     const receiver = await aSilentReceiver();
     const killed = await startServer(variables);
-    const { customer } = await signUp(killed);
+    const { client: customer } = await aPerson(killed);
     const { apiKey, signingSecret } = await createApiKey(customer, { name: 'ci' });
     const { data } = await customer.send(
       'mutation ($input: CreateWebhookEndpointInput!) { createWebhookEndpoint(input: $input) { __typename } }',
@@ -63,7 +63,7 @@ describe('a server that is killed', patience, () => {
   }) => {
     const receiver = await aSilentReceiver();
     const ending = await startServer(variables);
-    const { customer } = await signUp(ending);
+    const { client: customer } = await aPerson(ending);
     const { apiKey } = await createApiKey(customer, { name: 'ci' });
     await customer.send(
       'mutation ($input: CreateWebhookEndpointInput!) { createWebhookEndpoint(input: $input) { __typename } }',

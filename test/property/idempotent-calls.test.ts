@@ -1,15 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Database } from '../../src/db/database.js';
 import type { Db } from '../../src/db/transaction.js';
 import { createServiceToken, revokeServiceToken } from '../../src/domain/identity/service-tokens.js';
-import { loadProducts } from '../../src/products/load.js';
-import { composeServer, type Server } from '../../src/server/compose.js';
 import { openTestDatabase } from '../database.js';
-import { aPerson, createApiKey, grantCredits } from '../factories.js';
+import { aPerson, createApiKey, grantCredits, password } from '../factories.js';
 import { type Chance, openChance } from '../faults/chance.js';
-import { allProducts, Client, publicUrl, quickHashing } from '../harness.js';
+import { startServer, type TestServer } from '../harness.js';
 
 /** So many calls under so many keys, each by whatever credential is good at that moment: 10,000 calls in CI, and fewer for who waits. */
 const keysWanted = process.env.CI ? 1_000 : 200;
@@ -104,44 +101,33 @@ test(`${keysWanted * callsPerKey} keyed calls whose answers are lost before and 
   timeout: 240_000,
 }, async () => {
   const chance = openChance('which calls lose their answers');
-  const products = await loadProducts(allProducts);
   const encryptionKey = randomBytes(32);
   const losses: Loss[] = [];
-  let servers: { server: Server; client: Client }[] = [];
+  let servers: TestServer[] = [];
   let serviceToken = await createServiceToken(database.db, 'first');
 
   /** Ends both processes, and starts two over the same database. */
   async function restart(): Promise<void> {
-    await Promise.all(servers.map(({ server }) => server.close()));
-    servers = [0, 1].map(() => {
-      const server = composeServer({
-        database: mortal(database, () => losses.pop() ?? null),
-        products,
-        log: pino({ level: 'silent' }),
-        encryptionKey,
-        publicUrl,
-        allowedOrigins: [],
-        identityProvider: null,
-        mutationsPerMinute: 1_000_000,
-        passwordHashing: quickHashing,
-        sweepsCredits: false,
-        forgetsKeys: false,
-        deliversWebhooks: false,
-      });
-      const fetch = (path: string, init: RequestInit = {}) =>
-        server.handler.fetch(new Request(`${publicUrl}${path}`, init), { address: '192.0.2.1' });
-      return { server, client: new Client(fetch, {}) };
-    });
+    await Promise.all(servers.map((server) => server.close()));
+    servers = await Promise.all(
+      [0, 1].map(() =>
+        startServer({
+          database: mortal(database, () => losses.pop() ?? null),
+          encryptionKey,
+          mutationsPerMinute: 1_000_000,
+        }),
+      ),
+    );
   }
 
-  const anyClient = () => chance.pick(servers).client;
+  const anyClient = () => chance.pick(servers).anonymous;
   const backend = () => anyClient().with({ authorization: `Bearer ${serviceToken.token}` });
 
   async function signIn(customer: Customer): Promise<void> {
     const response = await anyClient().fetch('/api/auth/sign-in/email', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ email: customer.email, password: 'correct horse battery' }),
+      body: JSON.stringify({ email: customer.email, password }),
     });
     customer.session = ((await response.json()) as { token: string }).token;
   }
@@ -168,11 +154,11 @@ test(`${keysWanted * callsPerKey} keyed calls whose answers are lost before and 
 
   async function aCustomer(): Promise<Customer> {
     const client = anyClient();
-    const person = await aPerson({ fetch: client.fetch, anonymous: client } as Parameters<typeof aPerson>[0]);
+    const person = await aPerson({ fetch: client.fetch, anonymous: client });
     const verified = await createApiKey(person.client, { name: 'verified', product: 'craftkit' });
     const rotated = await createApiKey(person.client, { name: 'rotated', product: 'craftkit' });
     const { personalWorkspaceId: workspaceId } = person;
-    await grantCredits({ backend: backend() } as Parameters<typeof grantCredits>[0], workspaceId, 100_000);
+    await grantCredits({ backend: backend() }, workspaceId, 100_000);
     return {
       email: person.email,
       workspaceId,
@@ -252,7 +238,7 @@ test(`${keysWanted * callsPerKey} keyed calls whose answers are lost before and 
   const sums = new Map(ledger.map(({ workspaceId, _sum }) => [workspaceId, _sum.credits]));
   for (const { workspaceId, balance } of accounts) expect(balance).toBe(sums.get(workspaceId) ?? 0);
   expect(await db.idempotencyRecord.count()).toBe(keysWanted);
-  await Promise.all(servers.map(({ server }) => server.close()));
+  await Promise.all(servers.map((server) => server.close()));
 });
 
 function times<T>(count: number, items: readonly T[]): T[] {

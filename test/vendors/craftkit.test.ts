@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import {
+  aKeyOf,
   aMember,
   anOrganization,
   aPerson,
@@ -11,8 +12,7 @@ import {
   revokeApiKey,
   verify,
 } from '../factories.js';
-import { aServer } from '../harness.js';
-import { makeKey, startTestServer } from '../http/server.js';
+import { aServer, startServer } from '../harness.js';
 import { allowed, charged, failure, fieldRefusedOverHttp, refused, refusedOverHttp } from './answers.js';
 import {
   ask,
@@ -356,8 +356,8 @@ describe('Best practices', () => {
 
 describe('Troubleshooting invalid_credentials', () => {
   test('a key that was minted in one deployment does not exist in another', async () => {
-    const local = await startTestServer(['craftkit']);
-    const { secret } = await makeKey(local, 'craftkit');
+    const local = await startServer({ products: ['craftkit'], database: 'own' });
+    const { secret } = await aKeyOf(local, 'craftkit');
     expect((await ask(local, bearer(secret))).status).toBe(200);
     await local.close();
 

@@ -1,0 +1,4 @@
+import { afterAll } from 'vitest';
+import { closeOwnServers } from './harness.js';
+
+afterAll(closeOwnServers);
