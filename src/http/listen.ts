@@ -73,9 +73,14 @@ function limitExchange(_request: IncomingMessage, response: ServerResponse): voi
 function waitForRefused(request: IncomingMessage, response: ServerResponse): void {
   response.once('finish', () => {
     if (request.complete) return;
-    const end = setTimeout(() => request.socket.destroy(), refusedMsMax);
-    request.socket.once('close', () => clearTimeout(end));
-    request.once('end', () => clearTimeout(end));
+    const { socket } = request;
+    const end = setTimeout(() => socket.destroy(), refusedMsMax);
+    const forget = () => {
+      clearTimeout(end);
+      socket.off('close', forget);
+    };
+    socket.once('close', forget);
+    request.once('end', forget);
   });
 }
 
