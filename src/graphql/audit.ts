@@ -1,10 +1,9 @@
-import { verifyChain } from '../domain/audit/chain.js';
-import { findActors, listEvents, mayReadAudit } from '../domain/audit/read.js';
+import { listEvents, mayReadAudit } from '../domain/audit/read.js';
 import type { AuditEvent as AuditEventRow } from '../generated/prisma/client.js';
 import { builder } from './builder.js';
+import { chainCheckMax } from './loaders.js';
 import { Node } from './nodes.js';
-import { pageComplexity } from './pages.js';
-import { resolvePage } from './resolve-page.js';
+import { pageComplexity, resolvePage } from './pages.js';
 import { User } from './user.js';
 
 const AuditActorKind = builder.enumType('AuditActorKind', {
@@ -27,16 +26,12 @@ const AuditActor = builder
         nullable: true,
         description: 'The id of the key, the person or the service token; null for the server itself.',
       }),
-      user: t.loadable({
+      user: t.field({
         type: User,
         nullable: true,
         description: 'The person; null where it is none, or nobody of this workspace whom the reader could see.',
-        load: async (keys: string[], { actor, deps }) => {
-          const users = await findActors(deps.db, actor.principal, keys);
-          return keys.map((key) => users.get(key) ?? null);
-        },
-        resolve: ({ actorKind, actorId, workspaceId }) =>
-          actorKind === 'USER' && actorId !== null ? `${workspaceId ?? ''} ${actorId}` : null,
+        resolve: ({ actorKind, actorId, workspaceId }, _args, { loaders }) =>
+          actorKind === 'USER' && actorId !== null ? loaders.auditActors.load(`${workspaceId ?? ''} ${actorId}`) : null,
       }),
     }),
   });
@@ -95,12 +90,6 @@ const AuditEventFilter = builder.inputType('AuditEventFilter', {
   }),
 });
 
-/** The most events that one question follows. The database hashes some ten thousand of them in a tenth of a second. */
-const intactMax = 10_000;
-
-/** The chain of a workspace that is not there. */
-const nowhere = '';
-
 builder.queryField('auditEvents', (t) =>
   t.connection(
     {
@@ -123,20 +112,11 @@ builder.queryField('auditEvents', (t) =>
     {
       description: 'A page of the audit trail.',
       fields: (fields) => ({
-        intact: fields.loadable({
-          type: 'Boolean',
+        intact: fields.boolean({
           complexity: 500,
-          description: `Whether the newest ${intactMax} events of the workspace, whatever the filter, are as they were recorded, and none is missing. \`tollkeeper audit verify\` looks at all of them.`,
-          // One after the other, and each workspace once a request, however often it is asked for.
-          load: async (workspaceIds: string[], { deps: { db } }) => {
-            const intact: boolean[] = [];
-            for (const id of workspaceIds) {
-              intact.push(id === nowhere || (await verifyChain(db, id, intactMax)).fault === null);
-            }
-            return intact;
-          },
-          // A workspace that may not be read looks like one that is not there, and whose chain is empty.
-          resolve: ({ chainOf }) => chainOf ?? nowhere,
+          description: `Whether the newest ${chainCheckMax} events of the workspace, whatever the filter, are as they were recorded, and none is missing. \`tollkeeper audit verify\` looks at all of them.`,
+          // A workspace that may not be read looks like one that does not exist, and whose chain is empty.
+          resolve: ({ chainOf }, _args, { loaders }) => chainOf === null || loaders.isChainIntact.load(chainOf),
         }),
       }),
     },

@@ -1,6 +1,5 @@
 import SchemaBuilder from '@pothos/core';
 import ComplexityPlugin from '@pothos/plugin-complexity';
-import DataloaderPlugin from '@pothos/plugin-dataloader';
 import ErrorsPlugin from '@pothos/plugin-errors';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
@@ -30,7 +29,7 @@ interface SchemaTypes {
 
 export const builder = new SchemaBuilder<SchemaTypes>({
   // Authorisation comes before the errors plugin, so that a refusal never becomes a member of a result union.
-  plugins: [ComplexityPlugin, AccessPlugin, ErrorsPlugin, ArgumentsPlugin, RelayPlugin, DataloaderPlugin, PrismaPlugin],
+  plugins: [ComplexityPlugin, AccessPlugin, ErrorsPlugin, ArgumentsPlugin, RelayPlugin, PrismaPlugin],
   defaultFieldNullability: false,
   complexity: {
     // What was weighed before and weighs the same every time is not weighed again.

@@ -6,9 +6,8 @@ import { Charge } from './charge.js';
 import type { Context } from './context.js';
 import { LedgerEntryKind } from './enums.js';
 import { Node } from './nodes.js';
-import { pageComplexity } from './pages.js';
+import { pageComplexity, resolveNestedPage } from './pages.js';
 import { Price, pricesOf } from './product.js';
-import { resolveNestedPage } from './resolve-page.js';
 import { Workspace } from './workspace.js';
 
 export const LedgerEntry = builder.prismaObject('LedgerEntry', {
@@ -54,6 +53,11 @@ export const Credits = builder.objectRef<{ workspaceId: string }>('Credits').imp
         const { balance, held } = await loaders.accountOf.load(workspaceId);
         return balance - held;
       },
+    }),
+    lowAt: t.int({
+      nullable: true,
+      description: 'At how many available credits `credits.low` is told to webhook endpoints; null: never.',
+      resolve: async ({ workspaceId }, _args, { loaders }) => (await loaders.accountOf.load(workspaceId)).lowAt,
     }),
     entries: t.connection({
       type: LedgerEntry,
@@ -146,5 +150,37 @@ builder.mutationField('grantCredits', (t) =>
     args: { input: t.arg({ type: GrantCreditsInput, required: true, description: 'What to add, and where.' }) },
     errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
     resolve: (_root, { input }, { actor, domain }) => domain.credits.grant(actor, input),
+  }),
+);
+
+const SetCreditsLowAtInput = builder.inputType('SetCreditsLowAtInput', {
+  description: 'When credits are few.',
+  fields: (t) => ({
+    workspaceId: t.id({ required: true, description: 'Whose credits.' }),
+    credits: t.int({
+      description: 'How many available credits are few: at least 0. Without it: `credits.low` is not told.',
+    }),
+  }),
+});
+
+const SetCreditsLowAtPayload = builder.objectRef<{ workspaceId: string }>('SetCreditsLowAtPayload').implement({
+  description: 'The credits with their new line.',
+  fields: (t) => ({
+    credits: t.field({
+      type: Credits,
+      description: 'The credits.',
+      resolve: ({ workspaceId }) => ({ workspaceId }),
+    }),
+  }),
+});
+
+builder.mutationField('setCreditsLowAt', (t) =>
+  t.field({
+    type: SetCreditsLowAtPayload,
+    description: 'Says at how many credits webhook endpoints are told that they become few.',
+    authScopes: { permission: 'webhook:manage' },
+    args: { input: t.arg({ type: SetCreditsLowAtInput, required: true, description: 'Whose, and how many.' }) },
+    errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
+    resolve: (_root, { input }, { actor, domain }) => domain.credits.setLowAt(actor, input),
   }),
 );

@@ -1,4 +1,5 @@
 import DataLoader from 'dataloader';
+import type { Keyset } from '../db/keyset.js';
 import type { Db } from '../db/transaction.js';
 import { mayHold } from '../domain/access/permissions.js';
 import type { Principal } from '../domain/access/principal.js';
@@ -17,24 +18,157 @@ import {
   visibleWebhookEvents,
   visibleWorkspaces,
 } from '../domain/access/visibility.js';
-import { findReadableEvents } from '../domain/audit/read.js';
+import { verifyChain } from '../domain/audit/chain.js';
+import { findActors, findReadableEvents } from '../domain/audit/read.js';
 import type { Deps } from '../domain/deps.js';
-import type { Account } from '../domain/ledger/ledger.js';
-import { Prisma, type WorkspaceFeature } from '../generated/prisma/client.js';
-import { secretsLoader } from './key-secret-loader.js';
+import { listApiKeysOf, readSecretsOf, readSigningSecretsOf, type SecretsOfKey } from '../domain/keys/read.js';
+import { listEntriesOf, readAccountsOf } from '../domain/ledger/read.js';
+import type { UsageBuckets } from '../domain/usage/buckets.js';
+import { readUsage, type UsageBucket, type UsageOwner } from '../domain/usage/read.js';
+import { listAttemptsOf, listDeliveriesOf } from '../domain/webhooks/read.js';
+import { listInvitationsOf, listMembersOf, readFeaturesOf } from '../domain/workspaces/read.js';
+import type { ApiKey } from '../generated/prisma/client.js';
 import { findNodeType, type NodeType } from './node-types.js';
-import { usageLoader } from './usage-loader.js';
 
-/** Where a page stands, as Relay's arguments say it. Lists are newest first, and ids sort by time. */
-export interface Keyset {
-  /** Only what is older than this id. */
-  readonly after?: string | undefined;
-  /** Only what is newer than this id. */
-  readonly before?: string | undefined;
-  /** One more than the page has, to see whether there is another. */
-  readonly limit: number;
-  /** Whether the page is read from the end of the list. */
-  readonly inverted: boolean;
+/** The most events of a chain that one request checks. The database hashes some ten thousand of them in a tenth of a second. */
+export const chainCheckMax = 10_000;
+
+export type Loaders = ReturnType<typeof createLoaders>;
+
+/** Everything that a request looks up in batches: made for one request, and each part when it is first used. */
+export function createLoaders({ db }: Pick<Deps, 'db'>, principal: Principal) {
+  return lazily({
+    /** What can be looked up by its id, as far as the principal sees it. */
+    nodes: () => createNodeFinders(db, principal),
+
+    // What rows refer to. A principal that sees a row may see what it refers to.
+    apiKeysById: () => rowLoader((query) => db.apiKey.findMany(query)),
+    chargesById: () => rowLoader((query) => db.charge.findMany(query)),
+    usersById: () => rowLoader((query) => db.user.findMany(query)),
+    webhookEndpointsById: () => rowLoader((query) => db.webhookEndpoint.findMany(query)),
+    webhookEventsById: () => rowLoader((query) => db.webhookEvent.findMany(query)),
+    workspacesById: () => rowLoader((query) => db.workspace.findMany(query)),
+    /** The users behind audit events, by `workspaceId userId`; null for users that the principal does not see. */
+    auditActors: () => batchLoader((keys: readonly string[]) => findActors(db, principal, keys), null),
+
+    // Pages under a parent.
+    apiKeysOf: () => pageLoader((ids, page) => listApiKeysOf(db, principal, ids, page)),
+    attemptsOf: () => pageLoader((ids, page) => listAttemptsOf(db, ids, page)),
+    deliveriesOf: () => pageLoader((ids, page) => listDeliveriesOf(db, ids, page)),
+    entriesOf: () => pageLoader((ids, page) => listEntriesOf(db, ids, page)),
+    invitationsOf: () => pageLoader((ids, page) => listInvitationsOf(db, ids, page)),
+    membersOf: () => pageLoader((ids, page) => listMembersOf(db, ids, page)),
+
+    // Of a workspace.
+    /** Not cached: each mutation of a request shows the account as it left it. */
+    accountOf: () =>
+      batchLoader((ids) => readAccountsOf(db, ids), { balance: 0, held: 0, lowAt: null }, { cache: false }),
+    featuresOf: () => batchLoader((ids) => readFeaturesOf(db, ids), []),
+    usageOfWorkspace: () => usageLoader(db, 'workspace'),
+    /** Whether the newest {@link chainCheckMax} events of a workspace are as they were recorded. One chain is checked after the other. */
+    isChainIntact: () =>
+      new DataLoader<string, boolean>(async (workspaceIds) => {
+        const intact: boolean[] = [];
+        for (const id of workspaceIds) intact.push((await verifyChain(db, id, chainCheckMax)).fault === null);
+        return intact;
+      }),
+
+    // Of a key.
+    secretsOf: () =>
+      new DataLoader<Pick<ApiKey, 'id' | 'workspaceId'>, SecretsOfKey, string>(
+        async (keys) => {
+          const secrets = await readSecretsOf(db, keys);
+          return keys.map(({ id }) => secrets.get(id) ?? { newest: [], lastUsedAt: null });
+        },
+        { cacheKeyFn: ({ id }) => id },
+      ),
+    signingSecretOf: () => batchLoader((ids) => readSigningSecretsOf(db, ids), null),
+    usageOfKey: () => usageLoader(db, 'apiKey'),
+  });
+}
+
+/** Looks up a node of one type by its id; null where it does not exist or the principal does not see it. */
+type FindNode<Row> = (id: string) => Promise<Row | null> | null;
+
+function createNodeFinders(db: Db, principal: Principal) {
+  return lazily({
+    ApiKey: () => visibleFinder('ApiKey', visibleApiKeys(principal), (query) => db.apiKey.findMany(query)),
+    AuditEvent: () =>
+      nodeFinder(
+        'AuditEvent',
+        mayHold(principal, 'audit:read') ? (ids) => findReadableEvents(db, principal, ids) : null,
+      ),
+    Charge: () => visibleFinder('Charge', visibleCharges(principal), (query) => db.charge.findMany(query)),
+    Invitation: () =>
+      visibleFinder('Invitation', visibleInvitations(principal), (query) => db.invitation.findMany(query)),
+    KeySecret: () => visibleFinder('KeySecret', visibleKeySecrets(principal), (query) => db.keySecret.findMany(query)),
+    LedgerEntry: () =>
+      visibleFinder('LedgerEntry', visibleLedgerEntries(principal), (query) => db.ledgerEntry.findMany(query)),
+    Member: () => visibleFinder('Member', visibleMembers(principal), (query) => db.member.findMany(query)),
+    User: () => visibleFinder('User', visibleUsers(principal), (query) => db.user.findMany(query)),
+    WebhookAttempt: () =>
+      visibleFinder('WebhookAttempt', visibleWebhookAttempts(principal), (query) => db.webhookAttempt.findMany(query)),
+    WebhookDelivery: () =>
+      visibleFinder('WebhookDelivery', visibleWebhookDeliveries(principal), (query) =>
+        db.webhookDelivery.findMany(query),
+      ),
+    WebhookEndpoint: () =>
+      visibleFinder('WebhookEndpoint', visibleWebhookEndpoints(principal), (query) =>
+        db.webhookEndpoint.findMany(query),
+      ),
+    WebhookEvent: () =>
+      visibleFinder('WebhookEvent', visibleWebhookEvents(principal), (query) => db.webhookEvent.findMany(query)),
+    Workspace: () => visibleFinder('Workspace', visibleWorkspaces(principal), (query) => db.workspace.findMany(query)),
+  } satisfies Record<NodeType, () => FindNode<{ readonly id: string }>>);
+}
+
+/** Finds nodes among the rows that match a filter of visibility.ts. */
+function visibleFinder<Row extends { readonly id: string }, Visible extends object>(
+  type: NodeType,
+  visible: Visible,
+  findMany: (query: { where: { AND: [{ id: { in: string[] } }, Visible] } }) => Promise<Row[]>,
+): FindNode<Row> {
+  const findRows = (ids: string[]) => findMany({ where: { AND: [{ id: { in: ids } }, visible] } });
+  return nodeFinder(type, isNothing(visible) ? null : findRows);
+}
+
+/**
+ * Looks up each id once per request, and the ids that are requested together in one statement. Ids of other types, and types of which
+ * the principal sees no row (`findRows` is null), need no statement.
+ */
+function nodeFinder<Row extends { readonly id: string }>(
+  type: NodeType,
+  findRows: ((ids: string[]) => Promise<Row[]>) | null,
+): FindNode<Row> {
+  if (findRows === null) return () => null;
+  const loader = batchLoader<Row | null>(async (ids) => byId(await findRows([...ids])), null);
+  return (id) => (findNodeType(id) === type ? loader.load(id) : null);
+}
+
+/** Rows that are known to exist, by their ids: foreign keys ensure it. */
+function rowLoader<Row extends { readonly id: string }>(
+  findRows: (query: { where: { id: { in: string[] } } }) => Promise<Row[]>,
+): DataLoader<string, Row> {
+  return new DataLoader(async (ids) => {
+    const rows = byId(await findRows({ where: { id: { in: [...ids] } } }));
+    return ids.map((id) => rows.get(id) ?? new Error(`There is no row ${id}.`));
+  });
+}
+
+function byId<Row extends { readonly id: string }>(rows: readonly Row[]): Map<string, Row> {
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** Values by keys, with one value for all keys that have none. */
+function batchLoader<Value>(
+  read: (keys: readonly string[]) => Promise<ReadonlyMap<string, Value>>,
+  missing: Value,
+  options: DataLoader.Options<string, Value> = {},
+): DataLoader<string, Value> {
+  return new DataLoader(async (keys) => {
+    const values = await read(keys);
+    return keys.map((key) => values.get(key) ?? missing);
+  }, options);
 }
 
 /** A page under one parent. */
@@ -42,173 +176,79 @@ export interface NestedPage extends Keyset {
   readonly parentId: string;
 }
 
-/** Lists that hang under a workspace, newest first. */
-const nested = {
-  apiKeys: Prisma.sql`SELECT "id" FROM "ApiKey" WHERE "workspaceId" = p."id" AND "deletedAt" IS NULL`,
-  entries: Prisma.sql`SELECT "id" FROM "LedgerEntry" WHERE "workspaceId" = p."id"`,
-  invitations: Prisma.sql`SELECT "id" FROM "Invitation" WHERE "workspaceId" = p."id" AND "acceptedAt" IS NULL`,
-  members: Prisma.sql`SELECT "id" FROM "Member" WHERE "workspaceId" = p."id"`,
-};
+export type PageLoader<Row> = DataLoader<NestedPage, Row[], string>;
 
-export type Loaders = ReturnType<typeof createLoaders>;
-
-/** What one request looks up together. */
-export function createLoaders(deps: Pick<Deps, 'db'>, principal: Principal) {
-  const { db } = deps;
-  const byId = (ids: string[]) => ({ where: { id: { in: ids } } });
-  return {
-    /** Anything by its id; null where it does not exist or the principal does not see it. */
-    node: nodeLoader(db, principal),
-    apiKeysOf: pageLoader(deps, nested.apiKeys, (ids) => db.apiKey.findMany(byId(ids))),
-    entriesOf: pageLoader(deps, nested.entries, (ids) => db.ledgerEntry.findMany(byId(ids))),
-    invitationsOf: pageLoader(deps, nested.invitations, (ids) => db.invitation.findMany(byId(ids))),
-    membersOf: pageLoader(deps, nested.members, (ids) => db.member.findMany(byId(ids))),
-    usersById: rowLoader((ids) => db.user.findMany(byId(ids))),
-    workspacesById: rowLoader((ids) => db.workspace.findMany(byId(ids))),
-    chargesById: rowLoader((ids) => db.charge.findMany(byId(ids))),
-    /** The features that are on for a workspace, by product and name. */
-    featuresOf: new DataLoader<string, WorkspaceFeature[]>(async (workspaceIds) => {
-      const features = await db.workspaceFeature.findMany({
-        where: { workspaceId: { in: [...workspaceIds] } },
-        orderBy: [{ product: 'asc' }, { feature: 'asc' }],
-      });
-      return workspaceIds.map((id) => features.filter(({ workspaceId }) => workspaceId === id));
-    }),
-    /** The credit account of a workspace. */
-    accountOf: new DataLoader<string, Account>(async (workspaceIds) => {
-      const accounts = await db.creditAccount.findMany({ where: { workspaceId: { in: [...workspaceIds] } } });
-      const byWorkspace = new Map(accounts.map((account) => [account.workspaceId, account]));
-      return workspaceIds.map((workspaceId) => byWorkspace.get(workspaceId) ?? { balance: 0, held: 0 });
-    }),
-    /** The signing secret that signs for a key now. */
-    signingSecretOf: new DataLoader<string, { preview: string; createdAt: Date } | null>(async (apiKeyIds) => {
-      const secrets = await db.signingSecret.findMany({ where: { apiKeyId: { in: [...apiKeyIds] }, retiresAt: null } });
-      const byKey = new Map(secrets.map((secret) => [secret.apiKeyId, secret]));
-      return apiKeyIds.map((apiKeyId) => byKey.get(apiKeyId) ?? null);
-    }),
-    secretsOf: secretsLoader(db),
-    usageOfKey: usageLoader(db, 'apiKey'),
-    usageOfWorkspace: usageLoader(db, 'workspace'),
-  };
-}
-
-type Row = { readonly id: string };
-type FindRows = (ids: string[]) => Promise<Row[]>;
-
-/** How rows of each type are found by their ids, as far as a principal sees them; null where it sees none at all. */
-const findVisible: Record<NodeType, (db: Db, principal: Principal) => FindRows | null> = {
-  ApiKey: (db, principal) => finder(visibleApiKeys(principal), (where) => db.apiKey.findMany({ where })),
-  AuditEvent: (db, principal) =>
-    mayHold(principal, 'audit:read') ? (ids) => findReadableEvents(db, principal, ids) : null,
-  Charge: (db, principal) => finder(visibleCharges(principal), (where) => db.charge.findMany({ where })),
-  Invitation: (db, principal) => finder(visibleInvitations(principal), (where) => db.invitation.findMany({ where })),
-  KeySecret: (db, principal) => finder(visibleKeySecrets(principal), (where) => db.keySecret.findMany({ where })),
-  LedgerEntry: (db, principal) =>
-    finder(visibleLedgerEntries(principal), (where) => db.ledgerEntry.findMany({ where })),
-  Member: (db, principal) => finder(visibleMembers(principal), (where) => db.member.findMany({ where })),
-  User: (db, principal) => finder(visibleUsers(principal), (where) => db.user.findMany({ where })),
-  WebhookAttempt: (db, principal) =>
-    finder(visibleWebhookAttempts(principal), (where) => db.webhookAttempt.findMany({ where })),
-  WebhookDelivery: (db, principal) =>
-    finder(visibleWebhookDeliveries(principal), (where) => db.webhookDelivery.findMany({ where })),
-  WebhookEndpoint: (db, principal) =>
-    finder(visibleWebhookEndpoints(principal), (where) => db.webhookEndpoint.findMany({ where })),
-  WebhookEvent: (db, principal) =>
-    finder(visibleWebhookEvents(principal), (where) => db.webhookEvent.findMany({ where })),
-  Workspace: (db, principal) => finder(visibleWorkspaces(principal), (where) => db.workspace.findMany({ where })),
-};
-
-function finder<Where extends object>(
-  visible: Where,
-  findMany: (where: { AND: [{ id: { in: string[] } }, Where] }) => Promise<Row[]>,
-): FindRows | null {
-  return isNothing(visible) ? null : (ids) => findMany({ AND: [{ id: { in: ids } }, visible] });
-}
-
-/**
- * Looks up nodes by their ids: each id once a request, and all ids of a type that are asked for together in one statement. Nothing is
- * looked up for text that is no id, or in a table of which the principal sees no row.
- */
-function nodeLoader(db: Db, principal: Principal): (id: string) => Promise<Row | null> | null {
-  const loaders = new Map<NodeType, DataLoader<string, Row | null> | null>();
-  return (id) => {
-    const type = findNodeType(id);
-    if (type === undefined) return null;
-    let loader = loaders.get(type);
-    if (loader === undefined) {
-      const findRows = findVisible[type](db, principal);
-      loader =
-        findRows &&
-        new DataLoader<string, Row | null>(async (ids) => {
-          const rows = new Map((await findRows([...ids])).map((row) => [row.id, row]));
-          return ids.map((each) => rows.get(each) ?? null);
-        });
-      loaders.set(type, loader);
-    }
-    return loader?.load(id) ?? null;
-  };
-}
-
-/** What rows refer to, all of it in one statement. A reference always leads somewhere: the foreign keys see to it. */
-export function rowLoader<Row extends { id: string }>(
-  findRows: (ids: string[]) => Promise<Row[]>,
-): DataLoader<string, Row> {
-  return new DataLoader(async (ids) => {
-    const rows = new Map((await findRows([...ids])).map((row) => [row.id, row]));
-    return ids.map((id) => rows.get(id) ?? new Error(`There is no row ${id}.`));
-  });
-}
-
-/**
- * Pages of many parents in two statements. Prisma would read every row under every parent and cut afterwards; a lateral join reads one
- * page of each from the index.
- */
-export function pageLoader<Row extends { id: string }>(
-  { db }: Pick<Deps, 'db'>,
-  rowsOfParent: Prisma.Sql,
-  findRows: (ids: string[]) => Promise<Row[]>,
-): DataLoader<NestedPage, Row[], string> {
-  return new DataLoader<NestedPage, Row[], string>(
-    async (pages) => {
-      const ids = await Promise.all(
-        groupByShape(pages).map(
-          ([shape, parentIds]) =>
-            db.$queryRaw<{ parentId: string; id: string }[]>`
-            SELECT p."id" AS "parentId", r."id" FROM unnest(${parentIds}::text[]) AS p("id")
-            CROSS JOIN LATERAL (${rowsOfParent} ${boundsOf(shape)} LIMIT ${shape.limit}) r`,
-        ),
-      );
-      const found = ids.flat();
-      const rows = new Map((await findRows(found.map(({ id }) => id))).map((row) => [row.id, row]));
-      const groups = groupByShape(pages);
-      return pages.map((page) => {
-        const group = groups.findIndex(([shape]) => shapeOf(shape) === shapeOf(page));
-        return (ids[group] ?? [])
-          .filter(({ parentId }) => parentId === page.parentId)
-          .map(({ id }) => rows.get(id))
-          .filter((row) => row !== undefined);
-      });
+/** Pages under many parents: one read for all parents whose pages have the same bounds. */
+function pageLoader<Row>(
+  list: (parentIds: readonly string[], page: Keyset) => Promise<ReadonlyMap<string, Row[]>>,
+): PageLoader<Row> {
+  return groupLoader(
+    ({ parentId }) => parentId,
+    ({ after, before, limit, inverted }) => JSON.stringify([after, before, limit, inverted]),
+    async (pages, parentIds) => {
+      const rowsOf = await list(parentIds, pages);
+      return (parentId) => rowsOf.get(parentId) ?? [];
     },
-    { cacheKeyFn: (page) => `${page.parentId} ${shapeOf(page)}` },
   );
 }
 
-function boundsOf({ after, before, inverted }: NestedPage): Prisma.Sql {
-  const older = after === undefined ? Prisma.empty : Prisma.sql`AND "id" < ${after}`;
-  const newer = before === undefined ? Prisma.empty : Prisma.sql`AND "id" > ${before}`;
-  return Prisma.sql`${older} ${newer} ORDER BY "id" ${inverted ? Prisma.raw('ASC') : Prisma.raw('DESC')}`;
+interface UsageRequest {
+  /** The id of a key, or of a workspace. */
+  readonly ownerId: string;
+  readonly buckets: UsageBuckets;
 }
 
-function shapeOf({ after, before, limit, inverted }: NestedPage): string {
-  return JSON.stringify([after, before, limit, inverted]);
+/** The usage of many owners: one statement for all owners that are asked for the same time. */
+function usageLoader(db: Db, owner: UsageOwner): DataLoader<UsageRequest, UsageBucket[], string> {
+  return groupLoader(
+    ({ ownerId }) => ownerId,
+    ({ buckets: { size, starts, end } }) => `${size} ${starts[0]?.getTime()} ${end.getTime()}`,
+    ({ buckets }, ownerIds) => readUsage(db, owner, ownerIds, buckets),
+  );
 }
 
-function groupByShape(pages: readonly NestedPage[]): [NestedPage, string[]][] {
-  const groups = new Map<string, [NestedPage, string[]]>();
-  for (const page of pages) {
-    const group = groups.get(shapeOf(page)) ?? [page, []];
-    group[1].push(page.parentId);
-    groups.set(shapeOf(page), group);
+/** Answers requests that differ only in their owner with one read. */
+function groupLoader<Request, Result>(
+  ownerOf: (request: Request) => string,
+  groupOf: (request: Request) => string,
+  read: (first: Request, ownerIds: readonly string[]) => Promise<(ownerId: string) => Result>,
+): DataLoader<Request, Result, string> {
+  return new DataLoader<Request, Result, string>(
+    async (requests) => {
+      const groups = new Map<string, { first: Request; ownerIds: string[] }>();
+      for (const request of requests) {
+        const group = groups.get(groupOf(request));
+        if (group === undefined) groups.set(groupOf(request), { first: request, ownerIds: [ownerOf(request)] });
+        else group.ownerIds.push(ownerOf(request));
+      }
+      const reads = new Map<string, Promise<(ownerId: string) => Result>>();
+      for (const [name, { first, ownerIds }] of groups) reads.set(name, read(first, ownerIds));
+      return Promise.all(
+        requests.map(async (request) => {
+          const resultOf = await reads.get(groupOf(request));
+          if (resultOf === undefined) throw new Error('A request belongs to a group.');
+          return resultOf(ownerOf(request));
+        }),
+      );
+    },
+    { cacheKeyFn: (request) => `${ownerOf(request)} ${groupOf(request)}` },
+  );
+}
+
+type Made<Makers> = { readonly [Name in keyof Makers]: Makers[Name] extends () => infer Part ? Part : never };
+
+/** An object whose parts are made when they are first used: most requests use few loaders. */
+function lazily<Makers extends Record<string, () => unknown>>(makers: Makers): Made<Makers> {
+  const made = {};
+  for (const [name, make] of Object.entries(makers)) {
+    Object.defineProperty(made, name, {
+      configurable: true,
+      get() {
+        const value = make();
+        Object.defineProperty(made, name, { value });
+        return value;
+      },
+    });
   }
-  return [...groups.values()];
+  return made as Made<Makers>;
 }

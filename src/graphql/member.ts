@@ -9,8 +9,7 @@ import {
 import { builder } from './builder.js';
 import { Role } from './enums.js';
 import { Node } from './nodes.js';
-import { pageComplexity } from './pages.js';
-import { resolveNestedPage } from './resolve-page.js';
+import { pageComplexity, resolveNestedPage } from './pages.js';
 import { User } from './user.js';
 import { Workspace } from './workspace.js';
 

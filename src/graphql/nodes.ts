@@ -1,5 +1,7 @@
 import { ValidationError } from '../errors.js';
 import { builder } from './builder.js';
+import type { Loaders } from './loaders.js';
+import { findNodeType } from './node-types.js';
 
 /** The interface of everything that can be looked up by its id. */
 export const Node = builder.nodeInterfaceRef();
@@ -22,7 +24,7 @@ builder.queryFields((t) => ({
     takesAnyText: true,
     complexity: nodeWeight,
     args: { id: t.arg.id({ required: true, description: 'The id, as any answer gave it.' }) },
-    resolve: (_root, { id }, { loaders }) => loaders.node(id),
+    resolve: (_root, { id }, { loaders }) => findNode(loaders, id),
   }),
   nodes: t.field({
     type: [Node],
@@ -38,7 +40,12 @@ builder.queryFields((t) => ({
     args: { ids: t.arg.idList({ required: true, description: 'At most 100 ids.' }) },
     resolve: (_root, { ids }, { loaders }) => {
       if (ids.length > nodesMax) throw new ValidationError('ids', `At most ${nodesMax} ids can be asked for at once.`);
-      return ids.map((id) => loaders.node(id));
+      return ids.map((id) => findNode(loaders, id));
     },
   }),
 }));
+
+function findNode({ nodes }: Loaders, id: string): Promise<{ readonly id: string } | null> | null {
+  const type = findNodeType(id);
+  return type === undefined ? null : nodes[type](id);
+}

@@ -10,21 +10,17 @@ import './nodes.js';
 import './viewer.js';
 import './workspace.js';
 import './member.js';
-import './api-key.js';
-import './signing-secret.js';
+import './api-key/types.js';
+import './api-key/mutations.js';
 import './credit.js';
 import './charge.js';
 import './verification.js';
 import './product.js';
-import './key-secret.js';
-import './rotation.js';
 import './audit.js';
 import './authentication-failure.js';
 import './usage.js';
-import './webhook-endpoint.js';
-import './webhook-delivery.js';
-import './webhook-event.js';
-import './webhook-credits.js';
+import './webhook/types.js';
+import './webhook/mutations.js';
 
 export interface SchemaOptions {
   /** How often a principal may call one management mutation in a minute. */

@@ -1,6 +1,6 @@
 import { bucketsMax, decideBuckets, estimateBuckets, type UsageRange } from '../domain/usage/buckets.js';
 import type { UsageBucket as UsageBucketShape } from '../domain/usage/read.js';
-import { ApiKey } from './api-key.js';
+import { ApiKey } from './api-key/types.js';
 import { builder } from './builder.js';
 import { Credits } from './credit.js';
 import { UsageBucketSize, VerificationCode } from './enums.js';

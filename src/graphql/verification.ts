@@ -8,7 +8,7 @@ import type { VerifyApiKey } from '../domain/verification/question.js';
 import type { Verification as VerificationShape } from '../domain/verification/verify.js';
 import { ValidationError } from '../errors.js';
 import type { Wording } from '../products/product.js';
-import { ApiKey } from './api-key.js';
+import { ApiKey } from './api-key/types.js';
 import { builder } from './builder.js';
 import { Charge } from './charge.js';
 import { Environment, VerificationCode } from './enums.js';

@@ -1,5 +1,5 @@
 import type { Principal } from '../domain/access/principal.js';
-import { ApiKey } from './api-key.js';
+import { ApiKey } from './api-key/types.js';
 import { builder } from './builder.js';
 import { User } from './user.js';
 import { Workspace } from './workspace.js';

@@ -1,10 +1,9 @@
-import { visibleWorkspaces } from '../domain/access/visibility.js';
+import { listWorkspaces } from '../domain/workspaces/read.js';
 import { ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../errors.js';
 import { builder } from './builder.js';
 import { WorkspaceKind } from './enums.js';
 import { Node } from './nodes.js';
-import { pageComplexity } from './pages.js';
-import { resolvePage, toPrismaPage } from './resolve-page.js';
+import { pageComplexity, resolvePage } from './pages.js';
 
 export const Workspace = builder.prismaObject('Workspace', {
   interfaces: [Node],
@@ -51,22 +50,15 @@ builder.queryFields((t) => ({
     description: 'The workspaces that whoever asks belongs to; for a service, all. Newest first.',
     authScopes: { permission: 'workspace:read' },
     resolve: (_root, args, { deps, actor }) =>
-      resolvePage(args, (keyset) => {
-        const page = toPrismaPage(keyset);
-        return deps.db.workspace.findMany({
-          ...page,
-          where: { AND: [visibleWorkspaces(actor.principal), page.where] },
-        });
-      }),
+      resolvePage(args, (page) => listWorkspaces(deps.db, actor.principal, page)),
   }),
-  workspace: t.prismaField({
+  workspace: t.field({
     type: Workspace,
     nullable: true,
     description: 'One workspace. null where it does not exist or may not be seen.',
     authScopes: { permission: 'workspace:read' },
     args: { id: t.arg.id({ required: true, description: 'The id of the workspace.' }) },
-    resolve: (query, _root, { id }, { deps, actor }) =>
-      deps.db.workspace.findFirst({ ...query, where: { AND: [{ id }, visibleWorkspaces(actor.principal)] } }),
+    resolve: (_root, { id }, { loaders }) => loaders.nodes.Workspace(id),
   }),
 }));
 

@@ -149,6 +149,17 @@ describe('grants', () => {
     });
   });
 
+  test('each mutation of one request shows the balance as it left it', async () => {
+    const server = await aServer();
+    const { personalWorkspaceId } = await aPerson(server);
+    const grant = (name: string, credits: number) =>
+      `${name}: grantCredits(input: { workspaceId: $id, credits: ${credits} }) { ... on GrantCreditsPayload { credits { balance } } }`;
+    const { data } = await server.backend.send(`mutation ($id: ID!) { ${grant('a', 5)} ${grant('b', 7)} }`, {
+      id: personalWorkspaceId,
+    });
+    expect(data).toEqual({ a: { credits: { balance: 5 } }, b: { credits: { balance: 12 } } });
+  });
+
   test('a balance holds at most what an Int does', async () => {
     const server = await aServer();
     const { personalWorkspaceId: workspaceId } = await aPerson(server);

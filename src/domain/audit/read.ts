@@ -1,3 +1,4 @@
+import type { Keyset } from '../../db/keyset.js';
 import type { Db } from '../../db/transaction.js';
 import type { AuditEvent, Prisma, User } from '../../generated/prisma/client.js';
 import type { PrincipalKind } from '../../generated/prisma/enums.js';
@@ -18,15 +19,6 @@ export interface AuditFilter {
   readonly from?: Date | null | undefined;
   /** Before this moment. */
   readonly to?: Date | null | undefined;
-}
-
-/** A page of a list, newest first, between two events. */
-export interface AuditPage {
-  readonly after?: string | undefined;
-  readonly before?: string | undefined;
-  readonly limit: number;
-  /** Whether the page is read from the end of the list. */
-  readonly inverted: boolean;
 }
 
 /** Whether somebody may read the events of a workspace: owners, admins and services. */
@@ -56,7 +48,7 @@ export async function listEvents(
   db: Db,
   workspaceId: string,
   filter: AuditFilter,
-  { after, before, limit, inverted }: AuditPage,
+  { after, before, limit, inverted }: Keyset,
 ): Promise<AuditEvent[]> {
   const sequence: Prisma.IntFilter = {};
   for (const [bound, id] of [['lt', after] as const, ['gt', before] as const]) {

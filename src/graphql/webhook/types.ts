@@ -1,13 +1,42 @@
-import { visibleWebhookDeliveries } from '../domain/access/visibility.js';
-import { ConflictError, ForbiddenError, NotFoundError } from '../errors.js';
-import type { Prisma } from '../generated/prisma/client.js';
-import { builder } from './builder.js';
-import { WebhookDeliveryState, WebhookFailure } from './enums.js';
-import { Node } from './nodes.js';
-import { pageComplexity } from './pages.js';
-import { resolveNestedPage, resolvePage, toPrismaPage } from './resolve-page.js';
-import { WebhookEndpoint } from './webhook-endpoint.js';
-import { webhookLoaders } from './webhook-loaders.js';
+import { listWebhookDeliveries, listWebhookEndpoints } from '../../domain/webhooks/read.js';
+import { ApiKey } from '../api-key/types.js';
+import { builder } from '../builder.js';
+import { WebhookDeliveryState, WebhookDisabledReason, WebhookFailure } from '../enums.js';
+import { Node } from '../nodes.js';
+import { pageComplexity, resolveNestedPage, resolvePage } from '../pages.js';
+
+export const WebhookEndpoint = builder.prismaObject('WebhookEndpoint', {
+  interfaces: [Node],
+  description:
+    'Where the events of a key are delivered, and those that concern all of its workspace. Each delivery is signed with the signing secret of the key.',
+  fields: (t) => ({
+    id: t.exposeID('id', { description: 'Names this endpoint.' }),
+    url: t.exposeString('url', { description: 'Where it is.' }),
+    eventTypes: t.exposeStringList('eventTypes', { description: 'What it listens for. Empty: everything.' }),
+    description: t.exposeString('description', { nullable: true, description: 'A note by whoever made it.' }),
+    enabled: t.boolean({
+      description: 'Whether events are delivered to it.',
+      resolve: ({ disabledAt }) => disabledAt === null,
+    }),
+    disabledAt: t.expose('disabledAt', { type: 'DateTime', nullable: true, description: 'When it was disabled.' }),
+    disabledReason: t.expose('disabledReason', {
+      type: WebhookDisabledReason,
+      nullable: true,
+      description: 'Why it is disabled.',
+    }),
+    failingSince: t.expose('failingSince', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Since when nothing has succeeded; null after a success. After five days it is disabled.',
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
+    apiKey: t.field({
+      type: ApiKey,
+      description: 'The key whose events it gets, and whose signing secret signs them.',
+      resolve: ({ apiKeyId }, _args, { loaders }) => loaders.apiKeysById.load(apiKeyId),
+    }),
+  }),
+});
 
 export const WebhookEvent = builder.prismaObject('WebhookEvent', {
   interfaces: [Node],
@@ -67,18 +96,18 @@ export const WebhookDelivery = builder.prismaObject('WebhookDelivery', {
     event: t.field({
       type: WebhookEvent,
       description: 'What is delivered.',
-      resolve: ({ eventId }, _args, context) => webhookLoaders(context).eventsById.load(eventId),
+      resolve: ({ eventId }, _args, { loaders }) => loaders.webhookEventsById.load(eventId),
     }),
     endpoint: t.field({
       type: WebhookEndpoint,
       description: 'Where to.',
-      resolve: ({ endpointId }, _args, context) => webhookLoaders(context).endpointsById.load(endpointId),
+      resolve: ({ endpointId }, _args, { loaders }) => loaders.webhookEndpointsById.load(endpointId),
     }),
     attempts: t.connection({
       type: WebhookAttempt,
       complexity: pageComplexity,
       description: 'The attempts, newest first.',
-      resolve: ({ id }, args, context) => resolveNestedPage(webhookLoaders(context).attemptsOf, id, args),
+      resolve: ({ id }, args, { loaders }) => resolveNestedPage(loaders.attemptsOf, id, args),
     }),
   }),
 });
@@ -88,7 +117,7 @@ builder.prismaObjectField(WebhookEndpoint, 'deliveries', (t) =>
     type: WebhookDelivery,
     complexity: pageComplexity,
     description: 'What was delivered to it or waits, newest first.',
-    resolve: ({ id }, args, context) => resolveNestedPage(webhookLoaders(context).deliveriesOf, id, args),
+    resolve: ({ id }, args, { loaders }) => resolveNestedPage(loaders.deliveriesOf, id, args),
   }),
 );
 
@@ -103,6 +132,26 @@ const WebhookDeliveryFilter = builder.inputType('WebhookDeliveryFilter', {
 });
 
 builder.queryFields((t) => ({
+  webhookEndpoints: t.connection({
+    type: WebhookEndpoint,
+    complexity: pageComplexity,
+    description: 'The webhook endpoints that whoever asks may see, newest first.',
+    authScopes: { permission: 'webhook:read' },
+    args: {
+      workspaceId: t.arg.id({ description: 'Only endpoints of keys of this workspace.' }),
+      apiKeyId: t.arg.id({ description: 'Only endpoints of this key.' }),
+    },
+    resolve: (_root, { workspaceId, apiKeyId, ...args }, { deps, actor }) =>
+      resolvePage(args, (page) => listWebhookEndpoints(deps.db, actor.principal, { workspaceId, apiKeyId }, page)),
+  }),
+  webhookEndpoint: t.field({
+    type: WebhookEndpoint,
+    nullable: true,
+    description: 'One webhook endpoint. null where it does not exist or may not be seen.',
+    authScopes: { permission: 'webhook:read' },
+    args: { id: t.arg.id({ required: true, description: 'The id of the endpoint.' }) },
+    resolve: (_root, { id }, { loaders }) => loaders.nodes.WebhookEndpoint(id),
+  }),
   webhookDeliveries: t.connection({
     type: WebhookDelivery,
     complexity: pageComplexity,
@@ -112,73 +161,15 @@ builder.queryFields((t) => ({
       workspaceId: t.arg.id({ description: 'Only deliveries of this workspace.' }),
       filter: t.arg({ type: WebhookDeliveryFilter, description: 'Only such deliveries.' }),
     },
-    resolve: (_root, { workspaceId, filter, ...args }, { deps, actor }) => {
-      const asked: Prisma.WebhookDeliveryWhereInput[] = [visibleWebhookDeliveries(actor.principal)];
-      if (workspaceId != null) asked.push({ workspaceId });
-      if (filter?.state != null) asked.push({ state: filter.state });
-      if (filter?.endpointId != null) asked.push({ endpointId: filter.endpointId });
-      if (filter?.eventId != null) asked.push({ eventId: filter.eventId });
-      if (filter?.eventType != null) asked.push({ event: { type: filter.eventType } });
-      return resolvePage(args, (keyset) => {
-        const page = toPrismaPage(keyset);
-        return deps.db.webhookDelivery.findMany({ ...page, where: { AND: [...asked, page.where] } });
-      });
-    },
+    resolve: (_root, { workspaceId, filter, ...args }, { deps, actor }) =>
+      resolvePage(args, (page) => listWebhookDeliveries(deps.db, actor.principal, { ...filter, workspaceId }, page)),
   }),
-  webhookDelivery: t.prismaField({
+  webhookDelivery: t.field({
     type: WebhookDelivery,
     nullable: true,
     description: 'One webhook delivery. null where it does not exist or may not be seen.',
     authScopes: { permission: 'webhook:read' },
     args: { id: t.arg.id({ required: true, description: 'The id of the delivery.' }) },
-    resolve: (query, _root, { id }, { deps, actor }) =>
-      deps.db.webhookDelivery.findFirst({
-        ...query,
-        where: { AND: [{ id }, visibleWebhookDeliveries(actor.principal)] },
-      }),
-  }),
-}));
-
-const SendTestWebhookInput = builder.inputType('SendTestWebhookInput', {
-  description: 'Which webhook endpoint to try.',
-  fields: (t) => ({ endpointId: t.id({ required: true, description: 'The id of the endpoint.' }) }),
-});
-
-const RedeliverWebhookInput = builder.inputType('RedeliverWebhookInput', {
-  description: 'What to deliver again.',
-  fields: (t) => ({ deliveryId: t.id({ required: true, description: 'The id of the delivery.' }) }),
-});
-
-function deliveryPayload(name: string, description: string) {
-  return builder.objectRef<{ delivery: typeof WebhookDelivery.$inferType }>(name).implement({
-    description,
-    fields: (t) => ({
-      delivery: t.field({
-        type: WebhookDelivery,
-        description: 'The delivery. Ask for it again to see how it went.',
-        resolve: ({ delivery }) => delivery,
-      }),
-    }),
-  });
-}
-
-builder.mutationFields((t) => ({
-  sendTestWebhook: t.field({
-    type: deliveryPayload('SendTestWebhookPayload', 'What is on its way.'),
-    description:
-      'Sends a webhook.test to an endpoint, whatever it listens for, signed and delivered like every other event.',
-    authScopes: { permission: 'webhook:manage' },
-    args: { input: t.arg({ type: SendTestWebhookInput, required: true, description: 'What to try.' }) },
-    errors: { types: [NotFoundError, ForbiddenError, ConflictError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.webhooks.sendTest(actor, input),
-  }),
-  redeliverWebhook: t.field({
-    type: deliveryPayload('RedeliverWebhookPayload', 'What is on its way again.'),
-    description:
-      'Delivers an event to its endpoint again, under the same webhook-id and with all its attempts anew. What still waits is tried at once.',
-    authScopes: { permission: 'webhook:manage' },
-    args: { input: t.arg({ type: RedeliverWebhookInput, required: true, description: 'What to deliver again.' }) },
-    errors: { types: [NotFoundError, ForbiddenError, ConflictError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.webhooks.redeliver(actor, input),
+    resolve: (_root, { id }, { loaders }) => loaders.nodes.WebhookDelivery(id),
   }),
 }));

@@ -1,6 +1,3 @@
-import { visibleApiKeys } from '../domain/access/visibility.js';
-import type { SpendLimit as SpendLimitShape } from '../domain/keys/spend-limit.js';
-import { decideStatus, hasStatus } from '../domain/keys/status.js';
 import {
   ConflictError,
   ForbiddenError,
@@ -8,84 +5,10 @@ import {
   NotFoundError,
   SecretUnavailableError,
   ValidationError,
-} from '../errors.js';
-import type { Prisma } from '../generated/prisma/client.js';
-import { builder } from './builder.js';
-import { ApiKeyStatus, Environment, SpendPeriod } from './enums.js';
-import { Node } from './nodes.js';
-import { pageComplexity } from './pages.js';
-import { resolveNestedPage, resolvePage, toPrismaPage } from './resolve-page.js';
-import { User } from './user.js';
-import { Workspace } from './workspace.js';
-
-export const ApiKey = builder.prismaObject('ApiKey', {
-  interfaces: [Node],
-  description: 'A key of a workspace. Its plaintext was shown once, when it was created, and is not stored.',
-  fields: (t) => ({
-    id: t.exposeID('id', { description: 'Names this key. It is no secret.' }),
-    name: t.exposeString('name', { description: 'What it is called.' }),
-    product: t.exposeString('product', { description: 'What it is a key of: the slug of a product.' }),
-    environment: t.expose('environment', { type: Environment, description: 'What it is for.' }),
-    status: t.field({
-      type: ApiKeyStatus,
-      description: 'Where it stands now.',
-      resolve: (key, _args, { deps }) => decideStatus(key, deps.clock()),
-    }),
-    preview: t.string({
-      description: 'The last four characters of its secret, to tell keys apart.',
-      resolve: async (key, _args, { loaders }) => (await loaders.secretsOf.load(key)).newest[0]?.preview ?? '',
-    }),
-    keyId: t.exposeString('keyId', {
-      nullable: true,
-      description: 'The public half of a header pair; null for products with bearer keys.',
-    }),
-    permissions: t.exposeStringList('permissions', { description: 'What it may do at the product.' }),
-    allowedOrigins: t.exposeStringList('allowedOrigins', {
-      description: 'The origins from which browsers may use it. Empty: any.',
-    }),
-    createdBy: t.field({
-      type: User,
-      nullable: true,
-      description: 'Who created it; null where a service did, and for a key that asks: keys see no people.',
-      resolve: ({ createdByUserId }, _args, { actor, loaders }) =>
-        createdByUserId === null || actor.principal.kind === 'apiKey' ? null : loaders.usersById.load(createdByUserId),
-    }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
-    expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When it ends by itself.' }),
-    lastUsedAt: t.field({
-      type: 'DateTime',
-      nullable: true,
-      description:
-        'When it was last let through, by a verification or by this API, a few seconds late; null for never. `secrets` has it for each.',
-      resolve: async (key, _args, { loaders }) => (await loaders.secretsOf.load(key)).lastUsedAt,
-    }),
-    revokedAt: t.expose('revokedAt', { type: 'DateTime', nullable: true, description: 'When it was revoked.' }),
-    revocationReason: t.exposeString('revocationReason', { nullable: true, description: 'Why it was revoked.' }),
-    workspace: t.field({
-      type: Workspace,
-      description: 'Whose it is.',
-      resolve: ({ workspaceId }, _args, { loaders }) => loaders.workspacesById.load(workspaceId),
-    }),
-  }),
-});
-
-const SpendLimit = builder.objectRef<SpendLimitShape>('SpendLimit').implement({
-  description: 'The most that a key spends in a period, beside what its workspace can pay.',
-  fields: (t) => ({
-    credits: t.exposeInt('credits', { description: 'Credits in any one period.' }),
-    period: t.expose('period', { type: SpendPeriod, description: 'How long a period is.' }),
-  }),
-});
-
-builder.prismaObjectField(ApiKey, 'spendLimit', (t) =>
-  t.field({
-    type: SpendLimit,
-    nullable: true,
-    description: 'The most that it spends in a period; null without a limit.',
-    resolve: ({ spendLimit, spendPeriod }) =>
-      spendLimit === null || spendPeriod === null ? null : { credits: spendLimit, period: spendPeriod },
-  }),
-);
+} from '../../errors.js';
+import { builder } from '../builder.js';
+import { Environment, SpendPeriod } from '../enums.js';
+import { ApiKey } from './types.js';
 
 const SpendLimitInput = builder.inputType('SpendLimitInput', {
   description: 'The most that a key is to spend in a period. What it spends counts from when the limit is set.',
@@ -94,59 +17,6 @@ const SpendLimitInput = builder.inputType('SpendLimitInput', {
     period: t.field({ type: SpendPeriod, required: true, description: 'How long a period is.' }),
   }),
 });
-
-const ApiKeyFilter = builder.inputType('ApiKeyFilter', {
-  description: 'Which keys to list. What is not named does not matter.',
-  fields: (t) => ({
-    status: t.field({ type: ApiKeyStatus, description: 'Only keys that stand so now.' }),
-    product: t.string({ description: 'Only keys of this product.' }),
-    environment: t.field({ type: Environment, description: 'Only keys for this.' }),
-  }),
-});
-
-builder.queryFields((t) => ({
-  apiKeys: t.connection({
-    type: ApiKey,
-    complexity: pageComplexity,
-    description: 'The keys that whoever asks may see, newest first.',
-    authScopes: { permission: 'apiKey:read' },
-    args: {
-      workspaceId: t.arg.id({ description: 'Only keys of this workspace.' }),
-      filter: t.arg({ type: ApiKeyFilter, description: 'Only such keys.' }),
-    },
-    resolve: (_root, { workspaceId, filter, ...args }, { deps, actor }) => {
-      const asked: Prisma.ApiKeyWhereInput[] = [visibleApiKeys(actor.principal)];
-      if (workspaceId != null) asked.push({ workspaceId });
-      if (filter?.status != null) asked.push(hasStatus(filter.status, deps.clock()));
-      if (filter?.product != null) asked.push({ product: filter.product });
-      if (filter?.environment != null) asked.push({ environment: filter.environment });
-      return resolvePage(args, (keyset) => {
-        const page = toPrismaPage(keyset);
-        return deps.db.apiKey.findMany({ ...page, where: { AND: [...asked, page.where] } });
-      });
-    },
-  }),
-  apiKey: t.prismaField({
-    type: ApiKey,
-    nullable: true,
-    description: 'One key. null where it does not exist or may not be seen.',
-    authScopes: { permission: 'apiKey:read' },
-    args: { id: t.arg.id({ required: true, description: 'The id of the key.' }) },
-    resolve: (query, _root, { id }, { deps, actor }) =>
-      deps.db.apiKey.findFirst({ ...query, where: { AND: [{ id }, visibleApiKeys(actor.principal)] } }),
-  }),
-}));
-
-builder.prismaObjectField(Workspace, 'apiKeys', (t) =>
-  t.connection({
-    type: ApiKey,
-    complexity: pageComplexity,
-    authScopes: { permission: 'apiKey:read' },
-    description: 'Its keys, newest first. A key that asks sees itself through `apiKey`, not its siblings.',
-    resolve: ({ id }, args, { actor, loaders }) =>
-      resolveNestedPage(loaders.apiKeysOf, actor.principal.kind === 'apiKey' ? '' : id, args),
-  }),
-);
 
 const apiKeyId = 'The id of the key.';
 const permissions = 'What it may do at the product, as the product names it.';
@@ -272,3 +142,118 @@ builder.mutationFields((t) => ({
     resolve: (_root, { input }, { actor, domain }) => domain.apiKeys.delete(actor, input),
   }),
 }));
+
+const RotateApiKeyInput = builder.inputType('RotateApiKeyInput', {
+  description: 'A key that is to have a new secret.',
+  fields: (t) => ({
+    apiKeyId: t.id({ required: true, description: 'The id of the key.' }),
+    overlapSeconds: t.int({
+      required: true,
+      defaultValue: 0,
+      description:
+        "For how long the old secret goes on working, at most the product's `rotationOverlapSecondsMax`. 0: it ends at once.",
+    }),
+  }),
+});
+
+const RotateApiKeyPayload = builder
+  .objectRef<{ apiKey: typeof ApiKey.$inferType; secret: string; oldSecretsRetireAt: Date | null }>(
+    'RotateApiKeyPayload',
+  )
+  .implement({
+    description: 'The same key, and its new secret, shown this once.',
+    fields: (t) => ({
+      apiKey: t.field({ type: ApiKey, description: 'The key.', resolve: ({ apiKey }) => apiKey }),
+      secret: t.exposeString('secret', { description: 'The plaintext. Shown this once: store it now.' }),
+      oldSecretsRetireAt: t.expose('oldSecretsRetireAt', {
+        type: 'DateTime',
+        nullable: true,
+        description: 'From when on only the new secret works; null where no other one worked.',
+      }),
+    }),
+  });
+
+const RetireSecretInput = builder.inputType('RetireSecretInput', {
+  description: 'An old secret to end.',
+  fields: (t) => ({
+    secretId: t.id({ required: true, description: 'The id of the secret, as `ApiKey.secrets` shows it.' }),
+  }),
+});
+
+const RetireSecretPayload = builder.objectRef<{ apiKey: typeof ApiKey.$inferType }>('RetireSecretPayload').implement({
+  description: 'The key, whose other secrets work as before.',
+  fields: (t) => ({
+    apiKey: t.field({ type: ApiKey, description: 'The key.', resolve: ({ apiKey }) => apiKey }),
+  }),
+});
+
+builder.mutationFields((t) => ({
+  rotateApiKey: t.field({
+    type: RotateApiKeyPayload,
+    description:
+      'Gives a key a new secret. Its id, limits and history stay, and so does the key id of a header pair. The old secret works until the overlap ends or it is retired, and never longer than the key.',
+    authScopes: { permission: 'apiKey:rotate' },
+    args: { input: t.arg({ type: RotateApiKeyInput, required: true, description: 'What to rotate.' }) },
+    errors: {
+      types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitReachedError, SecretUnavailableError],
+    },
+    resolve: (_root, { input }, { actor, domain }) => domain.apiKeys.rotate(actor, input),
+  }),
+  retireSecret: t.field({
+    type: RetireSecretPayload,
+    description: 'Ends an old secret before its overlap is over. The newest one ends only with its key.',
+    authScopes: { permission: 'apiKey:rotate' },
+    args: { input: t.arg({ type: RetireSecretInput, required: true, description: 'What to end.' }) },
+    errors: { types: [NotFoundError, ForbiddenError, ConflictError] },
+    resolve: (_root, { input }, { actor, domain }) => domain.apiKeys.retireSecret(actor, input),
+  }),
+}));
+
+const RotateSigningSecretInput = builder.inputType('RotateSigningSecretInput', {
+  description: 'Whose signing secret to replace.',
+  fields: (t) => ({
+    apiKeyId: t.id({ required: true, description: 'The id of the key.' }),
+    overlapSeconds: t.int({
+      defaultValue: 0,
+      description:
+        'How long the old secret signs beside the new one, so that receivers can change in between: at most a week. 0: not at all.',
+    }),
+  }),
+});
+
+const RotateSigningSecretPayload = builder
+  .objectRef<{
+    apiKey: typeof ApiKey.$inferType;
+    signingSecret: string;
+    signingSecretRotatedAt: Date;
+    oldSigningSecretRetiresAt: Date;
+  }>('RotateSigningSecretPayload')
+  .implement({
+    description: 'The new signing secret, shown this once.',
+    fields: (t) => ({
+      apiKey: t.field({ type: ApiKey, description: 'The key, which works as before.', resolve: (p) => p.apiKey }),
+      signingSecret: t.exposeString('signingSecret', { description: 'The plaintext. Shown this once: store it now.' }),
+      signingSecretRotatedAt: t.expose('signingSecretRotatedAt', {
+        type: 'DateTime',
+        description: 'Since when it signs.',
+      }),
+      oldSigningSecretRetiresAt: t.expose('oldSigningSecretRetiresAt', {
+        type: 'DateTime',
+        description: 'From when no older one signs any more: at once without an overlap.',
+      }),
+    }),
+  });
+
+builder.mutationField('rotateSigningSecret', (t) =>
+  t.field({
+    type: RotateSigningSecretPayload,
+    description:
+      'Replaces the secret that signs the webhooks of a key: the new one signs at once, and during an overlap both do. A key may do this for itself where its product says so.',
+    authScopes: { permission: 'signingSecret:rotate' },
+    args: { input: t.arg({ type: RotateSigningSecretInput, required: true, description: 'Whose secret.' }) },
+    errors: {
+      types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitReachedError, SecretUnavailableError],
+    },
+    resolve: (_root, { input }, { actor, domain }) => domain.signingSecrets.rotate(actor, input),
+  }),
+);

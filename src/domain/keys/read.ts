@@ -1,0 +1,90 @@
+import { type Keyset, readNestedPages, toPrismaPage } from '../../db/keyset.js';
+import type { Db } from '../../db/transaction.js';
+import { type ApiKey, type KeySecret, Prisma } from '../../generated/prisma/client.js';
+import type { Environment } from '../../generated/prisma/enums.js';
+import type { Principal } from '../access/principal.js';
+import { visibleApiKeys } from '../access/visibility.js';
+import { type ApiKeyStatus, hasStatus } from './status.js';
+
+/** Which keys to list. What is not named does not matter. */
+export interface ApiKeyFilter {
+  readonly workspaceId?: string | null | undefined;
+  /** The status that the keys have now. */
+  readonly status?: ApiKeyStatus | null | undefined;
+  readonly product?: string | null | undefined;
+  readonly environment?: Environment | null | undefined;
+}
+
+/** A page of the keys that the principal sees. */
+export function listApiKeys(
+  db: Db,
+  principal: Principal,
+  { workspaceId, status, product, environment }: ApiKeyFilter,
+  page: Keyset,
+  now: Date,
+): Promise<ApiKey[]> {
+  const conditions: Prisma.ApiKeyWhereInput = {
+    ...(workspaceId != null && { workspaceId }),
+    ...(status != null && hasStatus(status, now)),
+    ...(product != null && { product }),
+    ...(environment != null && { environment }),
+  };
+  return db.apiKey.findMany(toPrismaPage(page, { AND: [visibleApiKeys(principal), conditions] }));
+}
+
+/** A page of the keys of each workspace. An API key sees none in this way: it sees itself, but not the other keys of its workspace. */
+export async function listApiKeysOf(
+  db: Db,
+  principal: Principal,
+  workspaceIds: readonly string[],
+  page: Keyset,
+): Promise<Map<string, ApiKey[]>> {
+  if (principal.kind === 'apiKey') return new Map();
+  const rows = Prisma.sql`SELECT "id" FROM "ApiKey" WHERE "workspaceId" = p."id" AND "deletedAt" IS NULL`;
+  return readNestedPages(db, rows, workspaceIds, page, (query) => db.apiKey.findMany(query));
+}
+
+export interface SecretsOfKey {
+  /** The newest first, at most {@link secretsMax}. */
+  readonly newest: readonly KeySecret[];
+  /** The last use of any secret, also of one that is not shown any more. */
+  readonly lastUsedAt: Date | null;
+}
+
+/** The most secrets of one key that are shown. */
+export const secretsMax = 20;
+
+/** The secrets of each key, in one statement. Keys without secrets are left out. */
+export async function readSecretsOf(
+  db: Db,
+  keys: readonly Pick<ApiKey, 'id' | 'workspaceId'>[],
+): Promise<Map<string, SecretsOfKey>> {
+  const rows = await db.$queryRaw<(KeySecret & { lastUseOfKey: Date | null })[]>`
+    SELECT s.*
+    FROM unnest(${keys.map(({ id }) => id)}::text[], ${keys.map(({ workspaceId }) => workspaceId)}::text[]) AS k(id, workspace_id)
+    CROSS JOIN LATERAL (
+      SELECT *, max("lastUsedAt") OVER () AS "lastUseOfKey" FROM "KeySecret"
+      WHERE "workspaceId" = k.workspace_id AND "apiKeyId" = k.id
+      -- The one that does not retire is the newest, whatever the clocks of the processes that made them said.
+      ORDER BY "retiresAt" IS NULL DESC, "id" DESC LIMIT ${secretsMax}
+    ) s`;
+  const secrets = new Map<string, { newest: KeySecret[]; lastUsedAt: Date | null }>();
+  for (const row of rows) {
+    const known = secrets.get(row.apiKeyId);
+    if (known === undefined) secrets.set(row.apiKeyId, { newest: [row], lastUsedAt: row.lastUseOfKey });
+    else known.newest.push(row);
+  }
+  return secrets;
+}
+
+/** What may be shown of the signing secret that each key signs with now. Keys without one are left out. */
+export async function readSigningSecretsOf(
+  db: Db,
+  apiKeyIds: readonly string[],
+): Promise<Map<string, { readonly preview: string; readonly createdAt: Date }>> {
+  const secrets = await db.signingSecret.findMany({
+    where: { apiKeyId: { in: [...apiKeyIds] }, retiresAt: null },
+    select: { apiKeyId: true, preview: true, createdAt: true },
+  });
+  return new Map(secrets.map(({ apiKeyId, ...shown }) => [apiKeyId, shown]));
+}
