@@ -11,7 +11,7 @@ import { openMigratedDatabase } from './server/open-database.js';
 import { endWith } from './server/start-failure.js';
 import { readSettings, type Settings } from './settings.js';
 
-// Nobody awaits what watches the lock of the data folder: it ends the process from aside, in the same words.
+// The watcher of the data folder's lock throws outside of any await. Its error ends the process like any other.
 process.on('uncaughtException', endWith);
 
 try {
@@ -20,7 +20,7 @@ try {
   endWith(error);
 }
 
-/** Composes the server, listens, and closes in the reverse order when told to. */
+/** Composes the server and listens. On a signal, closes everything in reverse order. */
 async function start(settings: Settings): Promise<void> {
   const products = await loadProducts(settings.products);
   const log = createLog({ level: settings.logLevel, products: products.all });
@@ -50,31 +50,31 @@ async function start(settings: Settings): Promise<void> {
       keyCacheMb: settings.keyCacheMb,
     });
     const listening = await listen(server.handler, settings);
-    // Made once nothing can fail any more: a token that nobody was shown would be lost.
-    const madeToken = await createFirstServiceToken(database.db, 'made on the first start');
-    if (madeToken !== null) process.stdout.write(firstStartNotice({ publicUrl, token: madeToken, products }));
+    // Created last, when nothing can fail any more: otherwise its plaintext could be lost before it is printed.
+    const firstToken = await createFirstServiceToken(database.db, 'created on the first start');
+    if (firstToken !== null) process.stdout.write(firstStartNotice({ publicUrl, token: firstToken, products }));
     log.info(
       { url: publicUrl, port: listening.port, database: database.kind, products: products.all.map(({ slug }) => slug) },
       'Tollkeeper is ready',
     );
 
-    const signal = await untilTold();
-    log.info({ signal }, 'closing: finishing what is in flight');
+    const signal = await waitForSignal();
+    log.info({ signal }, 'shutting down: finishing requests in flight');
     await listening.close();
   } finally {
     await server?.close();
     await limits?.close();
     await database.close();
   }
-  log.info('closed');
+  log.info('shut down');
 }
 
-/** Where this machine finds the server, unless the operator knows better. An IPv6 address stands in brackets (RFC 3986, 3.2.2). */
+/** Default public address. An IPv6 address is put in brackets (RFC 3986, 3.2.2). */
 function addressOf({ host, port }: Settings): string {
   return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
 
-function untilTold(): Promise<NodeJS.Signals> {
+function waitForSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);
   });

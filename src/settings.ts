@@ -3,33 +3,33 @@ import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { StartError } from './errors.js';
 
-/** What the operator set, checked. Names are those of the variables, in camelCase and without the project's prefix. */
+/** The validated settings. Names are those of the variables, in camelCase and without the project's prefix. */
 export interface Settings {
   port: number;
   host: string;
-  /** The folder of the embedded database and its keys. */
+  /** Folder of the embedded database and its encryption key. */
   dataDir: string;
-  /** PostgreSQL instead of the embedded database. */
+  /** PostgreSQL. Null: the embedded database. */
   databaseUrl: string | null;
   redisUrl: string | null;
-  /** Presets by name, or paths of product files; at least one. */
+  /** Names of presets, or paths of product files; at least one. */
   products: string[];
   serviceToken: string | null;
   /** 32 bytes. Never null beside a databaseUrl. */
   encryptionKey: Buffer | null;
-  /** Whether a start applies migrations. */
+  /** Whether the server applies migrations when it starts. */
   migrate: boolean;
-  /** The origin that people and cookies see, without a slash at its end; null where it follows from host and port. */
+  /** Public origin of the server, without a trailing slash. Null: derived from host and port. */
   publicUrl: string | null;
-  /** Origins of front ends that may call with cookies. */
+  /** Origins of front ends that may send cookies. */
   allowedOrigins: string[];
   /** Set together with oidcAudience, or not at all. */
   oidcIssuer: string | null;
   oidcAudience: string | null;
   logLevel: (typeof logLevels)[number];
-  /** The throttle of management mutations, per principal and mutation. */
+  /** Throttle of management mutations, per principal and mutation. */
   mutationsPerMinute: number;
-  /** Whether webhooks may go to private addresses and over http: for development. */
+  /** Whether webhooks may go to private addresses and over http. For development only. */
   webhooksAllowPrivate: boolean;
   /** Memory budget of the key cache, in millions of bytes. */
   keyCacheMb: number;
@@ -39,33 +39,33 @@ export const keyCacheMbDefault = 64;
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
-/** Each sentence stands behind the name of its variable and says what is right; none repeats the value, which may be a secret. */
-const words = {
+/** Error messages. Each follows the name of its variable. None repeats the value, which may be a secret. */
+const messages = {
   PORT: 'must be a port number from 0 to 65535',
   HOST: 'must be an address or a host name, such as 127.0.0.1, or 0.0.0.0 for all interfaces',
   TOLLKEEPER_DATA_DIR: 'must be the path of a folder',
   DATABASE_URL:
     'must have the form postgresql://user:password@host:5432/database, with special characters of the password percent-encoded',
   REDIS_URL: 'must have the form redis://host:6379, or rediss:// for TLS',
-  TOLLKEEPER_PRODUCTS: 'must list presets by name or paths of product files, separated by commas, such as default',
-  TOLLKEEPER_SERVICE_TOKEN: 'must be tks_ and at least 32 letters and digits; leave it out to have one made',
-  TOLLKEEPER_ENCRYPTION_KEY: 'must be 32 bytes in base64; make one with: openssl rand -base64 32',
+  TOLLKEEPER_PRODUCTS: 'must list names of presets or paths of product files, separated by commas, such as default',
+  TOLLKEEPER_SERVICE_TOKEN: 'must be tks_ and at least 32 letters and digits; remove it to have one created',
+  TOLLKEEPER_ENCRYPTION_KEY: 'must be 32 bytes in base64; create one with: openssl rand -base64 32',
   TOLLKEEPER_MIGRATE: 'must be true or false',
   PUBLIC_URL: 'must be an address such as https://api.example.com, without a path',
   TOLLKEEPER_ALLOWED_ORIGINS:
     'must list origins such as https://app.example.com, separated by commas and without paths',
   OIDC_ISSUER:
-    'must be the address of the identity provider, exactly as its tokens name it, such as https://id.example.com',
-  OIDC_AUDIENCE: 'must be the audience that the tokens name',
+    'must be the address of the identity provider, exactly the iss claim of its tokens, such as https://id.example.com',
+  OIDC_AUDIENCE: 'must be the aud claim of the tokens',
   LOG_LEVEL: `must be one of ${logLevels.join(', ')}`,
   TOLLKEEPER_MUTATIONS_PER_MINUTE: 'must be a whole number from 1 to 1000000',
   TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: 'must be true or false; true is for development only',
   TOLLKEEPER_KEY_CACHE_MB: 'must be a whole number from 1 to 4000, in megabytes',
 } as const;
-type Variable = keyof typeof words;
+type Variable = keyof typeof messages;
 
-/** Every variable that the server reads, for those who describe them. */
-export const variableNames: readonly string[] = Object.keys(words);
+/** Names of all variables that the server reads. The tests compare the documentation with them. */
+export const variableNames: readonly string[] = Object.keys(messages);
 
 function wholeNumber(min: number, max: number) {
   return z
@@ -90,7 +90,7 @@ function address(protocols: readonly string[]) {
   return z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol));
 }
 
-/** An origin, with or without the slash that browsers put behind it; it comes out as browsers send it in `Origin`. */
+/** An origin, with or without a trailing slash. The result has the form that browsers send in `Origin`. */
 const origin = address(['http:', 'https:'])
   .refine((text) => !URL.canParse(text) || new URL(text).href === `${new URL(text).origin}/`)
   .transform((text) => new URL(text).origin);
@@ -120,10 +120,10 @@ const shape = z.object({
   TOLLKEEPER_KEY_CACHE_MB: wholeNumber(1, 4_000).default(keyCacheMbDefault),
 } satisfies Record<Variable, z.ZodType>);
 
-/** Where variables may stand that are nobody's but this server's. */
+/** A file in the working directory with variables for this server. */
 const envFile = '.env';
 
-/** What `.env` says in the folder where the server starts; nothing where there is none. @throws StartError where it cannot be read */
+/** Reads `.env`. An empty object if the file does not exist. @throws StartError if it cannot be read */
 function readEnvFile(): NodeJS.Dict<string> {
   try {
     return parseEnv(readFileSync(envFile, 'utf8'));
@@ -135,31 +135,31 @@ function readEnvFile(): NodeJS.Dict<string> {
 }
 
 /**
- * Reads the environment, and `.env` for what the environment does not name; no other file does. An empty value counts as
- * unset, because compose files and shells leave such behind.
- * @throws StartError for the first mistake; it names the variable and says what is right, and repeats no value.
+ * Reads the environment, and `.env` for variables that the environment does not set. No other file reads `process.env`.
+ * An empty value counts as unset, because compose files and shells set such values.
+ * @throws StartError for the first invalid variable: it names the variable and the expected value, and repeats no value.
  */
 export function readSettings(source: NodeJS.Dict<string> = { ...readEnvFile(), ...process.env }): Settings {
   const set = Object.fromEntries(
-    Object.keys(words).flatMap((name) => {
+    Object.keys(messages).flatMap((name) => {
       const value = source[name]?.trim();
       return value ? [[name, value]] : [];
     }),
   );
   const parsed = shape.safeParse(set);
-  if (!parsed.success) throw mistakeIn(parsed.error);
+  if (!parsed.success) throw errorOf(parsed.error);
   const values = parsed.data;
 
   if (values.DATABASE_URL !== undefined && values.TOLLKEEPER_ENCRYPTION_KEY === undefined) {
     throw new StartError(
-      'DATABASE_URL is set, so TOLLKEEPER_ENCRYPTION_KEY must be set too: every process has to read the same signing secrets. ' +
-        'Make one with: openssl rand -base64 32, and keep it as safe as the database.',
+      'DATABASE_URL is set, so TOLLKEEPER_ENCRYPTION_KEY must be set too: all processes decrypt the same signing secrets. ' +
+        'Create one with: openssl rand -base64 32, and keep it as safe as the database.',
     );
   }
   if ((values.OIDC_ISSUER === undefined) !== (values.OIDC_AUDIENCE === undefined)) {
     const [present, absent] = values.OIDC_ISSUER ? ['OIDC_ISSUER', 'OIDC_AUDIENCE'] : ['OIDC_AUDIENCE', 'OIDC_ISSUER'];
     throw new StartError(
-      `${present} is set, so ${absent} must be set too: a token is only accepted when both its issuer and its audience are known.`,
+      `${present} is set, so ${absent} must be set too: the server checks the issuer and the audience of each token.`,
     );
   }
 
@@ -184,12 +184,12 @@ export function readSettings(source: NodeJS.Dict<string> = { ...readEnvFile(), .
   };
 }
 
-function mistakeIn(error: z.ZodError): StartError {
+function errorOf(error: z.ZodError): StartError {
   const name = error.issues[0]?.path[0];
   if (typeof name !== 'string' || !isVariable(name)) throw error;
-  return new StartError(`${name} ${words[name]}.`);
+  return new StartError(`${name} ${messages[name]}.`);
 }
 
 function isVariable(name: string): name is Variable {
-  return name in words;
+  return name in messages;
 }

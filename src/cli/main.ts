@@ -13,18 +13,18 @@ import { verifyAudit } from './verify-audit.js';
 
 const usage = `Usage: tollkeeper <command>
 
-  migrate                        applies the migrations that the database lacks
-  products check [name|path ...] checks product files; without any, those of TOLLKEEPER_PRODUCTS
-  service-token create <name>    makes a service token and prints it, this once
+  migrate                        applies pending migrations
+  products check [name|path ...] validates product files; default: those of TOLLKEEPER_PRODUCTS
+  service-token create <name>    creates a service token and prints it, only once
   service-token list             lists the service tokens
-  service-token revoke <id>      ends a service token
-  audit verify [file]            follows the audit trail and prints where it ends; with a file, compares it
-                                 with what an earlier run printed
+  service-token revoke <id>      revokes a service token
+  audit verify [file]            verifies the audit trail and prints the end of each chain; with a file, also
+                                 compares with the output of an earlier run
 
-It reads the same environment as the server. The embedded database can be opened by one process at a time.
+It reads the same environment as the server. Only one process can open the embedded database: stop the server first.
 `;
 
-/** Whoever has a shell on the server's machine. */
+/** The actor in the audit trail for a person with a shell on the server's machine. */
 const shell = { ...systemActor, requestId: 'cli' };
 
 try {
@@ -33,7 +33,7 @@ try {
   endWith(error instanceof DomainError ? new StartError(error.message) : error);
 }
 
-/** What an operator does from a shell. @returns what to print. */
+/** Runs one command. @returns the text to print. */
 async function run(args: string[]): Promise<string> {
   const { positionals } = parseArgs({ args, allowPositionals: true, options: {}, strict: false });
   const [command, action, ...rest] = positionals;
@@ -55,7 +55,7 @@ async function run(args: string[]): Promise<string> {
     case 'help':
       return usage;
     default:
-      throw new StartError(`There is no such command.\n\n${usage}`);
+      throw new StartError(`Unknown command.\n\n${usage}`);
   }
 }
 
@@ -76,18 +76,19 @@ async function withDatabase<T>(
   }
 }
 
-function verifyAuditTrail(settings: Settings, notes: string | undefined): Promise<string> {
+function verifyAuditTrail(settings: Settings, earlierOutput: string | undefined): Promise<string> {
   return withDatabase(settings, async (db) => {
-    await verifyAudit(db, notes, (line) => process.stdout.write(line));
+    await verifyAudit(db, earlierOutput, (line) => process.stdout.write(line));
     return '';
   });
 }
 
 function createToken(settings: Settings, name: string | undefined): Promise<string> {
-  if (name === undefined) throw new StartError('Give the token a name: tollkeeper service-token create <name>.');
+  if (name === undefined)
+    throw new StartError('The name of the token is missing: tollkeeper service-token create <name>.');
   return withDatabase(settings, async (db) => {
     const { serviceToken, token } = await createServiceToken(db, name, shell);
-    return `${token}\n\nShown this once: store it now. Its id is ${serviceToken.id}.\n`;
+    return `${token}\n\nThis token is shown only once: store it now. Its id is ${serviceToken.id}.\n`;
   });
 }
 
@@ -110,7 +111,7 @@ function listTokens(settings: Settings): Promise<string> {
 }
 
 function revokeToken(settings: Settings, id: string | undefined): Promise<string> {
-  if (id === undefined) throw new StartError('Name the token by its id: tollkeeper service-token revoke <id>.');
+  if (id === undefined) throw new StartError('The id of the token is missing: tollkeeper service-token revoke <id>.');
   return withDatabase(settings, async (db) => {
     await revokeServiceToken(db, systemClock, shell, id);
     return `${id} is revoked.\n`;

@@ -4,24 +4,28 @@ import type { Db } from '../db/transaction.js';
 import { type ChainFault, findHash, listChains, verifyChain } from '../domain/audit/chain.js';
 import { StartError } from '../errors.js';
 
-/** What this shell calls the chain of the server itself. */
+/** Name in the output for the chain of events that belong to no workspace. */
 const serverName = 'server';
-const noteForm = /^(?<name>server|wsp_[0-9a-f]{32}) (?<sequence>\d{1,10}) (?<hash>[0-9a-f]{64})$/;
+const chainEndPattern = /^(?<name>server|wsp_[0-9a-f]{32}) (?<sequence>\d{1,10}) (?<hash>[0-9a-f]{64})$/;
 
-/** The most faults that are told one by one. */
-const faultsToldMax = 20;
+/** Faults beyond this number are only counted. */
+const faultsListedMax = 20;
 
 /**
- * Follows every chain of the audit trail and prints where it ends: its name, the number of its last event, and that event's hash. Where
- * the lines of an earlier run are given, each of those events has to be there still: that finds what somebody changed who could also
- * write every hash anew. Memory is bounded, however long the chains and the notes are.
- * @param notes the path of a file with what an earlier run printed
- * @param print takes each line
- * @throws StartError that names the first broken event of each chain that is broken
+ * Verifies every chain of the audit trail and prints its end: its name, the number of its last event, and that event's
+ * hash. With the output of an earlier run, it also checks that each of those events still exists with the same hash.
+ * This detects an attacker who can recompute every hash. Memory is bounded, however long the chains and the file are.
+ * @param earlierOutput path of a file with the output of an earlier run
+ * @param print receives each line
+ * @throws StartError that names the first broken event of each broken chain
  */
-export async function verifyAudit(db: Db, notes: string | undefined, print: (line: string) => void): Promise<void> {
+export async function verifyAudit(
+  db: Db,
+  earlierOutput: string | undefined,
+  print: (line: string) => void,
+): Promise<void> {
   const faults = new Faults();
-  if (notes !== undefined) await compareNotes(db, notes, faults);
+  if (earlierOutput !== undefined) await compareWithEarlier(db, earlierOutput, faults);
   let chains = 0;
   for await (const workspaceId of listChains(db)) {
     const { end, fault } = await verifyChain(db, workspaceId);
@@ -39,30 +43,29 @@ function sentenceOf(name: string, { kind, sequence, eventId }: ChainFault): stri
       return `${name}: event ${sequence} (${eventId ?? 'the last one'}) was changed.`;
     case 'missing':
       return eventId === null
-        ? `${name}: event ${sequence} was removed, and whatever came after it.`
-        : `${name}: event ${sequence} was removed; the next one that is there is ${eventId}.`;
+        ? `${name}: event ${sequence} and all later events were removed.`
+        : `${name}: event ${sequence} was removed. The next existing event is ${eventId}.`;
     case 'added':
-      return `${name}: event ${sequence} (${eventId}) was added by somebody else than the server.`;
+      return `${name}: event ${sequence} (${eventId}) was not added by the server.`;
   }
 }
 
-/** @throws StartError for a file that cannot be read, or is none of these notes. */
-async function compareNotes(db: Db, path: string, faults: Faults): Promise<void> {
+/** @throws StartError for a file that cannot be read, or that is not such output. */
+async function compareWithEarlier(db: Db, path: string, faults: Faults): Promise<void> {
   const lines = createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY });
   try {
     for await (const line of lines) {
       if (line === '') continue;
-      const { name, sequence, hash } = noteForm.exec(line)?.groups ?? {};
+      const { name, sequence, hash } = chainEndPattern.exec(line)?.groups ?? {};
       if (name === undefined || hash === undefined) {
         throw new StartError(
-          `${path} is not what \`tollkeeper audit verify\` prints. This line is no end of a chain: ${line}`,
+          `${path} is not the output of \`tollkeeper audit verify\`. This line is not the end of a chain: ${line}`,
         );
       }
       const found = await findHash(db, name === serverName ? null : name, Number(sequence));
       if (found !== hash) {
-        faults.add(
-          `${name}: event ${sequence} ${found === null ? 'is missing' : 'is another one'} since it was noted in ${path}.`,
-        );
+        const change = found === null ? 'is missing' : 'has another hash';
+        faults.add(`${name}: event ${sequence}, which is in ${path}, ${change}.`);
       }
     }
   } catch (error) {
@@ -71,21 +74,22 @@ async function compareNotes(db: Db, path: string, faults: Faults): Promise<void>
   }
 }
 
-/** What is wrong, of which the first few are told. */
+/** Collects faults, and lists the first few of them. */
 class Faults {
   #count = 0;
-  readonly #told: string[] = [];
+  readonly #listed: string[] = [];
 
   add(sentence: string): void {
     this.#count += 1;
-    if (this.#told.length < faultsToldMax) this.#told.push(sentence);
+    if (this.#listed.length < faultsListedMax) this.#listed.push(sentence);
   }
 
   throwIfAny(chains: number): void {
     if (this.#count === 0) return;
-    const more = this.#count > this.#told.length ? [`And ${this.#count - this.#told.length} more.`] : [];
+    const hidden = this.#count - this.#listed.length;
+    const more = hidden > 0 ? [`And ${hidden} more.`] : [];
     throw new StartError(
-      [`The audit trail is not intact; ${chains} chains were followed.`, ...this.#told, ...more].join('\n'),
+      [`The audit trail is not intact. ${chains} chains were verified.`, ...this.#listed, ...more].join('\n'),
     );
   }
 }

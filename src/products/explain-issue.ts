@@ -2,15 +2,15 @@ import { z } from 'zod';
 import { findNearest } from './nearest.js';
 import { productSchema } from './product.js';
 
-/** One mistake in a product file. */
+/** One error in a product file. */
 export interface Mistake {
-  /** Where it stands; empty for the file as a whole. */
+  /** Path of the field; empty for the file as a whole. */
   readonly path: readonly PropertyKey[];
-  /** Completes the sentence that begins with the field, such as "must be at least 24". */
+  /** The rest of a sentence that begins with the field, such as "must be at least 24". */
   readonly problem: string;
 }
 
-/** Puts what the schema found into words for the person who wrote the file. `value` is what they wrote. */
+/** Turns zod's issues into messages for the author of the file. `value` is the content of the file. */
 export function explainIssues(issues: readonly z.core.$ZodIssue[], value: unknown): Mistake[] {
   return issues.flatMap((issue) => {
     if (issue.code === 'unrecognized_keys') {
@@ -33,15 +33,15 @@ function explain(issue: z.core.$ZodIssue, found: unknown): string {
     case 'invalid_union':
       return 'options' in issue && Array.isArray(issue.options)
         ? `must be ${oneOf(issue.options)}`
-        : 'has not the right form';
+        : 'has an invalid form';
     case 'too_small':
       return `must ${measures[issue.origin] ?? 'be'} at least ${issue.minimum}${units[issue.origin] ?? ''}`;
     case 'too_big':
       return `must ${measures[issue.origin] ?? 'be'} at most ${issue.maximum}${units[issue.origin] ?? ''}`;
     case 'invalid_key':
-      return `is not a name that can stand here: it ${issue.issues[0]?.message ?? 'has not the right form'}`;
+      return `is not a valid name: it ${issue.issues[0]?.message ?? 'has an invalid form'}`;
     default:
-      // Every rule of our own is worded in product.ts to follow the field's name.
+      // The messages of our own rules in product.ts are written to follow the field's name.
       return issue.message;
   }
 }
@@ -90,7 +90,7 @@ function explainUnknown(key: string): string {
 
 let knownFieldNames: ReadonlySet<string> | null = null;
 
-/** Every name of a field that the shape of a product knows, wherever it stands. */
+/** The names of all fields of a product file, at all levels. */
 function fieldNames(): ReadonlySet<string> {
   knownFieldNames ??= new Set(propertiesOf(z.toJSONSchema(productSchema, { io: 'input', unrepresentable: 'any' })));
   return knownFieldNames;

@@ -7,14 +7,14 @@ import { type Product, type Products, productSchema } from './product.js';
 import { readProductFile } from './read-product-file.js';
 import { canShareSecret } from './secret-format.js';
 
-/** The products that come with the server. */
+/** Names of the products that come with the server. */
 export const presetNames: readonly string[] = [...presets.keys()];
 
-/** One server sells a handful of products; a longer list is a mistake. */
+/** One server has a handful of products; a longer list is an error. */
 const productsMax = 100;
 const extensions: readonly string[] = ['.json', '.yaml', '.yml'];
 
-/** A product and where it came from, in words for an operator. */
+/** A product and its source, for error messages. */
 interface LoadedProduct {
   readonly product: Product;
   readonly source: string;
@@ -24,31 +24,31 @@ interface LoadedProduct {
  * Loads the products of this server.
  * @param names presets by name (see {@link presetNames}), or paths of product files (.yaml, .yml, .json), relative to
  *   the working directory. The first is the primary one. docs/products.md describes the file.
- * @throws StartError for the first mistake, naming the file, the line, the field and what is expected of it.
+ * @throws StartError for the first error: it names the file, the line, the field and the expected value.
  */
 export async function loadProducts(names: readonly string[]): Promise<Products> {
   if (names.length === 0) {
     throw new StartError(
-      `No product is named. Name a preset (${presetNames.join(', ')}) or the path of a product file.`,
+      `The list of products is empty. Add a preset (${presetNames.join(', ')}) or the path of a product file.`,
     );
   }
   if (names.length > productsMax) {
     throw new StartError(
-      `${names.length} products are named, and at most ${productsMax} are loaded. Run several servers.`,
+      `The list has ${names.length} products, and the maximum is ${productsMax}. Run several servers.`,
     );
   }
   const loaded = await Promise.all(names.map(loadProduct));
-  refuseDoubles(loaded);
+  refuseDuplicates(loaded);
   return combineProducts(loaded.map(({ product }) => product));
 }
 
 /**
- * Puts checked products together, the primary one first.
- * @throws Error where the list is empty.
+ * Combines validated products. The first one is the primary one.
+ * @throws Error if the list is empty.
  */
 export function combineProducts(all: readonly Product[]): Products {
   const [primary] = all;
-  if (primary === undefined) throw new Error('A server has at least one product.');
+  if (primary === undefined) throw new Error('A server needs at least one product.');
   const bySlug = new Map(all.map((product) => [product.slug, product]));
   return { all, primary, find: (slug) => bySlug.get(slug) ?? null };
 }
@@ -69,7 +69,8 @@ async function loadPreset(name: string): Promise<LoadedProduct> {
   const nearest = findNearest(name, presetNames);
   const suggestion = nearest === null ? '' : ` Did you mean ${nearest}?`;
   throw new StartError(
-    `There is no preset called ${JSON.stringify(name)}.${suggestion} ${list}; a product file is named by its path, ending in ${extensions.join(', ')}.`,
+    `There is no preset called ${JSON.stringify(name)}.${suggestion} ${list}. ` +
+      `To use a product file, give its path, which ends in ${extensions.join(', ')}.`,
   );
 }
 
@@ -85,11 +86,12 @@ async function loadProductFile(path: string): Promise<LoadedProduct> {
   const more = others.length === 0 ? '' : ` (And ${others.length} more.)`;
   const stop = mistake.problem.endsWith('?') ? '' : '.';
   throw new StartError(
-    `The product file ${path}, line ${lineOf(mistake.path)}: ${field} ${mistake.problem}${stop}${more} docs/products.md describes every field.`,
+    `The product file ${path}, line ${lineOf(mistake.path)}: ${field} ${mistake.problem}${stop}${more} ` +
+      'docs/products.md describes every field.',
   );
 }
 
-/** `rateLimits[0].limit`; a name that is not plain stands in quotes. */
+/** Such as `rateLimits[0].limit`. Unusual names are quoted. */
 function writePath(path: readonly PropertyKey[]): string {
   return path.reduce<string>((written, step) => {
     if (typeof step === 'number') return `${written}[${step}]`;
@@ -100,32 +102,32 @@ function writePath(path: readonly PropertyKey[]): string {
 }
 
 /**
- * Refuses two products that no one could tell apart: of one slug, or with credentials that could be either's.
- * Key ids are compared whatever their headers are called, because a verification is handed the pair without its headers.
+ * Refuses two products with the same slug, or with credentials that could belong to either. Key ids are compared
+ * regardless of their header names, because a verification gets the pair without the names.
  */
-function refuseDoubles(loaded: readonly LoadedProduct[]): void {
+function refuseDuplicates(loaded: readonly LoadedProduct[]): void {
   for (const [index, one] of loaded.entries()) {
     for (const other of loaded.slice(index + 1)) {
       const both = `${sentenceCase(one.source)} and ${other.source}`;
       if (one.product.slug === other.product.slug) {
         throw new StartError(
           one.source === other.source
-            ? `${sentenceCase(one.source)} is named twice. Name it once.`
-            : `${both} have the same slug, ${one.product.slug}. Give one of them another.`,
+            ? `${sentenceCase(one.source)} is listed twice. Remove one.`
+            : `${both} have the same slug, ${one.product.slug}. Change one of them.`,
         );
       }
-      const field = findSharedForm(one.product, other.product);
+      const field = findAmbiguousField(one.product, other.product);
       if (field !== null) {
         throw new StartError(
-          `${both} cannot be told apart by their credentials: ${field} could be either's. Give one of them another prefix.`,
+          `${both} have ambiguous credentials: ${field} could belong to both. Change one of the prefixes.`,
         );
       }
     }
   }
 }
 
-/** The field of the second product whose secrets could be the first one's, or null. */
-function findSharedForm(one: Product, other: Product): string | null {
+/** The field of the second product whose secrets could also be secrets of the first product, or null. */
+function findAmbiguousField(one: Product, other: Product): string | null {
   if (one.credential.transport === 'headerPair') {
     if (other.credential.transport !== 'headerPair') return null;
     return canShareSecret(one.credential.keyId, other.credential.keyId) ? 'a key of credential.keyId' : null;

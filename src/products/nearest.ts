@@ -1,6 +1,6 @@
 /**
- * Finds the word that was probably meant, or null where none is near: more than a third of the letters differ.
- * The distance is Levenshtein's. Words are short; a word over 100 characters is near none.
+ * Finds the candidate that was probably meant, by Levenshtein distance. Null if more than a third of the letters differ
+ * from every candidate, or if the word has more than 100 characters.
  */
 export function findNearest(word: string, candidates: Iterable<string>): string | null {
   if (word.length > 100) return null;
@@ -16,7 +16,7 @@ export function findNearest(word: string, candidates: Iterable<string>): string 
   return nearest;
 }
 
-/** How many letters must be inserted, removed or replaced to make one word of the other. */
+/** Number of letters to insert, remove or replace to turn one word into the other. */
 function levenshtein(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i += 1) {

@@ -1,10 +1,13 @@
 import { z } from 'zod';
 import { canShareSecret } from './secret-format.js';
 
-/** What a key may be allowed on this server: its own record and its workspace's credits. All are permissions of the domain. */
+/**
+ * Permissions that a key can have on this server itself, on its own record and its workspace's credits. All are
+ * permissions of the domain.
+ */
 export const apiKeyPermissions = ['workspace:read', 'apiKey:read', 'credits:read', 'signingSecret:rotate'] as const;
 
-/** The closed list of how a verification ends. */
+/** The closed list of result codes of a verification. */
 export const verificationCodes = [
   'VALID',
   'MISSING_CREDENTIAL',
@@ -21,7 +24,7 @@ export const verificationCodes = [
 export type VerificationCode = (typeof verificationCodes)[number];
 export type RefusalCode = Exclude<VerificationCode, 'VALID'>;
 
-/** Ten attempts over 75 hours and 35 minutes: the schedule that Standard Webhooks gives as its example. */
+/** Ten attempts within 75 hours and 35 minutes: the example schedule of Standard Webhooks. */
 export const webhookRetrySecondsDefault: readonly number[] = [
   5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400,
 ];
@@ -35,31 +38,35 @@ const permissionName = z
   .regex(/^[a-z][a-zA-Z0-9_]*:[a-z][a-zA-Z0-9_]*$/, 'must have the form resource:action');
 const text = z.string().min(1).max(500);
 const role = z.enum(['OWNER', 'ADMIN', 'MEMBER']);
-/** Headers that already mean something to this server, or to every server. */
-const takenHeaders: readonly string[] = ['authorization', 'cookie', 'host', 'origin', 'content-type', 'content-length'];
+/** Headers that this server or HTTP itself already uses. */
+const reservedHeaders: readonly string[] = [
+  'authorization',
+  'cookie',
+  'host',
+  'origin',
+  'content-type',
+  'content-length',
+];
 const headerName = z
   .string()
   .regex(/^[a-z][a-z0-9-]{1,60}$/, 'must be a header name in lower case')
-  .refine(
-    (name) => !takenHeaders.includes(name),
-    `must be a header of the product's own, none of ${takenHeaders.join(', ')}`,
-  );
+  .refine((name) => !reservedHeaders.includes(name), `must not be a reserved header: ${reservedHeaders.join(', ')}`);
 
-/** How one secret is written: a prefix, random characters, and where wanted a CRC32 of all before it. */
+/** Format of a secret: a prefix, random characters, and an optional CRC32 of all characters before it. */
 const secretFormat = z.strictObject({
   prefix: z
     .string()
     .max(40)
     .regex(/^[A-Za-z0-9_-]*$/, 'must consist of letters, digits, _ and -, or be empty'),
   alphabet: z.enum(['hex', 'base62']),
-  /** How many random characters follow the prefix. At least 96 bits. */
+  /** Number of random characters after the prefix. At least 96 bits. */
   length: z.int().min(24).max(128),
   /** Six base62 characters: the CRC32 of prefix and random characters. */
   checksum: z.enum(['crc32-base62']).exactOptional(),
 });
 
-// What else comes to this server as a bearer token: its service tokens, and the sessions of better-auth
-// (`generateId(32)`). No product may write its secrets likewise.
+// The other bearer tokens of this server: service tokens, and session tokens of better-auth (`generateId(32)`).
+// The secrets of a product must have another format.
 const serviceTokenPrefix = 'tks_';
 const sessionToken: SecretFormat = { prefix: '', alphabet: 'base62', length: 32 };
 
@@ -82,7 +89,7 @@ const credentialSchema = z.discriminatedUnion('transport', [
 const issuers = z.discriminatedUnion('by', [
   /** Members with one of these roles. */
   z.strictObject({ by: z.literal('role'), PERSONAL: z.array(role).min(1), ORGANIZATION: z.array(role).min(1) }),
-  /** Whoever holds a permission in the workspace, through a role or by itself. */
+  /** Members who hold a permission in the workspace, by their role or as a single permission. */
   z.strictObject({ by: z.literal('permission'), permission: z.enum(['settings:manage', 'apiKey:create']) }),
   /** Only a service token: keys are not self-serve. */
   z.strictObject({ by: z.literal('operator') }),
@@ -90,12 +97,12 @@ const issuers = z.discriminatedUnion('by', [
 
 const wording = z.strictObject({
   status: z.int().min(400).max(599),
-  /** The product's own word; null where its document gives none. */
+  /** The product's own error code. Null if its documentation has none. */
   code: z.string().min(1).max(100).nullable(),
   message: text,
 });
 
-/** The product's words for each refusal, and those that it has unless it says otherwise. */
+/** The product's wording of each refusal, with defaults. */
 const wordings = z.strictObject({
   MISSING_CREDENTIAL: wording.default({ status: 401, code: 'missing_credential', message: 'Send an API key.' }),
   INVALID_CREDENTIAL: wording.default({
@@ -113,7 +120,7 @@ const wordings = z.strictObject({
   FORBIDDEN: wording.default({
     status: 403,
     code: 'forbidden',
-    message: 'The API key does not hold the permission that this needs.',
+    message: 'The API key does not hold the required permission.',
   }),
   WORKSPACE_SUSPENDED: wording.default({
     status: 403,
@@ -131,12 +138,12 @@ const wordings = z.strictObject({
     message: 'Too many requests. Wait and try again.',
   }),
   INSUFFICIENT_CREDITS: wording.default({ status: 402, code: 'insufficient_credits', message: 'Not enough credits.' }),
-  /** Not codes of a verification, but of this server's own answers to the product's customers. */
+  /** These two are not result codes. They are used in this server's own answers to the product's customers. */
   NOT_FOUND: wording.default({ status: 404, code: 'not_found', message: 'API key not found.' }),
   INTERNAL: wording.default({ status: 500, code: 'internal_error', message: 'Something went wrong on our side.' }),
 });
 
-/** What is sold: everything in which one product differs from another. Validated when the server starts. */
+/** A product: all settings in which products differ. Validated when the server starts. */
 export const productSchema = z
   .strictObject({
     slug,
@@ -144,15 +151,15 @@ export const productSchema = z
     description: text,
     credential: credentialSchema,
     issuers,
-    /** What its keys may do at the product. A key holds all that are grantable unless it is created with fewer. */
+    /** What its keys may do at the product. By default a key holds all grantable permissions. */
     permissions: z
       .record(
         permissionName,
         z.strictObject({
           description: text,
-          /** false: no key ever holds it, such as that of an internal route. */
+          /** false: no key can hold it, for example the permission of an internal route. */
           grantable: z.boolean().default(true),
-          /** Needs this feature to be on for the workspace. */
+          /** A feature that must be enabled for the workspace. */
           feature: slug.exactOptional(),
         }),
       )
@@ -163,7 +170,7 @@ export const productSchema = z
         z.strictObject({ description: text, enabledBy: z.enum(['CUSTOMER', 'OPERATOR']).default('OPERATOR') }),
       )
       .default({}),
-    /** Whole or fractional credits per unit; a charge rounds up to whole credits. */
+    /** Whole or fractional credits per unit; a charge is rounded up to whole credits. */
     prices: z
       .record(
         slug,
@@ -178,43 +185,43 @@ export const productSchema = z
     freeCredits: z.int().min(0).max(1_000_000_000).default(0),
     /** How TEST keys differ. */
     testKeys: z.strictObject({ free: z.boolean(), watermark: z.boolean() }).default({ free: true, watermark: false }),
-    /** Per key, over rolling windows. */
+    /** Per key, in rolling windows. */
     rateLimits: z
       .array(z.strictObject({ limit: z.int().min(1).max(1_000_000), windowSeconds: z.int().min(1).max(86_400) }))
       .max(4)
       .default([]),
-    /** Where processes share their limits and Redis does not answer: `open` lets each go by what it knows, `closed` refuses with 503. */
+    /** While a shared Redis does not answer: `open` uses each process's own counts, `closed` refuses with 503. */
     rateLimitFallback: z.enum(['open', 'closed']).default('open'),
-    /** The most ACTIVE keys of this product per workspace; null: no limit of the product's. */
+    /** Maximum number of ACTIVE keys of this product per workspace; null: no limit. */
     activeKeysMax: z.int().min(1).max(10_000).nullable().default(null),
-    /** Whether each key comes with a secret that signs its webhooks. */
+    /** Whether each key has a secret that signs its webhooks. */
     signingSecrets: z.boolean().default(false),
-    /** For how long a key's old secret can go on working beside a new one: 7 days unless told; 0: it ends at once. */
+    /** Longest time for which a key's old secret works beside the new one. Default 7 days; 0: no overlap. */
     rotation: z.strictObject({ overlapSecondsMax: z.int().min(0).max(2_592_000).default(604_800) }).prefault({}),
     /** How its keys' webhooks are delivered. */
     webhooks: z
       .strictObject({
-        /** Seconds between the attempts of a delivery; one fewer than there are attempts. */
+        /** Seconds between the attempts of a delivery. There is one attempt more than there are values. */
         retrySeconds: z
           .array(z.int().min(1).max(604_800))
           .max(20)
           .default([...webhookRetrySecondsDefault]),
-        /** What a workspace's `credits.low` waits for, until it says otherwise; null: it is not told. */
+        /** Threshold for `credits.low`, until the workspace sets its own; null: no event. */
         creditsLowAt: z.int().min(0).max(1_000_000_000).nullable().default(null),
       })
       .prefault({}),
     /** Whether keys can be restricted to origins. */
     allowedOrigins: z.boolean().default(false),
-    /** What a key may do on this server: with its own record and its workspace's credits. */
+    /** What a key may do on this server itself, with its own record and its workspace's credits. */
     keyPermissions: z.array(z.enum(apiKeyPermissions)).default(['workspace:read', 'apiKey:read', 'credits:read']),
-    /** How long a hold lasts that is neither captured nor released. */
+    /** Lifetime of a hold that is neither captured nor released. */
     holdSeconds: z.int().min(1).max(2_592_000).default(3_600),
-    /** What an Idempotency-Key means. */
+    /** How an Idempotency-Key works. */
     idempotency: z
       .strictObject({
-        /** Whether the same key with another input is refused. Otherwise it repeats the original, whatever the input. */
+        /** Whether the same key with another input is refused. Otherwise the original is replayed, whatever the input. */
         strict: z.boolean().default(false),
-        /** How long an answer can be asked for again. */
+        /** How long a result can be replayed. */
         retentionHours: z.int().min(1).max(720).default(72),
       })
       .prefault({}),
@@ -226,13 +233,17 @@ export const productSchema = z
         ctx.addIssue({
           code: 'custom',
           path: ['permissions', name, 'feature'],
-          message: `names a feature that the product does not declare: ${feature}`,
+          message: `is not a feature of this product: ${feature}`,
         });
       }
     }
     const windows = product.rateLimits.map((limit) => limit.windowSeconds);
     if (new Set(windows).size < windows.length) {
-      ctx.addIssue({ code: 'custom', path: ['rateLimits'], message: 'must not state two limits for one window' });
+      ctx.addIssue({
+        code: 'custom',
+        path: ['rateLimits'],
+        message: 'must not have two limits with the same windowSeconds',
+      });
     }
     if (!product.signingSecrets && product.keyPermissions.includes('signingSecret:rotate')) {
       ctx.addIssue({
@@ -252,7 +263,7 @@ export const productSchema = z
     prices: withoutPrototype(product.prices),
   }));
 
-/** What is wrong with a credential as a whole, though each of its fields is right. */
+/** Checks a credential as a whole, after each of its fields was validated. */
 function findCredentialMistakes(credential: z.output<typeof credentialSchema>): { path: string[]; message: string }[] {
   if (credential.transport === 'headerPair') {
     return credential.keyIdHeader === credential.secretHeader
@@ -266,39 +277,42 @@ function findCredentialMistakes(credential: z.output<typeof credentialSchema>): 
     if (format.prefix.startsWith(serviceTokenPrefix)) {
       mistakes.push({
         path,
-        message: `must not begin with ${serviceTokenPrefix}, as the service tokens of this server do`,
+        message: `must not begin with ${serviceTokenPrefix}, the prefix of this server's service tokens`,
       });
     }
     if (canShareSecret(format, sessionToken)) {
       mistakes.push({
         path,
-        message: 'must contain _ or -, or length must change: 32 letters and digits are a session of this server',
+        message: 'must contain _ or -, or length must change: 32 letters and digits are the format of session tokens',
       });
     }
   }
   if (TEST !== undefined && canShareSecret(LIVE, TEST)) {
     mistakes.push({
       path: ['secrets', 'TEST', 'prefix'],
-      message: 'must differ from that of LIVE, or no one can tell the keys apart',
+      message: 'must differ from the prefix of LIVE, because a key could match both formats',
     });
   }
   return mistakes;
 }
 
-/** A record that knows its own names only, so that an action called `constructor` is as unknown as any other. */
+/** A copy without a prototype, so that a look-up of an action called `constructor` finds nothing. */
 function withoutPrototype<T extends object>(record: T): T {
   const bare: object = Object.create(null);
   return Object.assign(bare, record);
 }
 
-/** A product as a file states it. */
+/** A product as written in a file. */
 export type ProductFile = z.input<typeof productSchema>;
-/** A product as the server uses it: complete and checked. */
+/** A product as the server uses it: validated, with all defaults. */
 export type Product = z.output<typeof productSchema>;
 export type SecretFormat = z.infer<typeof secretFormat>;
 export type Wording = z.infer<typeof wording>;
 
-/** The products of this server, by slug, in the order in which the operator named them. The first lends its words where no product is known. */
+/**
+ * The products of this server, in the operator's order. The wording of the first one is used where the product is
+ * unknown.
+ */
 export interface Products {
   readonly all: readonly Product[];
   readonly primary: Product;

@@ -2,31 +2,31 @@ import { readFile, stat } from 'node:fs/promises';
 import { isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, parseDocument } from 'yaml';
 import { StartError } from '../errors.js';
 
-/** No product needs more, and a file that is larger is another file. */
+/** No product needs more. A larger file is not a product file. */
 export const productFileSizeMaxBytes = 256 * 1024;
 
-/** What a file holds, not yet checked. */
+/** The content of a file, not yet validated. */
 export interface ReadFile {
   readonly value: unknown;
-  /** The line, counted from 1, on which a field stands, or its nearest parent that is there. */
+  /** The line of a field, counted from 1. If the field is missing, the line of its nearest existing parent. */
   lineOf(path: readonly PropertyKey[]): number;
 }
 
 /**
  * Reads a product file: UTF-8, at most 256 KB, YAML 1.2 or JSON.
- * @throws StartError naming the file, and the line where it is neither.
+ * @throws StartError that names the file, and the line of a syntax error.
  */
 export async function readProductFile(path: string): Promise<ReadFile> {
   const text = await readText(path);
   const lines = new LineCounter();
   try {
     const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-    const [mistake] = [...document.errors, ...document.warnings];
-    if (mistake !== undefined) {
-      const { line, col } = lines.linePos(mistake.pos[0]);
-      throw unreadable(path, `line ${line}, column ${col}: ${mistake.message}`);
+    const [syntaxError] = [...document.errors, ...document.warnings];
+    if (syntaxError !== undefined) {
+      const { line, col } = lines.linePos(syntaxError.pos[0]);
+      throw unreadable(path, `line ${line}, column ${col}: ${syntaxError.message}`);
     }
-    // YAML takes all JSON and forgives more, and it alone tells lines. A file that calls itself JSON must be JSON.
+    // The YAML parser also accepts JSON, and tells lines, but it is less strict. A .json file must be valid JSON.
     if (path.toLowerCase().endsWith('.json')) parseJson(path, text, lines);
     return {
       value: document.toJS({ maxAliasCount: 100 }),
@@ -42,18 +42,18 @@ function unreadable(path: string, reason: string): StartError {
   return new StartError(`The product file ${path} cannot be read as YAML or JSON: ${reason}`);
 }
 
-/** @throws StartError with the place of the first mistake. The engine's own words are cut where they quote the file. */
+/** @throws StartError with the position of the first error. Quotes of the file are cut from V8's message. */
 function parseJson(path: string, text: string, lines: LineCounter): void {
   const message = findJsonMistake(text);
   if (message === null) return;
   const { line, col } = lines.linePos(findJsonMistakeOffset(text));
   const reason = message.replace(/,? (in JSON at position|after JSON at position|"|\.\.\.").*$/s, '');
   throw new StartError(
-    `The product file ${path} is not JSON: line ${line}, column ${col}: ${reason}. Correct it, or save it as .yaml.`,
+    `The product file ${path} is not valid JSON: line ${line}, column ${col}: ${reason}. Correct it, or save it as .yaml.`,
   );
 }
 
-/** What the engine says against a text, or null where it is JSON. */
+/** V8's error message for a text, or null if it is valid JSON. */
 function findJsonMistake(text: string): string | null {
   try {
     JSON.parse(text);
@@ -63,7 +63,7 @@ function findJsonMistake(text: string): string | null {
   }
 }
 
-/** Finds the longest beginning of a text that JSON could still continue. The engine does not always tell where it stopped. */
+/** Finds the length of the longest valid beginning of a JSON text. V8's message does not always have the position. */
 function findJsonMistakeOffset(text: string): number {
   let low = 0;
   let high = text.length;
@@ -85,12 +85,13 @@ async function readText(path: string): Promise<string> {
   let bytes: Uint8Array;
   try {
     const stats = await stat(path);
-    // Asked before opening: to open a pipe would wait for whoever writes to it.
+    // Checked before opening: opening a pipe would wait for its writer.
     if (!stats.isFile())
-      throw new StartError(`The product file ${path} is not a file. Name a .yaml, .yml or .json file.`);
+      throw new StartError(`The product file ${path} is not a file. Use a .yaml, .yml or .json file.`);
     if (stats.size > productFileSizeMaxBytes) {
       throw new StartError(
-        `The product file ${path} has ${Math.ceil(stats.size / 1024)} KB, and at most ${productFileSizeMaxBytes / 1024} KB are read. Name a file that describes one product.`,
+        `The product file ${path} has ${Math.ceil(stats.size / 1024)} KB, and the maximum is ` +
+          `${productFileSizeMaxBytes / 1024} KB. Use one file per product.`,
       );
     }
     bytes = await readFile(path);
@@ -101,7 +102,7 @@ async function readText(path: string): Promise<string> {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw new StartError(`The product file ${path} is not text in UTF-8. Save it as UTF-8.`);
+    throw new StartError(`The product file ${path} is not valid UTF-8. Save it as UTF-8.`);
   }
 }
 
@@ -110,16 +111,16 @@ function whyNot(error: unknown): string {
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
-      return 'does not exist. Paths are relative to the folder in which the server starts.';
+      return "does not exist. Relative paths start at the server's working directory.";
     case 'EACCES':
     case 'EPERM':
-      return 'may not be read by this process. Change its permissions.';
+      return 'is not readable for this process. Change its permissions.';
     default:
       return `cannot be opened: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
 
-/** Where in the text a field begins, in UTF-16 code units. */
+/** Offset of a field in the text, in UTF-16 code units. */
 function offsetOf(contents: ParsedNode | Node | null, path: readonly PropertyKey[]): number {
   let node: unknown = contents;
   let offset = contents?.range?.[0] ?? 0;

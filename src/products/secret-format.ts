@@ -4,7 +4,7 @@ import type { Product, Products, SecretFormat } from './product.js';
 
 export type Environment = 'LIVE' | 'TEST';
 
-/** Whose secret a token has the form of, and in which environment. Says nothing about whether such a key exists. */
+/** The product and environment whose secret format a token matches. The key may still not exist. */
 export interface BearerMatch {
   readonly product: Product;
   readonly environment: Environment;
@@ -14,13 +14,13 @@ const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const alphabets = { hex: '0123456789abcdef', base62 } as const satisfies Record<SecretFormat['alphabet'], string>;
 const patterns = { hex: '[0-9a-f]', base62: '[0-9A-Za-z]' } as const satisfies Record<SecretFormat['alphabet'], string>;
 
-/** 62^6 is more than 2^32, so six characters hold every CRC32. */
+/** 62^6 is more than 2^32, so six characters can represent every CRC32. */
 const checksumLength = 6;
 
 /**
- * Draws a new secret: prefix, random characters, and the checksum where the format has one.
- * @param randomBytes a source of that many random bytes; tests hand in their own.
- * @throws Error where the source yields hardly a byte that can be used, as a broken one does.
+ * Generates a new secret: prefix, random characters, and the checksum if the format has one.
+ * @param randomBytes returns that many random bytes; tests pass their own.
+ * @throws Error if the source of random bytes is broken and yields hardly any usable byte.
  */
 export function generateSecret(
   format: SecretFormat,
@@ -30,10 +30,13 @@ export function generateSecret(
   return format.checksum === undefined ? body : body + checksumOf(body);
 }
 
-/** Rejection sampling: a byte past the last whole multiple of the alphabet is thrown away, or its first characters would come up more often. */
+/**
+ * Rejection sampling: a byte beyond the last whole multiple of the alphabet's length is discarded. Otherwise the first
+ * characters of the alphabet would be more frequent.
+ */
 function randomCharacters(alphabet: string, length: number, randomBytes: (size: number) => Uint8Array): string {
   const acceptedBelow = 256 - (256 % alphabet.length);
-  // A round loses at most 8 bytes in 256; that 64 rounds do not suffice cannot happen with a source that works.
+  // A round discards at most 8 of 256 byte values, so 64 rounds are enough for any working source.
   const roundsMax = 64;
   let characters = '';
   for (let round = 0; round < roundsMax; round += 1) {
@@ -42,21 +45,21 @@ function randomCharacters(alphabet: string, length: number, randomBytes: (size: 
     }
     if (characters.length === length) return characters;
   }
-  throw new Error('The source of random bytes does not work.');
+  throw new Error('The source of random bytes is broken.');
 }
 
-/** The CRC32 (ISO 3309, as in zlib) of all that stands before it, as six base62 digits, most significant first. */
+/** The CRC32 (ISO 3309, as in zlib) of the body, as six base62 digits, most significant first. */
 function checksumOf(body: string): string {
   let rest = crc32(body);
   let digits = '';
-  for (let place = 0; place < checksumLength; place += 1) {
+  for (let digit = 0; digit < checksumLength; digit += 1) {
     digits = base62.charAt(rest % 62) + digits;
     rest = Math.floor(rest / 62);
   }
   return digits;
 }
 
-/** How many characters a secret of this format has in all. */
+/** Total number of characters of a secret of this format. */
 export function secretLength(format: SecretFormat): number {
   return format.prefix.length + format.length + (format.checksum === undefined ? 0 : checksumLength);
 }
@@ -67,22 +70,22 @@ function patternOf(format: SecretFormat): RegExp {
   const known = patternsByFormat.get(format);
   if (known !== undefined) return known;
   const checksum = format.checksum === undefined ? '' : `${patterns.base62}{${checksumLength}}`;
-  // A prefix holds letters, digits, _ and - only, none of which means anything here. No flag m: $ is the very end.
+  // A prefix has only letters, digits, _ and -, so it needs no escaping. Without the flag m, $ matches only the end.
   const pattern = new RegExp(`^${format.prefix}${patterns[format.alphabet]}{${format.length}}${checksum}$`);
   patternsByFormat.set(format, pattern);
   return pattern;
 }
 
-/** Whether a secret has exactly this form: prefix, alphabet, length, and a checksum that is right. Needs no look-up. */
+/** Whether a secret matches a format: prefix, alphabet, length and checksum. Needs no database query. */
 export function matchesFormat(format: SecretFormat, secret: string): boolean {
-  // The length comes first, so that an endless token costs nothing.
+  // The length is checked first, so that a very long token costs nothing.
   if (secret.length !== secretLength(format) || !patternOf(format).test(secret)) return false;
   return format.checksum === undefined || secret.endsWith(checksumOf(secret.slice(0, -checksumLength)));
 }
 
 /**
- * Whether some secret could have both forms, so that they cannot be told apart by looking.
- * Checksums are not counted as a difference: one in 2^32 secrets has the right one by chance.
+ * Whether some secret could match both formats. Checksums do not count as a difference: one in 2^32 secrets has a
+ * valid one by chance.
  */
 export function canShareSecret(a: SecretFormat, b: SecretFormat): boolean {
   if (secretLength(a) !== secretLength(b)) return false;
@@ -93,7 +96,7 @@ export function canShareSecret(a: SecretFormat, b: SecretFormat): boolean {
   return true;
 }
 
-/** The characters that can stand at a position of a secret. */
+/** The characters that are possible at a position of a secret. */
 function charactersAt(format: SecretFormat, position: number): string {
   if (position < format.prefix.length) return format.prefix.charAt(position);
   return position < format.prefix.length + format.length ? alphabets[format.alphabet] : base62;
@@ -105,14 +108,14 @@ interface BearerForm {
 }
 
 interface BearerForms {
-  /** Most specific first: the longest prefix before the shorter. */
+  /** Sorted by length of the prefix, longest first. */
   readonly all: readonly BearerForm[];
   readonly byLength: ReadonlyMap<number, readonly BearerForm[]>;
 }
 
 const formsByProducts = new WeakMap<Products, BearerForms>();
 
-/** The forms of all bearer secrets, found once for each set of products. */
+/** The formats of all bearer secrets, computed once per set of products. */
 function bearerForms(products: Products): BearerForms {
   const known = formsByProducts.get(products);
   if (known !== undefined) return known;
@@ -134,7 +137,7 @@ function bearerForms(products: Products): BearerForms {
   return forms;
 }
 
-/** Tells whose key a bearer token is by its form alone, or null where no product writes its keys so. Null spares the look-up. */
+/** Finds the product whose secret format a bearer token matches. Null: no product, so no query is needed. */
 export function findBearerProduct(products: Products, token: string): BearerMatch | null {
   for (const { format, match } of bearerForms(products).byLength.get(token.length) ?? []) {
     if (matchesFormat(format, token)) return match;
@@ -143,9 +146,8 @@ export function findBearerProduct(products: Products, token: string): BearerMatc
 }
 
 /**
- * Tells whose key a bearer token was meant to be: it begins like one, though it may be cut short or mistyped.
- * So a malformed key is refused in the words of its product. Null for a token that begins like none,
- * and never a product whose keys have no prefix.
+ * Finds the product whose prefix a bearer token has, even if the rest is malformed. A malformed key is thus refused with
+ * the wording of its product. Null if no prefix matches; products without a prefix are never returned.
  */
 export function looksLikeBearer(products: Products, token: string): BearerMatch | null {
   for (const { format, match } of bearerForms(products).all) {
@@ -154,7 +156,7 @@ export function looksLikeBearer(products: Products, token: string): BearerMatch 
   return null;
 }
 
-/** Tells whose key a header pair is by the form of its key id, or null where no product writes its key ids so. */
+/** Finds the product whose key id format the key id of a header pair matches, or null. */
 export function findPairProduct(products: Products, keyId: string): Product | null {
   for (const product of products.all) {
     if (product.credential.transport === 'headerPair' && matchesFormat(product.credential.keyId, keyId)) return product;

@@ -24,17 +24,17 @@ export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
   readonly database: Database;
   readonly products: Products;
   readonly log: Logger;
-  /** One of its own, in memory, unless one is given. Whoever opened it closes it. */
+  /** Default: a limiter of this process, in memory. The caller that opened it closes it. */
   readonly limiter?: RateLimiter;
-  /** The system's unless a test hands in its own. */
+  /** Default: the system's clock. Tests pass their own. */
   readonly clock?: Clock;
-  /** Whether expired holds and grants are swept up in the background: not by tests, whose clocks differ over one database. */
+  /** Whether expired holds and grants are settled in the background. Off in tests, whose clocks differ. */
   readonly sweepsCredits?: boolean;
-  /** Whether what idempotency keys stand for is forgotten in the background once its time is over: not by such tests either. */
+  /** Whether expired idempotency records are deleted in the background. Off in the same tests. */
   readonly forgetsKeys?: boolean;
-  /** Whether webhooks are delivered in the background: not by tests, which deliver them one step at a time. */
+  /** Whether webhooks are delivered in the background. Off in tests, which deliver step by step. */
   readonly deliversWebhooks?: boolean;
-  /** Whether webhooks may go to private addresses and over http. Not unless told. */
+  /** Whether webhooks may go to private addresses and over http. Default: false. */
   readonly webhooksAllowPrivate?: boolean;
   /** Memory budget of the key cache; {@link keyCacheMbDefault} by default. */
   readonly keyCacheMb?: number;
@@ -43,7 +43,7 @@ export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
 export interface Server {
   readonly handler: Handler;
   readonly deps: Deps;
-  /** Ends the background work and writes what is buffered. The database stays open: whoever opened it closes it. */
+  /** Stops the background jobs and writes buffered data. The caller that opened the database closes it. */
   close(): Promise<void>;
 }
 
@@ -52,7 +52,7 @@ const creditSweepMs = 15_000;
 const forgetMs = 60_000;
 const webhookSweepMs = 60_000;
 
-/** Puts the server together over an open, migrated database. Tests and the real start do it the same way. */
+/** Builds the server on an open, migrated database. Tests and the real start use the same function. */
 export function composeServer({
   database,
   products,
@@ -86,14 +86,14 @@ export function composeServer({
     ? repeat(
         creditSweepMs,
         () => sweepCredits(deps),
-        (error) => log.warn({ err: error }, 'could not sweep expired holds and grants'),
+        (error) => log.warn({ err: error }, 'failed to settle expired holds and grants'),
       )
     : null;
   const forgetting = forgetsKeys
     ? repeat(
         forgetMs,
         () => forgetExpiredRecords(deps),
-        (error) => log.warn({ err: error }, 'could not forget what idempotency keys stood for'),
+        (error) => log.warn({ err: error }, 'failed to delete expired idempotency records'),
       )
     : null;
   const webhooks = deliversWebhooks ? deliverWebhooks(deps, database) : null;
@@ -109,7 +109,7 @@ export function composeServer({
   };
 }
 
-/** Delivers what waits, and sees to what is due without anybody's asking. */
+/** Delivers pending webhooks, publishes due events, and deletes old ones. */
 function deliverWebhooks(deps: Deps, { run }: Database): { stop(): Promise<unknown> } {
   const worker = createWebhookWorker(deps, {
     run,
@@ -119,7 +119,7 @@ function deliverWebhooks(deps: Deps, { run }: Database): { stop(): Promise<unkno
   const sweep = repeat(
     webhookSweepMs,
     () => sweepWebhooks(deps),
-    (error) => deps.log.warn({ err: error }, 'could not sweep webhooks'),
+    (error) => deps.log.warn({ err: error }, 'failed to publish expiry notices or to delete old webhook events'),
   );
   return { stop: () => Promise.all([worker.stop(), sweep.stop()]) };
 }

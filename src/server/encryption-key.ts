@@ -6,14 +6,15 @@ import { StartError } from '../errors.js';
 const keyBytes = 32;
 
 /**
- * The server's encryption key from the data folder, made on the first start: 32 bytes in base64, readable by the owner alone.
- * @throws StartError where the file is there, but holds no such key.
+ * Reads the server's encryption key from the data folder, or creates it on the first start: 32 bytes in base64, in a
+ * file that only its owner can read.
+ * @throws StartError if the file exists but does not contain such a key.
  */
 export async function readOrMakeEncryptionKey(dataDir: string): Promise<Buffer> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const path = join(dataDir, 'encryption.key');
   try {
-    // wx: whoever comes second reads what the first one wrote.
+    // wx: fails if the file exists. A process that comes second reads the key of the first.
     const file = await open(path, 'wx', 0o600);
     const key = randomBytes(keyBytes);
     await file.writeFile(`${key.toString('base64')}\n`);
@@ -26,7 +27,8 @@ export async function readOrMakeEncryptionKey(dataDir: string): Promise<Buffer> 
   const key = Buffer.from((await readFile(path, 'utf8')).trim(), 'base64');
   if (key.length !== keyBytes) {
     throw new StartError(
-      `${path} does not hold an encryption key of ${keyBytes} bytes in base64. Put the right one back: signing secrets cannot be read without it.`,
+      `${path} does not contain an encryption key of ${keyBytes} bytes in base64. Restore the right file from a backup: ` +
+        'signing secrets cannot be decrypted without it.',
     );
   }
   return key;

@@ -1,6 +1,6 @@
 import type { Products } from '../products/product.js';
 
-/** What the first start shows: the service token, this once, where the playground is, and what to try next. */
+/** Output of the first start: the service token, the address of the playground, and a first request. */
 export function firstStartNotice({
   publicUrl,
   token,
@@ -15,7 +15,7 @@ Tollkeeper serves ${products.all.map(({ title }) => title).join(', ')}.
 
   Playground     ${publicUrl}/graphql
   Service token  ${token}
-                 Shown this once: store it now. Your product's backend verifies keys with it.
+                 Shown only once: store it now. Your backend verifies keys with it.
 
 Try it:
 

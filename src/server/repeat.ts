@@ -1,4 +1,7 @@
-/** Runs work at once and then now and then, never twice at the same time, until it is stopped. A failure is told and does not end it. */
+/**
+ * Runs work at once and then at each interval, never twice at the same time, until it is stopped. A failure is reported
+ * to `onError` and does not stop it.
+ */
 export function repeat(intervalMs: number, work: () => Promise<unknown>, onError: (error: unknown) => void) {
   let running: Promise<unknown> = Promise.resolve();
   let isRunning = false;
@@ -15,7 +18,7 @@ export function repeat(intervalMs: number, work: () => Promise<unknown>, onError
   timer.unref();
   run();
   return {
-    /** Waits for the run that is under way. */
+    /** Waits for the current run. */
     async stop(): Promise<void> {
       clearInterval(timer);
       await running;

@@ -1,11 +1,12 @@
 import { StartError } from '../errors.js';
 
-/** Ends a process that could not start: says why in one or two sentences where the operator can mend it, and exits with 1. */
+/**
+ * Ends a process that could not start, with exit code 1. If the operator can fix the cause, the message says how in one
+ * or two sentences.
+ */
 export function endWith(error: unknown): never {
   const message =
-    error instanceof StartError
-      ? error.message
-      : `Tollkeeper failed in a way that it did not expect: ${describe(error)}`;
+    error instanceof StartError ? error.message : `Tollkeeper failed with an unexpected error: ${describe(error)}`;
   process.stderr.write(`${message}\n`);
   process.exit(1);
 }

@@ -112,7 +112,7 @@ const rejections: Readonly<Record<string, { status: number; code: string; messag
     code: 'origin_not_allowed',
     message: 'The API key may not be used from this origin.',
   },
-  FORBIDDEN: { status: 403, code: 'forbidden', message: 'The API key does not hold the permission that this needs.' },
+  FORBIDDEN: { status: 403, code: 'forbidden', message: 'The API key does not hold the required permission.' },
   WORKSPACE_SUSPENDED: { status: 403, code: 'workspace_suspended', message: 'The workspace is suspended.' },
   FEATURE_DISABLED: { status: 403, code: 'feature_disabled', message: 'This feature is off for the workspace.' },
   RATE_LIMITED: { status: 429, code: 'rate_limited', message: 'Too many requests. Wait and try again.' },

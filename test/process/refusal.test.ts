@@ -85,7 +85,7 @@ describe('the server does not start, and says why', patience, () => {
 
   test('with a mistake in a variable, whose value it does not repeat', async ({ runServer }) => {
     expect(refusalOf(await runServer({ TOLLKEEPER_SERVICE_TOKEN: 'tks_hunter2' }))).toBe(
-      'TOLLKEEPER_SERVICE_TOKEN must be tks_ and at least 32 letters and digits; leave it out to have one made.',
+      'TOLLKEEPER_SERVICE_TOKEN must be tks_ and at least 32 letters and digits; remove it to have one created.',
     );
   });
 });

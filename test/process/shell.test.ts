@@ -41,8 +41,9 @@ describe('the shell of an operator', patience, () => {
   }) => {
     const created = await runShell(['service-token', 'create', 'billing'], database);
     const { token = '', id = '' } =
-      /^(?<token>tks_\w+)\n\nShown this once: store it now\. Its id is (?<id>\w+)\.\n$/.exec(created.stdout)?.groups ??
-      {};
+      /^(?<token>tks_\w+)\n\nThis token is shown only once: store it now\. Its id is (?<id>\w+)\.\n$/.exec(
+        created.stdout,
+      )?.groups ?? {};
     expect(created).toMatchObject({ code: 0, stderr: '' });
 
     const server = await startServer();
@@ -83,7 +84,7 @@ describe('the shell of an operator', patience, () => {
       });
       return all;
     });
-    const broken = `The audit trail is not intact; 2 chains were followed.\n${workspaceId}: event 2 (${events[1]?.id}) was changed.\n`;
+    const broken = `The audit trail is not intact. 2 chains were verified.\n${workspaceId}: event 2 (${events[1]?.id}) was changed.\n`;
     expect(await runShell(['audit', 'verify'], database)).toEqual({
       code: 1,
       stdout: expect.stringMatching(/^server \d+ [0-9a-f]{64}\n$/),
@@ -111,7 +112,7 @@ describe('the shell of an operator', patience, () => {
     expect(await runShell(['audit', 'verify'], database)).toMatchObject({ code: 0, stderr: '' });
     expect(await runShell(['audit', 'verify', 'noted'], database)).toMatchObject({
       code: 1,
-      stderr: `The audit trail is not intact; 2 chains were followed.\n${workspaceId}: event 3 is another one since it was noted in noted.\n`,
+      stderr: `The audit trail is not intact. 2 chains were verified.\n${workspaceId}: event 3, which is in noted, has another hash.\n`,
     });
   });
 
@@ -148,10 +149,10 @@ describe('the shell of an operator', patience, () => {
   });
 
   test.for([
-    [['mgirate'], 'There is no such command.'],
-    [['service-token', 'create'], 'Give the token a name'],
-    [['service-token', 'revoke'], 'Name the token by its id'],
-    [['audit'], 'There is no such command.'],
+    [['mgirate'], 'Unknown command.'],
+    [['service-token', 'create'], 'The name of the token is missing'],
+    [['service-token', 'revoke'], 'The id of the token is missing'],
+    [['audit'], 'Unknown command.'],
   ] as const)('refuses %j with a sentence and 1', async ([args, sentence], { runShell }) => {
     expect(await runShell(args)).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(sentence) });
   });
@@ -161,7 +162,7 @@ describe('the shell of an operator', patience, () => {
     expect(await runShell(['audit', 'verify', 'noted'], database)).toMatchObject({
       code: 1,
       stdout: '',
-      stderr: expect.stringMatching(/^noted is not what `tollkeeper audit verify` prints\..*server 1 nonsense\n$/),
+      stderr: expect.stringMatching(/^noted is not the output of `tollkeeper audit verify`\..*server 1 nonsense\n$/),
     });
     expect(await runShell(['audit', 'verify', 'nowhere'], database)).toMatchObject({
       code: 1,

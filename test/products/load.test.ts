@@ -103,7 +103,7 @@ describe('a name', () => {
   test('that is almost a preset is answered with the nearest one', async () => {
     await expect(loadProducts(['maskoo'])).rejects.toThrow(
       new StartError(
-        'There is no preset called "maskoo". Did you mean masko? The presets are default, makistry, makra, masko, makepay, craftkit; a product file is named by its path, ending in .json, .yaml, .yml.',
+        'There is no preset called "maskoo". Did you mean masko? The presets are default, makistry, makra, masko, makepay, craftkit. To use a product file, give its path, which ends in .json, .yaml, .yml.',
       ),
     );
   });
@@ -113,7 +113,7 @@ describe('a name', () => {
     async (name) => {
       await expect(loadProducts([name])).rejects.toThrow(
         new StartError(
-          `There is no preset called ${JSON.stringify(name)}. The presets are default, makistry, makra, masko, makepay, craftkit; a product file is named by its path, ending in .json, .yaml, .yml.`,
+          `There is no preset called ${JSON.stringify(name)}. The presets are default, makistry, makra, masko, makepay, craftkit. To use a product file, give its path, which ends in .json, .yaml, .yml.`,
         ),
       );
     },
@@ -127,40 +127,40 @@ describe('a name', () => {
 
   test('must be there, and there are at most 100', async () => {
     expect(await refusal()).toBe(
-      'No product is named. Name a preset (default, makistry, makra, masko, makepay, craftkit) or the path of a product file.',
+      'The list of products is empty. Add a preset (default, makistry, makra, masko, makepay, craftkit) or the path of a product file.',
     );
     await expect(loadProducts(Array.from({ length: 101 }, () => 'default'))).rejects.toThrow(
-      new StartError('101 products are named, and at most 100 are loaded. Run several servers.'),
+      new StartError('The list has 101 products, and the maximum is 100. Run several servers.'),
     );
-    expect(() => combineProducts([])).toThrow('A server has at least one product.');
+    expect(() => combineProducts([])).toThrow('A server needs at least one product.');
   });
 });
 
 describe('a file', () => {
   test('that does not exist is named', async () => {
     expect(await refusal(join(folder, 'none.yaml'))).toBe(
-      'The product file FILE1 does not exist. Paths are relative to the folder in which the server starts.',
+      "The product file FILE1 does not exist. Relative paths start at the server's working directory.",
     );
   });
 
   test('that is a folder is refused', async () => {
     const path = join(folder, 'folder.yaml');
     await mkdir(path);
-    expect(await refusal(path)).toBe('The product file FILE1 is not a file. Name a .yaml, .yml or .json file.');
+    expect(await refusal(path)).toBe('The product file FILE1 is not a file. Use a .yaml, .yml or .json file.');
   });
 
   test('of more than 256 KB is refused, and one of 256 KB is read', async () => {
     const limit = 256 * 1024;
     const text = `${stringify(acme)}# `;
     expect(await refusal(await aFile(text.padEnd(limit + 1, 'x')))).toBe(
-      'The product file FILE1 has 257 KB, and at most 256 KB are read. Name a file that describes one product.',
+      'The product file FILE1 has 257 KB, and the maximum is 256 KB. Use one file per product.',
     );
     expect((await loadProducts([await aFile(text.padEnd(limit, 'x'))])).primary.slug).toBe('acme');
   });
 
   test('that is not UTF-8 is refused', async () => {
     expect(await refusal(await aFile(new Uint8Array([0x73, 0xff, 0xfe])))).toBe(
-      'The product file FILE1 is not text in UTF-8. Save it as UTF-8.',
+      'The product file FILE1 is not valid UTF-8. Save it as UTF-8.',
     );
   });
 
@@ -198,7 +198,7 @@ describe('a file', () => {
     ['another format', 'slug: acme\n', "line 1, column 1: Unexpected token 's'"],
   ])('called JSON with %s is answered with the line', async (_what, text, where) => {
     expect(await refusal(await aFile(text, 'json'))).toBe(
-      `The product file FILE1 is not JSON: ${where}. Correct it, or save it as .yaml.`,
+      `The product file FILE1 is not valid JSON: ${where}. Correct it, or save it as .yaml.`,
     );
   });
 });
@@ -282,22 +282,22 @@ describe('a field', () => {
     [
       'with a name in the wrong form',
       { permissions: { read: { description: 'x' } } },
-      'permissions.read is not a name that can stand here: it must have the form resource:action.',
+      'permissions.read is not a valid name: it must have the form resource:action.',
     ],
     [
       'with an unspeakable name',
       { prices: { 'A\nb': {} } },
-      'prices."A\\nb" is not a name that can stand here: it must be 1 to 40 of a-z, 0-9, _ and -, beginning with a letter.',
+      'prices."A\\nb" is not a valid name: it must be 1 to 40 of a-z, 0-9, _ and -, beginning with a letter.',
     ],
     [
       'that names no feature',
       { permissions: { 'a:b': { description: 'x', feature: 'constructor' } } },
-      'permissions.a:b.feature names a feature that the product does not declare: constructor.',
+      'permissions.a:b.feature is not a feature of this product: constructor.',
     ],
     [
       'with two limits for one window',
       { rateLimits: [1, 2].map((limit) => ({ limit, windowSeconds: 60 })) },
-      'rateLimits must not state two limits for one window.',
+      'rateLimits must not have two limits with the same windowSeconds.',
     ],
     [
       'that rotates what is not there',
@@ -307,12 +307,12 @@ describe('a field', () => {
     [
       'with a prefix of service tokens',
       format({ prefix: 'tks_a' }),
-      'credential.secrets.LIVE.prefix must not begin with tks_, as the service tokens of this server do.',
+      "credential.secrets.LIVE.prefix must not begin with tks_, the prefix of this server's service tokens.",
     ],
     [
       'with the form of a session',
       format({ prefix: '' }),
-      'credential.secrets.LIVE.prefix must contain _ or -, or length must change: 32 letters and digits are a session of this server.',
+      'credential.secrets.LIVE.prefix must contain _ or -, or length must change: 32 letters and digits are the format of session tokens.',
     ],
     [
       'with a prefix that needs quoting',
@@ -322,7 +322,7 @@ describe('a field', () => {
     [
       'with test keys like live keys',
       { credential: { transport: 'bearer', secrets: { LIVE, TEST: { ...LIVE, alphabet: 'base62' } } } },
-      'credential.secrets.TEST.prefix must differ from that of LIVE, or no one can tell the keys apart.',
+      'credential.secrets.TEST.prefix must differ from the prefix of LIVE, because a key could match both formats.',
     ],
     [
       'with one header for both halves',
@@ -332,7 +332,7 @@ describe('a field', () => {
     [
       'with a header that is taken',
       pair({ keyIdHeader: 'authorization' }),
-      "credential.keyIdHeader must be a header of the product's own, none of authorization, cookie, host, origin, content-type, content-length.",
+      'credential.keyIdHeader must not be a reserved header: authorization, cookie, host, origin, content-type, content-length.',
     ],
   ])('%s is named, with what is expected', async (_what, changes, expected) => {
     const message = await refusal(await aFile({ ...acme, ...changes }));
@@ -384,13 +384,13 @@ describe('two products', () => {
 
   test('of one slug are refused', async () => {
     expect(await refusal(await aFile(acme), await aFile(acme))).toBe(
-      'The product file FILE1 and the product file FILE2 have the same slug, acme. Give one of them another.',
+      'The product file FILE1 and the product file FILE2 have the same slug, acme. Change one of them.',
     );
     expect(await refusal(await aFile({ ...acme, slug: 'masko' }), 'masko')).toContain(
-      'have the same slug, FILE2. Give one of them another.',
+      'have the same slug, FILE2. Change one of them.',
     );
     await expect(loadProducts(['masko', 'default', 'masko'])).rejects.toThrow(
-      new StartError('The preset masko is named twice. Name it once.'),
+      new StartError('The preset masko is listed twice. Remove one.'),
     );
   });
 
@@ -413,14 +413,14 @@ describe('two products', () => {
     ],
   ])('with %s cannot be told apart', async (_what, one, other) => {
     expect(await refusal(await aFile(bearer('one', one)), await aFile(bearer('other', other)))).toBe(
-      `The product file FILE1 and the product file FILE2 cannot be told apart by their credentials: a key of credential.secrets.LIVE could be either's. Give one of them another prefix.`,
+      'The product file FILE1 and the product file FILE2 have ambiguous credentials: a key of credential.secrets.LIVE could belong to both. Change one of the prefixes.',
     );
   });
 
   test('are compared in all environments', async () => {
     const [a, b, c] = ['a_', 'b_', 'c_'].map((prefix) => ({ prefix, alphabet: 'hex', length: 32 }));
     expect(await refusal(await aFile(bearer('one', a ?? {}, b)), await aFile(bearer('other', c ?? {}, b)))).toContain(
-      "a key of credential.secrets.TEST could be either's",
+      'a key of credential.secrets.TEST could belong to both',
     );
   });
 
@@ -440,7 +440,7 @@ describe('two products', () => {
   test('with key ids of one form are refused, whatever their headers are called', async () => {
     for (const header of ['x-id', 'x-other-id']) {
       expect(await refusal(await aFile(pair('one', 'id_')), await aFile(pair('other', 'id_', header)))).toBe(
-        "The product file FILE1 and the product file FILE2 cannot be told apart by their credentials: a key of credential.keyId could be either's. Give one of them another prefix.",
+        'The product file FILE1 and the product file FILE2 have ambiguous credentials: a key of credential.keyId could belong to both. Change one of the prefixes.',
       );
     }
   });

@@ -162,7 +162,7 @@ test('two secrets are never the same', () => {
 
 test('a source of randomness that does not work makes no secret', () => {
   expect(() => generateSecret(formatOf('makra'), (size) => new Uint8Array(size).fill(255))).toThrow(
-    'The source of random bytes does not work.',
+    'The source of random bytes is broken.',
   );
 });
 

@@ -45,7 +45,7 @@ const suspended = {
 const forbidden = {
   status: 403,
   code: 'forbidden',
-  message: 'The API key does not hold the permission that this needs.',
+  message: 'The API key does not hold the required permission.',
 };
 
 /** A key of the document's form that nobody was given: base62 has all that hex has. */

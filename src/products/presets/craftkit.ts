@@ -8,7 +8,8 @@ export const craftkit = {
   slug: 'craftkit',
   title: 'CraftKit',
   description: 'Renders of templates, and embedded sessions for partners.',
-  // "Header format": a Bearer token; its prefix tells the environment. The length is not stated: 32 base62 characters are 190 bits.
+  // "Header format": a Bearer token. Its prefix shows the environment. The document has no length: 32 base62
+  // characters are 190 bits.
   credential: {
     transport: 'bearer',
     secrets: {
@@ -16,7 +17,8 @@ export const craftkit = {
       TEST: { prefix: 'ck_test_', alphabet: 'base62', length: 32 },
     },
   },
-  // "Creating a key": in the customer's dashboard. Which members may is not stated: those who may change a workspace.
+  // "Creating a key": in the customer's dashboard. The document does not say which members: those who may change a
+  // workspace.
   issuers: { by: 'role', PERSONAL: ['OWNER'], ORGANIZATION: ['ADMIN', 'OWNER'] },
   permissions: {
     // "Scope", what keys can do.
@@ -37,11 +39,11 @@ export const craftkit = {
   },
   // "Troubleshooting": Dashboard, Project, Embed, Overview, Enable embed mode.
   features: { embed: { description: 'Embedding, for partners of the project.', enabledBy: 'CUSTOMER' } },
-  // "Header format": production renders are billable. The document states no price, so an operator sets it.
+  // "Header format": production renders are billable. The document has no price, so an operator sets it.
   prices: { render: { credits: 1, unit: 'render', description: 'One render.' } },
   // "Header format": test renders are free and watermarked.
   testKeys: { free: true, watermark: true },
-  // "Revoking a key": at once, "no grace window". What an old secret is for once there is a new one is no different.
+  // "Revoking a key": at once, "no grace window". The same applies to the old secret after a rotation.
   rotation: { overlapSecondsMax: 0 },
   wording: {
     // "Errors".
@@ -51,10 +53,10 @@ export const craftkit = {
       message: 'Add the header Authorization: Bearer <key>.',
     },
     INVALID_CREDENTIAL: invalidCredentials,
-    // "Revoking a key": at once and without grace. A key that is disabled or expired answers likewise.
+    // "Revoking a key": at once, without grace. Disabled and expired keys get the same answer.
     DISABLED: invalidCredentials,
     EXPIRED: invalidCredentials,
-    // "Troubleshooting": a valid key answers so where embedding is off.
+    // "Troubleshooting": the answer for a valid key if embedding is off.
     FEATURE_DISABLED: invalidCredentials,
     // "Errors": the partnership of the project is suspended.
     WORKSPACE_SUSPENDED: {

@@ -1,6 +1,6 @@
 import type { ProductFile } from '../product.js';
 
-/** The built-in product: what the vendors' documents do best, in one. It follows no document, so every value is this project's choice. */
+/** The built-in product. It follows no vendor document: every value is this project's choice. */
 export const defaultProduct = {
   slug: 'default',
   title: 'Default',
@@ -8,7 +8,8 @@ export const defaultProduct = {
   credential: {
     transport: 'bearer',
     secrets: {
-      // 30 base62 characters are 178 bits. The checksum refuses a mistyped key without a look-up, and lets secret scanners match without guessing.
+      // 30 base62 characters are 178 bits. With the checksum, a mistyped key is refused without a query, and secret
+      // scanners have no false matches.
       LIVE: { prefix: 'tk_live_', alphabet: 'base62', length: 30, checksum: 'crc32-base62' },
       TEST: { prefix: 'tk_test_', alphabet: 'base62', length: 30, checksum: 'crc32-base62' },
     },
@@ -18,12 +19,12 @@ export const defaultProduct = {
     'data:read': { description: 'Read data.' },
     'data:write': { description: 'Create, change and remove data.' },
     'export:create': { description: 'Export data in bulk.', feature: 'exports' },
-    'preview:use': { description: 'Call what is not yet released.', feature: 'preview' },
+    'preview:use': { description: 'Call unreleased routes.', feature: 'preview' },
     'internal:call': { description: 'Call an internal route. No key may.', grantable: false },
   },
   features: {
-    exports: { description: 'Exports in bulk.', enabledBy: 'CUSTOMER' },
-    preview: { description: 'What is not yet released.', enabledBy: 'OPERATOR' },
+    exports: { description: 'Bulk exports.', enabledBy: 'CUSTOMER' },
+    preview: { description: 'Unreleased routes.', enabledBy: 'OPERATOR' },
   },
   prices: {
     request: { credits: 1, unit: 'request', description: 'One request.' },

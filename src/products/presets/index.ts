@@ -6,7 +6,7 @@ import { makistry } from './makistry.js';
 import { makra } from './makra.js';
 import { masko } from './masko.js';
 
-/** The products that come with the server, by the name under which an operator asks for them. */
+/** The products that come with the server, by name. */
 export const presets: ReadonlyMap<string, ProductFile> = new Map<string, ProductFile>([
   ['default', defaultProduct],
   ['makistry', makistry],

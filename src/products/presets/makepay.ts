@@ -1,6 +1,6 @@
 import type { ProductFile } from '../product.js';
 
-// "Authentication errors" gives the messages word for word. It has no codes beside them; these are this project's.
+// "Authentication errors" has the exact messages. It has no codes; these are this project's choice.
 const invalidCredentials = { status: 401, code: 'invalid_credentials', message: 'Invalid MakePay API credentials' };
 const forbidden = { status: 403, code: 'forbidden', message: 'Forbidden' };
 
@@ -10,7 +10,8 @@ export const makepay = {
   slug: 'makepay',
   title: 'MakePay',
   description: 'Payment links, called from the server of a merchant.',
-  // "Credential model" and "Request authentication": two headers. The lengths are not stated: 142 bits name a key, 256 guard it.
+  // "Credential model" and "Request authentication": two headers. The document has no lengths: the key id has 142 bits,
+  // the secret 256.
   credential: {
     transport: 'headerPair',
     keyIdHeader: 'x-makecrypto-key-id',
@@ -20,12 +21,12 @@ export const makepay = {
   },
   // "API key creation": signed-in users with settings.manage, whatever their role.
   issuers: { by: 'permission', permission: 'settings:manage' },
-  // "Permissions": a key is a trusted credential of its team, on reading and on mutating routes alike.
+  // "Permissions": a key is a trusted credential of its team, on reading and on mutating routes.
   permissions: {
     'payment_link:read': { description: 'Read payment links.' },
     'payment_link:manage': { description: 'Create and change payment links.' },
   },
-  // "API key creation", the example: a key is made with the origins that it may be used from.
+  // "API key creation", the example: a key is created with its allowed origins.
   allowedOrigins: true,
   wording: {
     // "Authentication errors": no session, and no pair of headers.
@@ -33,7 +34,7 @@ export const makepay = {
     // "Authentication errors": key id, secret, product scope or enabled state did not match.
     INVALID_CREDENTIAL: invalidCredentials,
     DISABLED: invalidCredentials,
-    // Not in the document: an expired key is no longer enabled.
+    // Not in the document: an expired key counts as not enabled.
     EXPIRED: invalidCredentials,
     // "Authentication errors": no access, or no permission. The other three are not in the document.
     FORBIDDEN: forbidden,

@@ -17,7 +17,8 @@ export const makistry = {
     transport: 'bearer',
     secrets: { LIVE: { prefix: 'mk_pub_', alphabet: 'hex', length: 32 } },
   },
-  // "Creating a Key": in the customer's dashboard. Which members may is not stated: those who may change a workspace.
+  // "Creating a Key": in the customer's dashboard. The document does not say which members: those who may change a
+  // workspace.
   issuers: { by: 'role', PERSONAL: ['OWNER'], ORGANIZATION: ['ADMIN', 'OWNER'] },
   permissions: {
     // "Idempotency": POST /text-to-cad makes a job.
@@ -27,9 +28,10 @@ export const makistry = {
     // "Error Responses", 403: a public key never reaches an internal route.
     'internal:call': { description: 'Call an internal route. No public key may.', grantable: false },
   },
-  // "Idempotency" speaks of charges; the document states no price, so an operator sets it.
+  // "Idempotency" mentions charges. The document has no price, so an operator sets it.
   prices: { text_to_cad: { credits: 1, unit: 'job', description: 'One job from text to CAD.' } },
-  // "Creating a Key", free_credits_remaining: credits come with the first key. The document states no number, so an operator sets it.
+  // "Creating a Key", free_credits_remaining: the first key grants credits. The document has no number, so an operator
+  // sets it.
   freeCredits: 50,
   // "Creating a Key" and "Rotating the Signing Secret".
   signingSecrets: true,
@@ -38,7 +40,7 @@ export const makistry = {
   wording: {
     MISSING_CREDENTIAL: invalidApiKey,
     INVALID_CREDENTIAL: invalidApiKey,
-    // Not in the document: a key that no longer works looks like a revoked one.
+    // Not in the document: the same answer as for a revoked key.
     DISABLED: invalidApiKey,
     EXPIRED: invalidApiKey,
     // "Error Responses": 403, and no error code.

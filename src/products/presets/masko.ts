@@ -23,7 +23,7 @@ export const masko = {
     logo: { credits: 5, unit: 'logo', description: 'One logo.' },
     edit: { credits: 1, unit: 'edit', description: 'One edit.' },
   },
-  // "Rate Limits": per key, both at once.
+  // "Rate Limits": per key, both apply.
   rateLimits: [
     { limit: 60, windowSeconds: 60 },
     { limit: 1_000, windowSeconds: 3_600 },
@@ -37,7 +37,7 @@ export const masko = {
     INVALID_CREDENTIAL: unauthenticated,
     DISABLED: unauthenticated,
     EXPIRED: unauthenticated,
-    // The document has one 403, for what a caller may not reach.
+    // The document has one 403, for resources that the caller may not access.
     ORIGIN_NOT_ALLOWED: denied,
     FORBIDDEN: denied,
     WORKSPACE_SUSPENDED: denied,
@@ -53,7 +53,7 @@ export const masko = {
       code: '402',
       message: 'Insufficient credits: top up your balance to continue.',
     },
-    // The document lists no 404; it follows from the rest.
+    // The document has no 404. This one follows its style.
     NOT_FOUND: { status: 404, code: '404', message: 'There is no such resource.' },
     INTERNAL: { status: 500, code: '500', message: 'Internal server error: contact support if it persists.' },
   },
