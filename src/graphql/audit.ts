@@ -7,29 +7,29 @@ import { pageComplexity, resolvePage } from './pages.js';
 import { User } from './user.js';
 
 const AuditActorKind = builder.enumType('AuditActorKind', {
-  description: 'What kind of principal acted.',
+  description: 'Kind of the principal that acted.',
   values: {
     API_KEY: { description: 'An API key.' },
-    USER: { description: 'A person who signed in.' },
-    SERVICE: { description: "A service token: the product's backend, or an operator." },
-    SYSTEM: { description: 'This server by itself, or its operator from a shell.' },
+    USER: { description: 'A signed-in person.' },
+    SERVICE: { description: "A service token of the product's backend or of an operator." },
+    SYSTEM: { description: 'The server itself, or its operator on the command line.' },
   } as const,
 });
 
 const AuditActor = builder
   .objectRef<Pick<AuditEventRow, 'actorKind' | 'actorId' | 'workspaceId'>>('AuditActor')
   .implement({
-    description: 'Who acted.',
+    description: 'The principal that acted.',
     fields: (t) => ({
-      kind: t.expose('actorKind', { type: AuditActorKind, description: 'What kind of principal it is.' }),
+      kind: t.expose('actorKind', { type: AuditActorKind, description: 'Kind of the principal.' }),
       principalId: t.exposeID('actorId', {
         nullable: true,
-        description: 'The id of the key, the person or the service token; null for the server itself.',
+        description: 'Id of the API key, user or service token. Null: the server itself.',
       }),
       user: t.field({
         type: User,
         nullable: true,
-        description: 'The person; null where it is none, or nobody of this workspace whom the reader could see.',
+        description: 'The user. Null: the principal is not a user, or the user is not visible to the caller.',
         resolve: ({ actorKind, actorId, workspaceId }, _args, { loaders }) =>
           actorKind === 'USER' && actorId !== null ? loaders.auditActors.load(`${workspaceId ?? ''} ${actorId}`) : null,
       }),
@@ -39,54 +39,57 @@ const AuditActor = builder
 const AuditEvent = builder.prismaObject('AuditEvent', {
   interfaces: [Node],
   description:
-    'Who did what, on what. It is never changed and never removed, and its hash covers the event before it. Seen by owners and admins of its workspace, and by services.',
+    'An entry of the audit trail: who did what. Events are never changed or removed; the hash of each covers the previous event. Visible to owners and admins of the workspace and to services.',
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Names this event.' }),
-    sequence: t.exposeInt('sequence', { description: 'Its number within the workspace: 1, 2, 3 and so on.' }),
+    id: t.exposeID('id', { description: 'Unique id.' }),
+    sequence: t.exposeInt('sequence', { description: 'Number of the event within the workspace: 1, 2, 3 and so on.' }),
     action: t.exposeString('action', {
-      description: 'What was done, such as `apiKey.revoked`, or tried, such as `apiKey.revoke.refused`.',
+      description: 'What was done, such as `apiKey.revoked`, or refused, such as `apiKey.revoke.refused`.',
     }),
-    refused: t.exposeBoolean('refused', { description: 'Whether it was tried and not done.' }),
-    actor: t.field({ type: AuditActor, description: 'Who did it.', resolve: (event) => event }),
-    subjectId: t.exposeID('subjectId', { description: 'What it was done to.' }),
+    refused: t.exposeBoolean('refused', { description: 'Whether the action was refused.' }),
+    actor: t.field({ type: AuditActor, description: 'The principal that acted.', resolve: (event) => event }),
+    subjectId: t.exposeID('subjectId', { description: 'Id of the object that the action concerns.' }),
     before: t.field({
       type: 'JSON',
       nullable: true,
-      description: 'What was, as an object without secrets; null for what came to be.',
+      description: 'Changed fields before the action, without secrets. Null: the object did not exist.',
       resolve: ({ before }) => before,
     }),
     after: t.field({
       type: 'JSON',
       nullable: true,
-      description: 'What is since, as an object without secrets; null for what is gone.',
+      description: 'Changed fields after the action, without secrets. Null: the object was removed.',
       resolve: ({ after }) => after,
     }),
     requestId: t.exposeString('requestId', {
       nullable: true,
-      description: 'The request that it came with, as the log and `x-request-id` name it.',
+      description: 'Id of the request, as in the log and in the header `x-request-id`. Null: there was no request.',
     }),
-    address: t.exposeString('address', { nullable: true, description: 'The network address that asked.' }),
+    address: t.exposeString('address', {
+      nullable: true,
+      description: 'Network address of the caller. Null: unknown.',
+    }),
     createdAt: t.expose('createdAt', {
       type: 'DateTime',
-      description: 'When it happened, by the clock of the database.',
+      description: 'Time of the action, by the clock of the database.',
     }),
     hash: t.string({
-      description: 'SHA-256 over the event and the hash of the event before it, in hexadecimal.',
+      description: 'SHA-256 of the event and of the hash of the previous event, in hexadecimal.',
       resolve: ({ hash }) => Buffer.from(hash).toString('hex'),
     }),
   }),
 });
 
 const AuditEventFilter = builder.inputType('AuditEventFilter', {
-  description: 'Which events to list. What is not named does not matter.',
+  description: 'Conditions that listed events meet. Omitted fields are ignored.',
   fields: (t) => ({
-    action: t.string({ description: 'Only this action, such as `apiKey.revoked`.' }),
-    subjectId: t.id({ description: 'Only what was done to this.' }),
-    actorKind: t.field({ type: AuditActorKind, description: 'Only by this kind of principal.' }),
-    actorId: t.id({ description: 'Only by this key, person or service token.' }),
-    refused: t.boolean({ description: 'true: only what was refused; false: only what was done.' }),
-    from: t.field({ type: 'DateTime', description: 'Only from this moment on.' }),
-    to: t.field({ type: 'DateTime', description: 'Only before this moment.' }),
+    action: t.string({ description: 'Only events with this action, such as `apiKey.revoked`.' }),
+    subjectId: t.id({ description: 'Only events that concern the object with this id.' }),
+    actorKind: t.field({ type: AuditActorKind, description: 'Only events of this kind of principal.' }),
+    actorId: t.id({ description: 'Only events of the API key, user or service token with this id.' }),
+    refused: t.boolean({ description: 'True: only refused actions. False: only performed actions.' }),
+    from: t.field({ type: 'DateTime', description: 'Only events at or after this time.' }),
+    to: t.field({ type: 'DateTime', description: 'Only events before this time.' }),
   }),
 });
 
@@ -95,11 +98,11 @@ builder.queryField('auditEvents', (t) =>
     {
       type: AuditEvent,
       complexity: pageComplexity,
-      description: 'What was done in a workspace, and what was refused, newest first. For owners, admins and services.',
+      description: 'Audit trail of a workspace, newest first. For owners, admins and services.',
       authScopes: { permission: 'audit:read' },
       args: {
-        workspaceId: t.arg.id({ required: true, description: 'The workspace.' }),
-        filter: t.arg({ type: AuditEventFilter, description: 'Only such events.' }),
+        workspaceId: t.arg.id({ required: true, description: 'Id of the workspace.' }),
+        filter: t.arg({ type: AuditEventFilter, description: 'Only events that meet these conditions.' }),
       },
       resolve: async (_root, { workspaceId, filter, ...args }, { actor, deps: { db } }) => {
         const isReadable = await mayReadAudit(db, actor.principal, workspaceId);
@@ -110,11 +113,11 @@ builder.queryField('auditEvents', (t) =>
       },
     },
     {
-      description: 'A page of the audit trail.',
+      description: 'One page of an audit trail.',
       fields: (fields) => ({
         intact: fields.boolean({
           complexity: 500,
-          description: `Whether the newest ${chainCheckMax} events of the workspace, whatever the filter, are as they were recorded, and none is missing. \`tollkeeper audit verify\` looks at all of them.`,
+          description: `Whether the newest ${chainCheckMax} events of the workspace are unchanged and complete, independent of the filter. \`tollkeeper audit verify\` checks all events.`,
           // A workspace that may not be read looks like one that does not exist, and whose chain is empty.
           resolve: ({ chainOf }, _args, { loaders }) => chainOf === null || loaders.isChainIntact.load(chainOf),
         }),

@@ -5,25 +5,25 @@ import {
 import { builder } from './builder.js';
 
 const AuthenticationKind = builder.enumType('AuthenticationKind', {
-  description: 'What a refused credential seemed to be.',
+  description: 'Kind of a refused credential.',
   values: {
-    API_KEY: { description: 'A key that called this API, or a text that nothing else is.' },
+    API_KEY: { description: 'An API key that called this API, or text of no other kind.' },
     SERVICE_TOKEN: { description: 'A service token.' },
-    SESSION: { description: 'The cookie of a session.' },
-    IDENTITY_TOKEN: { description: 'A token of the outside identity provider.' },
-    PASSWORD: { description: 'A person who tried to sign in.' },
-    VERIFICATION: { description: 'A credential that a backend asked about, of which no key is known.' },
-    MALFORMED: { description: 'What can be no credential at all.' },
+    SESSION: { description: 'A session cookie.' },
+    IDENTITY_TOKEN: { description: 'A token of the external identity provider.' },
+    PASSWORD: { description: 'E-mail address and password.' },
+    VERIFICATION: { description: 'A credential that a backend verified and that belongs to no key.' },
+    MALFORMED: { description: 'Text that cannot be a credential.' },
   } as const,
 });
 
 const AuthenticationFailure = builder.objectRef<AuthenticationFailureShape>('AuthenticationFailure').implement({
-  description: 'How many credentials of one kind were refused in one hour.',
+  description: 'Number of refused credentials of one kind in one hour.',
   fields: (t) => ({
-    hour: t.expose('hour', { type: 'DateTime', description: 'When the hour begins.' }),
-    kind: t.expose('kind', { type: AuthenticationKind, description: 'What they seemed to be.' }),
+    hour: t.expose('hour', { type: 'DateTime', description: 'Start of the hour.' }),
+    kind: t.expose('kind', { type: AuthenticationKind, description: 'Kind of the credentials.' }),
     failures: t.exposeFloat('failures', {
-      description: 'How many: a whole number. It is a float because it can exceed an Int.',
+      description: 'Number of refused credentials. A whole number; it is a float because it can exceed an Int.',
     }),
   }),
 });
@@ -33,11 +33,15 @@ builder.queryField('authenticationFailures', (t) =>
     type: [AuthenticationFailure],
     complexity: 1_000,
     description:
-      'How many credentials were refused, oldest first, a few seconds late. Hours and kinds without any are left out. For services.',
+      'Refused credentials per hour and kind, oldest first. Hours and kinds without any are omitted. Delayed by a few seconds. For services.',
     authScopes: { permission: 'authentication:read' },
     args: {
-      from: t.arg({ type: 'DateTime', required: true, description: 'The hour in which this falls is the first.' }),
-      to: t.arg({ type: 'DateTime', required: true, description: 'Later than `from`, by at most seven days.' }),
+      from: t.arg({ type: 'DateTime', required: true, description: 'Time in the first hour.' }),
+      to: t.arg({
+        type: 'DateTime',
+        required: true,
+        description: 'End of the range, later than `from` by at most seven days.',
+      }),
     },
     resolve: (_root, range, { deps }) => readFailures(deps.db, range),
   }),

@@ -50,26 +50,26 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     clientMutationId: 'omit',
     cursorType: 'String',
     nodeTypeOptions: {
-      description: 'Something that has an id of its own, and can be asked for by it.',
+      description: 'An object with a unique id, by which `node` returns it.',
       resolveType: (node) => findNodeType((node as { readonly id: string }).id),
     },
-    pageInfoTypeOptions: { description: 'Where a page stands in its list.' },
+    pageInfoTypeOptions: { description: 'Position of a page in its list.' },
     // nodes.ts has these two: Pothos would decode every id again for every alias, and load them alias by alias.
     nodeQueryOptions: false,
     nodesQueryOptions: false,
     edgesFieldOptions: {
       nullable: { list: false, items: false },
-      description: 'The page, with a cursor for each item.',
+      description: 'Items of the page with their cursors.',
     },
-    nodesFieldOptions: { nullable: { list: false, items: false }, description: 'The page.' },
+    nodesFieldOptions: { nullable: { list: false, items: false }, description: 'Items of the page.' },
     nodesOnConnection: true,
     nodeFieldOptions: { nullable: false, description: 'The item.' },
-    cursorFieldOptions: { description: 'Marks this item, for `after` and `before`.' },
-    pageInfoFieldOptions: { description: 'Where this page stands in the list.' },
-    firstArgOptions: { description: 'How many items from the start, at most 100. 20 unless told.' },
-    lastArgOptions: { description: 'How many items from the end, at most 100.' },
-    afterArgOptions: { description: 'Only what comes after this cursor.' },
-    beforeArgOptions: { description: 'Only what comes before this cursor.' },
+    cursorFieldOptions: { description: 'Cursor of this item, for `after` and `before`.' },
+    pageInfoFieldOptions: { description: 'Position of this page in the list.' },
+    firstArgOptions: { description: 'Number of items from the start, 1 to 100. Default: 20.' },
+    lastArgOptions: { description: 'Number of items from the end, 1 to 100.' },
+    afterArgOptions: { description: 'Return only items after this cursor.' },
+    beforeArgOptions: { description: 'Return only items before this cursor.' },
   },
   prisma: {
     client: ({ deps }) => deps.db,
@@ -81,7 +81,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   },
 });
 
-builder.queryType({ description: 'What can be asked.' });
+builder.queryType({ description: 'All queries.' });
 builder.mutationType({
-  description: 'What can be done. Expected failures are members of the result; branch on `__typename`.',
+  description: 'All mutations. Expected failures are members of the result unions; branch on `__typename`.',
 });

@@ -6,29 +6,31 @@ import { plain } from './plain/output.js';
 
 export const Charge = builder.prismaObject('Charge', {
   interfaces: [Node],
-  description: 'Credits taken, or reserved, for one action.',
+  description: 'Credits that were charged or reserved for one action.',
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Names this charge.' }),
-    product: t.exposeString('product', { description: 'For which product.' }),
-    action: t.exposeString('action', { description: 'For which action.' }),
-    quantity: t.exposeFloat('quantity', { description: 'For how many units of it.' }),
-    credits: t.exposeInt('credits', { description: 'Whole credits that were taken or reserved. 0 for free keys.' }),
-    capturedCredits: t.exposeInt('capturedCredits', { description: 'What was taken of a hold.' }),
-    refundedCredits: t.exposeInt('refundedCredits', { description: 'What was given back since.' }),
-    balanceAfter: t.exposeInt('balanceAfter', {
-      description: 'The balance when it was last taken, captured or released.',
+    id: t.exposeID('id', { description: 'Unique id.' }),
+    product: t.exposeString('product', { description: 'Slug of the product.' }),
+    action: t.exposeString('action', { description: 'Action that was charged, as in the price list of the product.' }),
+    quantity: t.exposeFloat('quantity', { description: 'Number of units of the action.' }),
+    credits: t.exposeInt('credits', {
+      description: 'Credits that were charged or reserved. 0 for keys that are free of charge.',
     }),
-    state: t.expose('state', { type: ChargeState, description: 'Where it stands.' }),
+    capturedCredits: t.exposeInt('capturedCredits', { description: 'Credits of a hold that were charged.' }),
+    refundedCredits: t.exposeInt('refundedCredits', { description: 'Credits that were refunded.' }),
+    balanceAfter: t.exposeInt('balanceAfter', {
+      description: 'Balance of the workspace after the charge was last charged, captured or released.',
+    }),
+    state: t.expose('state', { type: ChargeState, description: 'Current state.' }),
     replayed: t.boolean({
-      description: 'Whether the verification that shows it repeats an earlier one with the same idempotency key.',
+      description: 'Whether this verification returned an earlier charge with the same idempotency key.',
       extensions: plain,
       resolve: (charge) => 'replayed' in charge && charge.replayed === true,
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Time of creation.' }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When a hold gives itself back; null for what was never held.',
+      description: 'Time at which a hold is released automatically. Null: it was never a hold.',
     }),
   }),
 });
@@ -37,34 +39,36 @@ function chargePayload(name: string, description: string) {
   return builder.objectRef<{ charge: typeof Charge.$inferType }>(name).implement({
     description,
     fields: (t) => ({
-      charge: t.field({ type: Charge, description: 'The charge as it is now.', resolve: ({ charge }) => charge }),
+      charge: t.field({ type: Charge, description: 'The charge after the change.', resolve: ({ charge }) => charge }),
     }),
   });
 }
 
-const chargeId = 'The id of the charge, as the verification gave it.';
+const chargeId = 'Id of the charge, as returned by the verification.';
 
 const CaptureChargeInput = builder.inputType('CaptureChargeInput', {
-  description: 'How much of a hold to take. Without credits and quantity: all.',
+  description: 'A hold to capture. Without `credits` and `quantity`: all of it.',
   fields: (t) => ({
     chargeId: t.id({ required: true, description: chargeId }),
-    credits: t.int({ description: 'Credits to take: from 0 to what is held.' }),
-    quantity: t.float({ description: 'Units to take, at the price of the action.' }),
+    credits: t.int({ description: 'Credits to charge, from 0 to the held credits. The rest is released.' }),
+    quantity: t.float({ description: 'Units to charge, at the price of the action.' }),
   }),
 });
 
 const ReleaseChargeInput = builder.inputType('ReleaseChargeInput', {
-  description: 'A hold to give back.',
+  description: 'A hold to release.',
   fields: (t) => ({ chargeId: t.id({ required: true, description: chargeId }) }),
 });
 
 const RefundChargeInput = builder.inputType('RefundChargeInput', {
-  description: 'How much of a charge to give back.',
+  description: 'A charge to refund.',
   fields: (t) => ({
     chargeId: t.id({ required: true, description: chargeId }),
-    credits: t.int({ description: 'Credits to give back. Without them: all that is left.' }),
-    reason: t.string({ description: 'Why, for the ledger: at most 500 characters.' }),
-    idempotencyKey: t.string({ description: 'Chosen by you: the same key in the same workspace refunds once.' }),
+    credits: t.int({ description: 'Credits to refund. Default: all that were not refunded yet.' }),
+    reason: t.string({ description: 'Reason for the ledger, at most 500 characters.' }),
+    idempotencyKey: t.string({
+      description: 'Key that the caller chooses. The same key in the same workspace refunds only once.',
+    }),
   }),
 });
 

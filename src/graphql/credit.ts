@@ -12,35 +12,49 @@ import { Workspace } from './workspace.js';
 
 export const LedgerEntry = builder.prismaObject('LedgerEntry', {
   interfaces: [Node],
-  description: 'A line of the ledger. It is never changed and never removed.',
+  description: 'An entry of the ledger. Entries are never changed or removed.',
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Names this line.' }),
-    kind: t.expose('kind', { type: LedgerEntryKind, description: 'Why credits moved.' }),
-    credits: t.exposeInt('credits', { description: 'What it added to the balance; negative for what it took.' }),
-    heldCredits: t.exposeInt('heldCredits', {
-      description: 'What it added to what is held; negative for what it gave back.',
+    id: t.exposeID('id', { description: 'Unique id.' }),
+    kind: t.expose('kind', { type: LedgerEntryKind, description: 'Reason of the movement.' }),
+    credits: t.exposeInt('credits', {
+      description: 'Change of the balance, in credits. Negative: credits were taken.',
     }),
-    balanceAfter: t.exposeInt('balanceAfter', { description: 'The balance afterwards.' }),
-    heldAfter: t.exposeInt('heldAfter', { description: 'What was held afterwards.' }),
-    product: t.exposeString('product', { nullable: true, description: 'For which product, where it was for one.' }),
-    action: t.exposeString('action', { nullable: true, description: 'For which action, where it was for one.' }),
-    reason: t.exposeString('reason', { nullable: true, description: 'A note by whoever made it.' }),
-    apiKeyId: t.exposeID('apiKeyId', { nullable: true, description: 'By which key. The key may be gone since.' }),
+    heldCredits: t.exposeInt('heldCredits', {
+      description: 'Change of the held credits. Negative: credits were released.',
+    }),
+    balanceAfter: t.exposeInt('balanceAfter', { description: 'Balance after this entry, in credits.' }),
+    heldAfter: t.exposeInt('heldAfter', { description: 'Held credits after this entry.' }),
+    product: t.exposeString('product', {
+      nullable: true,
+      description: 'Slug of the product. Null: the entry is for no product.',
+    }),
+    action: t.exposeString('action', {
+      nullable: true,
+      description: 'Action that was charged. Null: the entry is for no action.',
+    }),
+    reason: t.exposeString('reason', {
+      nullable: true,
+      description: 'Reason that was given for the entry. Null: none.',
+    }),
+    apiKeyId: t.exposeID('apiKeyId', {
+      nullable: true,
+      description: 'Id of the API key that was used. The key may have been deleted since. Null: none was used.',
+    }),
     charge: t.field({
       type: Charge,
       nullable: true,
-      description: 'The charge that it belongs to.',
+      description: 'The charge of this entry. Null: it belongs to none.',
       resolve: ({ chargeId }, _args, { loaders }) => (chargeId === null ? null : loaders.chargesById.load(chargeId)),
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Time of the entry.' }),
   }),
 });
 
 export const Credits = builder.objectRef<{ workspaceId: string }>('Credits').implement({
-  description: 'The credits of a workspace: one pool for all its keys.',
+  description: 'The credits of a workspace: one pool for all its API keys.',
   fields: (t) => ({
     balance: t.int({
-      description: 'All credits, those held included. Always the sum of the ledger, never negative.',
+      description: 'All credits, including held ones. Equals the sum of the ledger; never negative.',
       resolve: async ({ workspaceId }, _args, { loaders }) => (await loaders.accountOf.load(workspaceId)).balance,
     }),
     held: t.int({
@@ -48,7 +62,7 @@ export const Credits = builder.objectRef<{ workspaceId: string }>('Credits').imp
       resolve: async ({ workspaceId }, _args, { loaders }) => (await loaders.accountOf.load(workspaceId)).held,
     }),
     available: t.int({
-      description: 'What can be spent: balance less held.',
+      description: 'Credits that can be spent: `balance` minus `held`.',
       resolve: async ({ workspaceId }, _args, { loaders }) => {
         const { balance, held } = await loaders.accountOf.load(workspaceId);
         return balance - held;
@@ -56,7 +70,7 @@ export const Credits = builder.objectRef<{ workspaceId: string }>('Credits').imp
     }),
     lowAt: t.int({
       nullable: true,
-      description: 'At how many available credits `credits.low` is told to webhook endpoints; null: never.',
+      description: 'Number of available credits at or below which webhook endpoints get `credits.low`. Null: never.',
       resolve: async ({ workspaceId }, _args, { loaders }) => (await loaders.accountOf.load(workspaceId)).lowAt,
     }),
     entries: t.connection({
@@ -67,7 +81,7 @@ export const Credits = builder.objectRef<{ workspaceId: string }>('Credits').imp
     }),
     prices: t.field({
       type: [Price],
-      description: 'What actions cost, for every product of this server.',
+      description: 'Prices of all actions of all products of this server.',
       resolve: (_credits, _args, { deps }) => deps.products.all.flatMap(pricesOf),
     }),
   }),
@@ -77,10 +91,14 @@ builder.queryField('credits', (t) =>
   t.field({
     type: Credits,
     nullable: true,
-    description:
-      "Credits. Without an id: of the key's workspace, or of the person's own. null where they may not be seen.",
+    description: 'Credits of a workspace. Null: they are not visible to the caller.',
     authScopes: { permission: 'credits:read' },
-    args: { workspaceId: t.arg.id({ description: 'The workspace.' }) },
+    args: {
+      workspaceId: t.arg.id({
+        description:
+          'Id of the workspace. Default: the workspace of the API key, or the personal workspace of the person.',
+      }),
+    },
     resolve: async (_root, args, context) => {
       const workspaceId = args.workspaceId ?? (await findOwnWorkspaceId(context));
       if (workspaceId === null) throw new ValidationError('workspaceId', 'Name a workspace.');
@@ -94,7 +112,7 @@ builder.prismaObjectField(Workspace, 'credits', (t) =>
   t.field({
     type: Credits,
     authScopes: { permission: 'credits:read' },
-    description: 'Its credits.',
+    description: 'Credits of the workspace.',
     resolve: ({ id }) => ({ workspaceId: id }),
   }),
 );
@@ -107,20 +125,22 @@ async function findOwnWorkspaceId({ deps, actor: { principal } }: Context): Prom
 const GrantCreditsInput = builder.inputType('GrantCreditsInput', {
   description: 'Credits to add.',
   fields: (t) => ({
-    workspaceId: t.id({ required: true, description: 'Whose they are to be.' }),
-    credits: t.int({ required: true, description: 'How many: at least 1.' }),
-    reason: t.string({ description: 'Why, for the ledger: at most 500 characters.' }),
+    workspaceId: t.id({ required: true, description: 'Id of the workspace that gets the credits.' }),
+    credits: t.int({ required: true, description: 'Number of credits, at least 1.' }),
+    reason: t.string({ description: 'Reason for the ledger, at most 500 characters.' }),
     expiresAt: t.field({
       type: 'DateTime',
       description:
-        'When what is not spent of them is taken back. Without it: never. What runs out first is spent first.',
+        'Time at which unspent credits of this grant are taken back. Grants that expire first are spent first. Default: never.',
     }),
     priority: t.int({
       defaultValue: 0,
-      description: 'Lower is spent first, whatever runs out when: from -1000 to 1000.',
+      description:
+        'Order of spending, from -1000 to 1000. Grants with a lower number are spent first, before the time of expiry decides.',
     }),
     idempotencyKey: t.string({
-      description: 'Chosen by you, such as the id of a payment: the same key in the same workspace adds once.',
+      description:
+        'Key that the caller chooses, such as the id of a payment. The same key in the same workspace grants only once.',
     }),
   }),
 });
@@ -130,14 +150,14 @@ const GrantCreditsPayload = builder
   .implement({
     description: 'The grant.',
     fields: (t) => ({
-      entry: t.field({ type: LedgerEntry, description: 'Its line in the ledger.', resolve: (p) => p.entry }),
+      entry: t.field({ type: LedgerEntry, description: 'The entry in the ledger.', resolve: (p) => p.entry }),
       credits: t.field({
         type: Credits,
-        description: 'The credits as they are now.',
+        description: 'Credits of the workspace after the grant.',
         resolve: ({ workspaceId }) => ({ workspaceId }),
       }),
       replayed: t.exposeBoolean('replayed', {
-        description: 'Whether this repeats an earlier grant with the same idempotency key.',
+        description: 'Whether this is the result of an earlier grant with the same idempotency key.',
       }),
     }),
   });
@@ -154,21 +174,22 @@ builder.mutationField('grantCredits', (t) =>
 );
 
 const SetCreditsLowAtInput = builder.inputType('SetCreditsLowAtInput', {
-  description: 'When credits are few.',
+  description: 'When to report that credits are low.',
   fields: (t) => ({
-    workspaceId: t.id({ required: true, description: 'Whose credits.' }),
+    workspaceId: t.id({ required: true, description: 'Id of the workspace.' }),
     credits: t.int({
-      description: 'How many available credits are few: at least 0. Without it: `credits.low` is not told.',
+      description:
+        'Number of available credits at or below which webhook endpoints get `credits.low`, at least 0. Null: never.',
     }),
   }),
 });
 
 const SetCreditsLowAtPayload = builder.objectRef<{ workspaceId: string }>('SetCreditsLowAtPayload').implement({
-  description: 'The credits with their new line.',
+  description: 'The credits with the changed threshold.',
   fields: (t) => ({
     credits: t.field({
       type: Credits,
-      description: 'The credits.',
+      description: 'Credits of the workspace.',
       resolve: ({ workspaceId }) => ({ workspaceId }),
     }),
   }),

@@ -1,129 +1,131 @@
 import { builder } from './builder.js';
 
 export const WorkspaceKind = builder.enumType('WorkspaceKind', {
-  description: 'Whose a workspace is.',
+  description: 'Kind of a workspace.',
   values: {
-    PERSONAL: { description: 'Of one person, made with the account.' },
-    ORGANIZATION: { description: 'Of its members.' },
+    PERSONAL: { description: 'Belongs to one person. Created with the account.' },
+    ORGANIZATION: { description: 'Belongs to its members.' },
   } as const,
 });
 
 export const Role = builder.enumType('Role', {
-  description: 'What somebody is in a workspace.',
+  description: 'Role of a member in a workspace.',
   values: {
-    OWNER: { description: 'May do everything, and makes others owners. A workspace keeps at least one.' },
-    ADMIN: { description: 'May do everything but make, change or remove owners.' },
-    MEMBER: { description: 'Sees the workspace, and uses its keys.' },
+    OWNER: { description: 'Holds all permissions and may appoint owners. A workspace always has at least one owner.' },
+    ADMIN: { description: 'Holds all permissions, but may not appoint, change or remove owners.' },
+    MEMBER: { description: 'May see the workspace, its members, keys and credits.' },
   } as const,
 });
 
 export const Environment = builder.enumType('Environment', {
-  description: 'What a key is for.',
+  description: 'Environment of an API key.',
   values: {
     LIVE: { description: 'Real requests, which cost credits.' },
-    TEST: { description: 'Trials. The product says whether they are free or watermarked.' },
+    TEST: { description: 'Test requests. The product defines whether they are free or watermarked.' },
   } as const,
 });
 
 export const ApiKeyStatus = builder.enumType('ApiKeyStatus', {
-  description: 'Where a key stands.',
+  description: 'State of an API key.',
   values: {
-    ACTIVE: { description: 'It works.' },
-    DISABLED: { description: 'It is switched off, and can be switched on again.' },
-    EXPIRED: { description: 'Its time is over. A later `expiresAt` brings it back.' },
-    REVOKED: { description: 'It is ended for good.' },
+    ACTIVE: { description: 'The key is accepted.' },
+    DISABLED: { description: 'The key is refused until it is enabled again.' },
+    EXPIRED: { description: '`expiresAt` has passed. The key is refused until `expiresAt` is set to a later time.' },
+    REVOKED: { description: 'The key is refused permanently.' },
   } as const,
 });
 
 export const SpendPeriod = builder.enumType('SpendPeriod', {
   description:
-    'How long a spend limit counts. Periods begin on the hour, at midnight and on the first of the month, in UTC.',
+    'Length of a spend period. Periods begin on the hour, at midnight and on the first day of the month, in UTC.',
   values: {
-    HOUR: { description: 'An hour.' },
-    DAY: { description: 'A day.' },
-    MONTH: { description: 'A month.' },
+    HOUR: { description: 'One hour.' },
+    DAY: { description: 'One day.' },
+    MONTH: { description: 'One calendar month.' },
   } as const,
 });
 
 export const LedgerEntryKind = builder.enumType('LedgerEntryKind', {
-  description: 'Why credits moved.',
+  description: 'Reason of a movement of credits.',
   values: {
     GRANT: { description: 'Credits were added.' },
-    CHARGE: { description: 'Credits were taken for an action.' },
+    CHARGE: { description: 'Credits were charged for an action.' },
     REFUND: { description: 'Credits of a charge were given back.' },
     HOLD: { description: 'Credits were reserved for an action.' },
-    CAPTURE: { description: 'Credits of a hold were taken, and the rest given back.' },
-    RELEASE: { description: 'A hold was given back whole.' },
-    EXPIRE: { description: 'Granted credits ran out of time.' },
+    CAPTURE: { description: 'Credits of a hold were charged, and the rest was released.' },
+    RELEASE: { description: 'A hold was released in full.' },
+    EXPIRE: { description: 'Granted credits expired.' },
   } as const,
 });
 
 export const ChargeState = builder.enumType('ChargeState', {
-  description: 'Where a charge stands.',
+  description: 'State of a charge.',
   values: {
-    POSTED: { description: 'The credits are taken.' },
-    HELD: { description: 'The credits are reserved: capture or release them.' },
-    CAPTURED: { description: 'All or part of a hold was taken.' },
-    RELEASED: { description: 'The hold was given back.' },
-    REFUNDED: { description: 'All that was taken was given back.' },
+    POSTED: { description: 'The credits were charged.' },
+    HELD: { description: 'The credits are reserved until the hold is captured, released or expires.' },
+    CAPTURED: { description: 'All or part of the hold was charged.' },
+    RELEASED: { description: 'The hold was released. Nothing was charged.' },
+    REFUNDED: { description: 'All charged credits were refunded.' },
   } as const,
 });
 
 export const VerificationCode = builder.enumType('VerificationCode', {
-  description: 'How a verification ends, in the order of the checks.',
+  description:
+    'Result of a verification. The checks run in this order; the first that fails decides: MISSING_CREDENTIAL, INVALID_CREDENTIAL, DISABLED, EXPIRED, ORIGIN_NOT_ALLOWED, FORBIDDEN, WORKSPACE_SUSPENDED, FEATURE_DISABLED, RATE_LIMITED, INSUFFICIENT_CREDITS.',
   values: {
-    VALID: { description: 'Serve the request. A charge that was asked for is done.' },
-    MISSING_CREDENTIAL: { description: 'The request presents no credential.' },
-    INVALID_CREDENTIAL: { description: 'Unknown, malformed, revoked, or of another product: they look the same.' },
-    DISABLED: { description: 'The key is switched off.' },
-    EXPIRED: { description: "The key's time is over." },
-    ORIGIN_NOT_ALLOWED: { description: 'The key is restricted to other origins.' },
-    FORBIDDEN: { description: 'The key does not hold a permission that is required.' },
-    WORKSPACE_SUSPENDED: { description: 'The workspace is suspended by the operator.' },
-    FEATURE_DISABLED: { description: 'A required permission needs a feature that is off for the workspace.' },
-    RATE_LIMITED: { description: 'The key has used up a rate limit.' },
+    VALID: { description: 'The request may be served. The requested charge, if any, was made.' },
+    MISSING_CREDENTIAL: { description: 'The request has no credential.' },
+    INVALID_CREDENTIAL: {
+      description: 'The credential is unknown, malformed, revoked or of another product. These cases look the same.',
+    },
+    DISABLED: { description: 'The key is disabled.' },
+    EXPIRED: { description: 'The key has expired.' },
+    ORIGIN_NOT_ALLOWED: { description: 'The key may not be used from this origin.' },
+    FORBIDDEN: { description: 'The key lacks a required permission.' },
+    WORKSPACE_SUSPENDED: { description: 'The operator suspended the workspace.' },
+    FEATURE_DISABLED: { description: 'A required permission needs a feature that is disabled for the workspace.' },
+    RATE_LIMITED: { description: 'A rate limit of the key is exhausted.' },
     INSUFFICIENT_CREDITS: {
-      description:
-        'The workspace cannot pay for the action, or the key has reached its spend limit. Nothing was taken.',
+      description: 'The workspace has too few credits, or the key has reached its spend limit. Nothing was charged.',
     },
   } as const,
 });
 
 export const UsageBucketSize = builder.enumType('UsageBucketSize', {
-  description: 'How usage is added up. All are those of UTC.',
+  description: 'Length of a usage bucket, in UTC.',
   values: {
-    HOUR: { description: 'Whole hours.' },
-    DAY: { description: 'Days, from midnight to midnight.' },
-    MONTH: { description: 'Calendar months.' },
+    HOUR: { description: 'One hour.' },
+    DAY: { description: 'One day, from midnight to midnight.' },
+    MONTH: { description: 'One calendar month.' },
   } as const,
 });
 
 export const WebhookDeliveryState = builder.enumType('WebhookDeliveryState', {
-  description: 'Where a delivery stands.',
+  description: 'State of a webhook delivery.',
   values: {
-    PENDING: { description: 'It waits for its next attempt, or is being tried.' },
-    DELIVERED: { description: 'The endpoint answered with a status from 200 to 299.' },
+    PENDING: { description: 'Waiting for the next attempt, or being attempted.' },
+    DELIVERED: { description: 'The endpoint responded with a status from 200 to 299.' },
     FAILED: { description: 'All attempts failed.' },
-    CANCELLED: { description: 'The endpoint was disabled or deleted before it could be delivered.' },
+    CANCELLED: { description: 'The endpoint was disabled or deleted before the delivery succeeded.' },
   } as const,
 });
 
 export const WebhookDisabledReason = builder.enumType('WebhookDisabledReason', {
-  description: 'Why an endpoint is disabled.',
+  description: 'Reason why a webhook endpoint is disabled.',
   values: {
-    REQUESTED: { description: 'Somebody switched it off.' },
-    GONE: { description: 'It answered 410 Gone.' },
-    FAILING: { description: 'Nothing succeeded for five days.' },
+    REQUESTED: { description: 'It was disabled by a user or a service.' },
+    GONE: { description: 'It responded with 410 Gone.' },
+    FAILING: { description: 'No delivery succeeded for five days.' },
   } as const,
 });
 
 export const WebhookFailure = builder.enumType('WebhookFailure', {
-  description: 'Why no answer came.',
+  description: 'Reason why an attempt got no response.',
   values: {
-    ADDRESS_REFUSED: { description: 'The name has no address, or one that is not public.' },
-    CONNECTION_FAILED: { description: 'The connection could not be made, or broke.' },
-    TLS_FAILED: { description: 'There was no TLS, or the certificate is not valid for the name.' },
-    TIMED_OUT: { description: 'No answer came within 15 seconds.' },
-    INVALID_RESPONSE: { description: 'What came was not HTTP.' },
+    ADDRESS_REFUSED: { description: 'The host name does not resolve, or resolves to an address that is not public.' },
+    CONNECTION_FAILED: { description: 'The connection could not be opened, or broke.' },
+    TLS_FAILED: { description: 'TLS failed, or the certificate is not valid for the host name.' },
+    TIMED_OUT: { description: 'No response within 15 seconds.' },
+    INVALID_RESPONSE: { description: 'The response is not HTTP.' },
   } as const,
 });

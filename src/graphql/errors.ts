@@ -10,12 +10,12 @@ import {
 import { builder } from './builder.js';
 
 const ErrorCode = builder.enumType('ErrorCode', {
-  description: 'Why something that was asked for was not done.',
+  description: 'Machine-readable reason of an expected failure.',
   values: {
-    BAD_USER_INPUT: { description: 'An input cannot be accepted. The error names the field.' },
-    NOT_FOUND: { description: 'What was named does not exist, or may not be seen.' },
-    FORBIDDEN: { description: 'A permission is missing.' },
-    CONFLICT: { description: 'The present state does not allow it.' },
+    BAD_USER_INPUT: { description: 'An input value is invalid. The error names the field.' },
+    NOT_FOUND: { description: 'The object does not exist or is not visible to the caller.' },
+    FORBIDDEN: { description: 'The caller lacks a permission.' },
+    CONFLICT: { description: 'The current state of the object does not allow the operation.' },
     LIMIT_REACHED: { description: 'A limit is reached.' },
     SECRET_UNAVAILABLE: { description: 'A secret that was shown once cannot be shown again.' },
   } as const,
@@ -26,43 +26,45 @@ const ErrorInterface = builder.interfaceRef<DomainError>('Error').implement({
   fields: (t) => ({
     code: t.field({
       type: ErrorCode,
-      description: 'Why, for programs.',
+      description: 'Machine-readable reason.',
       resolve: ({ code }) => code as typeof ErrorCode.$inferType,
     }),
-    message: t.exposeString('message', { description: 'Why and what to do, for people.' }),
+    message: t.exposeString('message', { description: 'Human-readable reason, and what to do about it.' }),
   }),
 });
 
 builder.objectType(ValidationError, {
   name: 'ValidationError',
-  description: 'An input that cannot be accepted.',
+  description: 'An input value is invalid.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
-    field: t.exposeString('field', { description: 'The path of the input, such as `input.name`.' }),
+    field: t.exposeString('field', { description: 'Path of the invalid input, such as `input.name`.' }),
   }),
 });
 
 builder.objectType(NotFoundError, {
   name: 'NotFoundError',
-  description: 'What was named does not exist, or may not be seen by whoever asks. The two look the same.',
+  description: 'The object does not exist or is not visible to the caller. The two cases look the same.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
-    field: t.exposeString('field', { description: 'The path of the input that names it, such as `input.apiKeyId`.' }),
+    field: t.exposeString('field', {
+      description: 'Path of the input that names the object, such as `input.apiKeyId`.',
+    }),
   }),
 });
 
 builder.objectType(ForbiddenError, {
   name: 'ForbiddenError',
-  description: 'Whoever asks sees the thing, but may not do this to it.',
+  description: 'The object is visible to the caller, but the caller may not perform the operation.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
-    permission: t.exposeString('permission', { description: 'The permission that is missing.' }),
+    permission: t.exposeString('permission', { description: 'The missing permission, such as `apiKey:revoke`.' }),
   }),
 });
 
 builder.objectType(ConflictError, {
   name: 'ConflictError',
-  description: 'The present state does not allow it.',
+  description: 'The current state of the object does not allow the operation.',
   interfaces: [ErrorInterface],
 });
 
@@ -71,16 +73,16 @@ builder.objectType(LimitReachedError, {
   description: 'A limit is reached.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
-    limit: t.exposeInt('limit', { description: 'The most that there can be.' }),
+    limit: t.exposeInt('limit', { description: 'The maximum.' }),
   }),
 });
 
 builder.objectType(SecretUnavailableError, {
   name: 'SecretUnavailableError',
   description:
-    'What is repeated under an `Idempotency-Key` was done, but its secret was shown once and cannot be shown again. It is kept for keys that are random UUIDs.',
+    'The operation that is repeated under an `Idempotency-Key` was performed, but its secret was shown once and cannot be shown again. Secrets can be shown again only under keys that are random UUIDs.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
-    subjectId: t.exposeID('subjectId', { description: 'The id of what was made, to which the secret belongs.' }),
+    subjectId: t.exposeID('subjectId', { description: 'Id of the object to which the secret belongs.' }),
   }),
 });

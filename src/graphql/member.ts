@@ -18,47 +18,58 @@ const seesPeople = { permission: 'member:read' } as const;
 
 export const Member = builder.prismaObject('Member', {
   interfaces: [Node],
-  description: 'Somebody in a workspace.',
+  description: 'A user in a workspace.',
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Names this membership.' }),
+    id: t.exposeID('id', { description: 'Unique id of the membership.' }),
     user: t.field({
       type: User,
-      description: 'Who.',
+      description: 'The user.',
       resolve: ({ userId }, _args, { loaders }) => loaders.usersById.load(userId),
     }),
     workspace: t.field({
       type: Workspace,
-      description: 'Where.',
+      description: 'The workspace.',
       resolve: ({ workspaceId }, _args, { loaders }) => loaders.workspacesById.load(workspaceId),
     }),
-    role: t.expose('role', { type: Role, description: 'As what.' }),
-    permissions: t.exposeStringList('permissions', { description: "Permissions held beside the role's." }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Since when.' }),
+    role: t.expose('role', { type: Role, description: 'Role of the user in the workspace.' }),
+    permissions: t.exposeStringList('permissions', {
+      description: 'Permissions that the member holds in addition to those of the role.',
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Time at which the user joined.' }),
   }),
 });
 
 export const Invitation = builder.prismaObject('Invitation', {
   interfaces: [Node],
-  description: 'Somebody who was asked into a workspace and has not come yet.',
+  description: 'An invitation to a workspace.',
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Names this invitation.' }),
+    id: t.exposeID('id', { description: 'Unique id.' }),
     workspace: t.field({
       type: Workspace,
-      description: 'Where to.',
+      description: 'The workspace to join.',
       resolve: ({ workspaceId }, _args, { loaders }) => loaders.workspacesById.load(workspaceId),
     }),
-    email: t.exposeString('email', { description: 'Who: only this address can accept.' }),
-    role: t.expose('role', { type: Role, description: 'As what.' }),
+    email: t.exposeString('email', {
+      description: 'E-mail address of the invited person. Only a user with this address can accept.',
+    }),
+    role: t.expose('role', { type: Role, description: 'Role that the invited person gets.' }),
     invitedBy: t.field({
       type: User,
       nullable: true,
-      description: 'By whom; null for a service.',
+      description: 'User who sent the invitation. Null: a service sent it.',
       resolve: ({ invitedById }, _args, { loaders }) =>
         invitedById === null ? null : loaders.usersById.load(invitedById),
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When.' }),
-    expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'Until when it can be accepted.' }),
-    acceptedAt: t.expose('acceptedAt', { type: 'DateTime', nullable: true, description: 'When it was accepted.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Time of creation.' }),
+    expiresAt: t.expose('expiresAt', {
+      type: 'DateTime',
+      description: 'Time after which the invitation cannot be accepted: seven days after its creation.',
+    }),
+    acceptedAt: t.expose('acceptedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Time at which it was accepted. Null: not accepted yet.',
+    }),
   }),
 });
 
@@ -67,52 +78,57 @@ builder.prismaObjectFields(Workspace, (t) => ({
     type: Member,
     complexity: pageComplexity,
     authScopes: seesPeople,
-    description: 'Who belongs to it, newest first.',
+    description: 'Members, newest first.',
     resolve: ({ id }, args, { loaders }) => resolveNestedPage(loaders.membersOf, id, args),
   }),
   invitations: t.connection({
     type: Invitation,
     complexity: pageComplexity,
     authScopes: seesPeople,
-    description: 'Who was asked and has not come yet, newest first.',
+    description: 'Invitations that were not accepted yet, newest first.',
     resolve: ({ id }, args, { loaders }) => resolveNestedPage(loaders.invitationsOf, id, args),
   }),
 }));
 
 const InviteMemberInput = builder.inputType('InviteMemberInput', {
-  description: 'Whom to invite.',
+  description: 'An invitation to send.',
   fields: (t) => ({
-    workspaceId: t.id({ required: true, description: 'An organization.' }),
-    email: t.string({ required: true, description: 'The address of whoever is to come.' }),
-    role: t.field({ type: Role, required: true, description: 'At most the role of whoever invites.' }),
+    workspaceId: t.id({ required: true, description: 'Id of the organization.' }),
+    email: t.string({ required: true, description: 'E-mail address of the person to invite.' }),
+    role: t.field({
+      type: Role,
+      required: true,
+      description: 'Role that the invited person gets, at most the role of the caller.',
+    }),
   }),
 });
 
 const InviteMemberPayload = builder
   .objectRef<{ invitation: typeof Invitation.$inferType; token: string }>('InviteMemberPayload')
   .implement({
-    description: 'The invitation and its token.',
+    description: 'The created invitation and its token.',
     fields: (t) => ({
       invitation: t.field({ type: Invitation, description: 'The invitation.', resolve: (p) => p.invitation }),
       token: t.exposeString('token', {
-        description: 'Shown this once. Hand it to the person: this server sends no mail.',
+        description:
+          'Token to accept the invitation, shown only once. Send it to the person: this server sends no e-mail.',
       }),
     }),
   });
 
 const AcceptInvitationInput = builder.inputType('AcceptInvitationInput', {
   description: 'An invitation to accept.',
-  fields: (t) => ({ token: t.string({ required: true, description: 'The token of the invitation.' }) }),
+  fields: (t) => ({ token: t.string({ required: true, description: 'Token of the invitation.' }) }),
 });
 
 const UpdateMemberInput = builder.inputType('UpdateMemberInput', {
-  description: 'What to change of a member. What is not named stays.',
+  description: 'Changes to a member. Omitted fields stay unchanged.',
   fields: (t) => ({
-    memberId: t.id({ required: true, description: 'The id of the member.' }),
-    role: t.field({ type: Role, description: 'At most the role of whoever changes it.' }),
+    memberId: t.id({ required: true, description: 'Id of the member.' }),
+    role: t.field({ type: Role, description: 'New role, at most the role of the caller.' }),
     permissions: t.stringList({
       description:
-        'All that the member is to hold beside the role, such as `settings:manage`. Nobody gives what they do not hold.',
+        'All permissions in addition to those of the role, such as `settings:manage`. A caller can give only permissions that they hold.',
     }),
   }),
 });
@@ -121,20 +137,22 @@ function memberPayload(name: string, description: string) {
   return builder.objectRef<{ member: typeof Member.$inferType }>(name).implement({
     description,
     fields: (t) => ({
-      member: t.field({ type: Member, description: 'The member as it is now.', resolve: ({ member }) => member }),
+      member: t.field({ type: Member, description: 'The member after the change.', resolve: ({ member }) => member }),
     }),
   });
 }
 
 const RemoveMemberInput = builder.inputType('RemoveMemberInput', {
-  description: 'A member to take out.',
-  fields: (t) => ({ memberId: t.id({ required: true, description: 'The id of the member; your own, to leave.' }) }),
+  description: 'A member to remove.',
+  fields: (t) => ({
+    memberId: t.id({ required: true, description: 'Id of the member. A member can remove themselves to leave.' }),
+  }),
 });
 
 const RemoveMemberPayload = builder.objectRef<{ removedMemberId: string }>('RemoveMemberPayload').implement({
-  description: 'Who is no member any more.',
+  description: 'The removed member.',
   fields: (t) => ({
-    removedMemberId: t.exposeID('removedMemberId', { description: 'The id that names nobody now.' }),
+    removedMemberId: t.exposeID('removedMemberId', { description: 'Id of the removed member.' }),
   }),
 });
 
@@ -150,7 +168,7 @@ builder.mutationFields((t) => ({
     resolve: (_root, { input }, { actor, domain }) => domain.members.invite(actor, input),
   }),
   acceptInvitation: t.field({
-    type: memberPayload('AcceptInvitationPayload', 'The new membership.'),
+    type: memberPayload('AcceptInvitationPayload', 'The created membership.'),
     description: 'Joins the workspace of an invitation. The token counts once, for the address that was invited.',
     authScopes: { permission: 'member:join' },
     args: { input: t.arg({ type: AcceptInvitationInput, required: true, description: 'What to accept.' }) },

@@ -19,25 +19,25 @@ builder.queryFields((t) => ({
   node: t.field({
     type: Node,
     nullable: true,
-    description: 'Anything with an id. null where it does not exist or may not be seen.',
+    description: 'Any object by its id. Null: it does not exist or is not visible to the caller.',
     authScopes: { public: true },
     takesAnyText: true,
     complexity: nodeWeight,
-    args: { id: t.arg.id({ required: true, description: 'The id, as any answer gave it.' }) },
+    args: { id: t.arg.id({ required: true, description: 'Id of the object.' }) },
     resolve: (_root, { id }, { loaders }) => findNode(loaders, id),
   }),
   nodes: t.field({
     type: [Node],
     nullable: { list: false, items: true },
     description:
-      'Several things by their ids, in their order, with null for each that does not exist or may not be seen.',
+      'Objects by their ids, in the same order. Null for each object that does not exist or is not visible to the caller.',
     authScopes: { public: true },
     takesAnyText: true,
     complexity: ({ ids }) => {
       const count = Math.min(ids.length, nodesMax);
       return { field: Math.max(1, count * nodeWeight), multiplier: count };
     },
-    args: { ids: t.arg.idList({ required: true, description: 'At most 100 ids.' }) },
+    args: { ids: t.arg.idList({ required: true, description: 'Ids of the objects, at most 100.' }) },
     resolve: (_root, { ids }, { loaders }) => {
       if (ids.length > nodesMax) throw new ValidationError('ids', `At most ${nodesMax} ids can be asked for at once.`);
       return ids.map((id) => findNode(loaders, id));

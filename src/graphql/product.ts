@@ -5,21 +5,21 @@ import { Environment } from './enums.js';
 export const Price = builder
   .objectRef<{ product: string; action: string; credits: number; unit: string; description: string }>('Price')
   .implement({
-    description: 'What an action costs.',
+    description: 'Price of an action.',
     fields: (t) => ({
-      product: t.exposeString('product', { description: 'The product, by its slug.' }),
-      action: t.exposeString('action', { description: 'What is charged for: the `action` of a charge.' }),
-      credits: t.exposeFloat('credits', { description: 'Credits per unit. A charge rounds up to whole credits.' }),
-      unit: t.exposeString('unit', { description: 'What a quantity of 1 is, such as a second.' }),
-      description: t.exposeString('description', { description: 'What the action is.' }),
+      product: t.exposeString('product', { description: 'Slug of the product.' }),
+      action: t.exposeString('action', { description: 'Name of the action, for `ChargeInput.action`.' }),
+      credits: t.exposeFloat('credits', { description: 'Credits per unit. A charge is rounded up to whole credits.' }),
+      unit: t.exposeString('unit', { description: 'What one unit is, such as a second.' }),
+      description: t.exposeString('description', { description: 'What the action does.' }),
     }),
   });
 
 const PromisedRateLimit = builder.objectRef<ProductShape['rateLimits'][number]>('RateLimit').implement({
-  description: 'What a product promises per key: never more than this in any window.',
+  description: 'A rate limit of a product, which each key gets: at most `limit` requests in any window.',
   fields: (t) => ({
-    limit: t.exposeInt('limit', { description: 'The most requests in any window.' }),
-    windowSeconds: t.exposeInt('windowSeconds', { description: 'How long a window is, in seconds.' }),
+    limit: t.exposeInt('limit', { description: 'Maximum number of requests in any window.' }),
+    windowSeconds: t.exposeInt('windowSeconds', { description: 'Length of the window in seconds.' }),
   }),
 });
 
@@ -28,14 +28,14 @@ const ProductPermission = builder
     'ProductPermission',
   )
   .implement({
-    description: 'What a key may be allowed at a product.',
+    description: 'A permission that keys of a product can hold.',
     fields: (t) => ({
-      name: t.exposeString('name', { description: 'Its name, in the form `resource:action`.' }),
-      description: t.exposeString('description', { description: 'What it allows.' }),
+      name: t.exposeString('name', { description: 'Name in the form `resource:action`.' }),
+      description: t.exposeString('description', { description: 'What the permission allows.' }),
       grantable: t.exposeBoolean('grantable', { description: 'Whether keys can hold it at all.' }),
       feature: t.string({
         nullable: true,
-        description: 'The feature that has to be on for the workspace; null for none.',
+        description: 'Name of the feature that has to be enabled for the workspace. Null: none.',
         resolve: ({ feature }) => feature ?? null,
       }),
     }),
@@ -44,12 +44,12 @@ const ProductPermission = builder
 const ProductFeature = builder
   .objectRef<{ name: string; description: string; customerSwitches: boolean }>('ProductFeature')
   .implement({
-    description: 'What can be switched on for a workspace.',
+    description: 'A feature that can be enabled for a workspace.',
     fields: (t) => ({
-      name: t.exposeString('name', { description: 'As `enableFeature` takes it.' }),
-      description: t.exposeString('description', { description: 'What it is.' }),
+      name: t.exposeString('name', { description: 'Name, for `enableFeature`.' }),
+      description: t.exposeString('description', { description: 'What the feature does.' }),
       customerSwitches: t.exposeBoolean('customerSwitches', {
-        description: 'Whether owners and admins switch it by themselves; else the operator does.',
+        description: 'Whether owners and admins can enable and disable it. If not, only services can.',
       }),
     }),
   });
@@ -59,32 +59,37 @@ const KeyFormat = builder
     'KeyFormat',
   )
   .implement({
-    description: 'How a secret is written, so that tools can recognise it.',
+    description: 'Format of a secret, for tools that recognise leaked secrets.',
     fields: (t) => ({
-      environment: t.field({ type: Environment, description: 'The environment.', resolve: (f) => f.environment }),
-      prefix: t.exposeString('prefix', { description: 'How it begins.' }),
-      length: t.exposeInt('length', { description: 'How many random characters follow the prefix.' }),
-      alphabet: t.exposeString('alphabet', { description: 'Which characters: hex or base62.' }),
+      environment: t.field({
+        type: Environment,
+        description: 'Environment of the keys with this format.',
+        resolve: (f) => f.environment,
+      }),
+      prefix: t.exposeString('prefix', { description: 'Start of the secret.' }),
+      length: t.exposeInt('length', { description: 'Number of random characters after the prefix.' }),
+      alphabet: t.exposeString('alphabet', { description: 'Alphabet of the random characters: hex or base62.' }),
       checksum: t.exposeBoolean('checksum', {
-        description: 'Whether it ends in six characters that are the CRC32 of the rest, in base62.',
+        description: 'Whether the secret ends in six characters that are the CRC32 of the rest, in base62.',
       }),
     }),
   });
 
 export const Product = builder.objectRef<ProductShape>('Product').implement({
-  description: 'What is sold: how its keys look, what they may do, and what it costs.',
+  description: 'A product of this server: its key formats, permissions, limits and prices.',
   fields: (t) => ({
-    slug: t.exposeString('slug', { description: 'Its name for programs.' }),
-    title: t.exposeString('title', { description: 'Its name for people.' }),
-    description: t.exposeString('description', { description: 'What it is.' }),
+    slug: t.exposeString('slug', { description: 'Unique name of the product, used in arguments and filters.' }),
+    title: t.exposeString('title', { description: 'Display name.' }),
+    description: t.exposeString('description', { description: 'What the product does.' }),
     headers: t.stringList({
-      description: 'The request headers that carry a credential: `authorization`, or a pair of key id and secret.',
+      description:
+        'Request headers that carry the credential: `authorization`, or a pair of headers with key id and secret.',
       resolve: ({ credential }) =>
         credential.transport === 'bearer' ? ['authorization'] : [credential.keyIdHeader, credential.secretHeader],
     }),
     keyFormats: t.field({
       type: [KeyFormat],
-      description: 'How its secrets are written, one for each environment that it has.',
+      description: 'Formats of its secrets, one for each environment.',
       resolve: ({ credential }) =>
         (['LIVE', 'TEST'] as const).flatMap((environment) => {
           const format = credential.secrets[environment];
@@ -93,12 +98,12 @@ export const Product = builder.objectRef<ProductShape>('Product').implement({
     }),
     permissions: t.field({
       type: [ProductPermission],
-      description: 'What its keys may be allowed.',
+      description: 'Permissions that its keys can hold.',
       resolve: ({ permissions }) => Object.entries(permissions).map(([name, permission]) => ({ name, ...permission })),
     }),
     features: t.field({
       type: [ProductFeature],
-      description: 'What can be switched on for a workspace.',
+      description: 'Features that can be enabled for a workspace.',
       resolve: ({ features }) =>
         Object.entries(features).map(([name, { description, enabledBy }]) => ({
           name,
@@ -106,22 +111,27 @@ export const Product = builder.objectRef<ProductShape>('Product').implement({
           customerSwitches: enabledBy === 'CUSTOMER',
         })),
     }),
-    prices: t.field({ type: [Price], description: 'What its actions cost.', resolve: pricesOf }),
+    prices: t.field({ type: [Price], description: 'Prices of its actions.', resolve: pricesOf }),
     rateLimits: t.field({
       type: [PromisedRateLimit],
-      description: 'What it promises per key.',
+      description: 'Rate limits of each key.',
       resolve: ({ rateLimits }) => rateLimits,
     }),
-    freeCredits: t.exposeInt('freeCredits', { description: "Credits that come once with a workspace's first key." }),
+    freeCredits: t.exposeInt('freeCredits', {
+      description: 'Credits that a workspace gets once, with its first key of this product.',
+    }),
     activeKeysMax: t.exposeInt('activeKeysMax', {
       nullable: true,
-      description: 'The most active keys of a workspace; null: no limit.',
+      description: 'Maximum number of active keys in a workspace. Null: no limit.',
     }),
     rotationOverlapSecondsMax: t.int({
-      description: 'For how long the old secret of a key can go on working beside a new one; 0: it ends at once.',
+      description:
+        'Maximum number of seconds for which the old secret of a key stays valid after a rotation. 0: it is refused at once.',
       resolve: ({ rotation }) => rotation.overlapSecondsMax,
     }),
-    signingSecrets: t.exposeBoolean('signingSecrets', { description: 'Whether keys come with a signing secret.' }),
+    signingSecrets: t.exposeBoolean('signingSecrets', {
+      description: 'Whether keys have a signing secret for webhooks.',
+    }),
   }),
 });
 
@@ -133,7 +143,7 @@ export function pricesOf({ slug, prices }: ProductShape) {
 builder.queryField('products', (t) =>
   t.field({
     type: [Product],
-    description: 'What this server sells: formats, limits and prices. Open to everybody.',
+    description: 'Products of this server: key formats, permissions, limits and prices. Public.',
     authScopes: { public: true },
     resolve: (_root, _args, { deps }) => deps.products.all,
   }),

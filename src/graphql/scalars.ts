@@ -6,7 +6,7 @@ const isoPattern =
 
 builder.scalarType('DateTime', {
   description:
-    'A moment in RFC 3339 with its offset, such as 2030-01-31T12:00:00.000Z. Answers are in UTC with milliseconds.',
+    'Date and time in RFC 3339 with an offset, such as 2030-01-31T12:00:00.000Z. Responses are in UTC with milliseconds.',
   specifiedByURL: 'https://scalars.graphql.org/andimarek/date-time.html',
   serialize: (value) => value.toISOString(),
   parseValue: parseDateTime,
@@ -31,7 +31,7 @@ function isDay(day: string): boolean {
 const jsonDepthMax = 20;
 
 builder.scalarType('JSON', {
-  description: `Any JSON: an object, a list, a text, a number, true, false or null, at most ${jsonDepthMax} levels deep.`,
+  description: `Any JSON value: object, array, string, number, boolean or null, at most ${jsonDepthMax} levels deep.`,
   specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc8259',
   serialize: (value) => value,
   parseValue: parseJson,

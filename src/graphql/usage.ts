@@ -6,35 +6,35 @@ import { Credits } from './credit.js';
 import { UsageBucketSize, VerificationCode } from './enums.js';
 
 const RefusalCount = builder.objectRef<UsageBucketShape['refusals'][number]>('RefusalCount').implement({
-  description: 'How many requests were refused for one reason.',
+  description: 'Number of requests that were refused for one reason.',
   fields: (t) => ({
-    code: t.expose('code', { type: VerificationCode, description: 'The reason.' }),
-    requests: t.exposeFloat('requests', { description: 'How many of them.' }),
+    code: t.expose('code', { type: VerificationCode, description: 'Reason of the refusals.' }),
+    requests: t.exposeFloat('requests', { description: 'Number of refused requests.' }),
   }),
 });
 
 const UsageBucket = builder.objectRef<UsageBucketShape>('UsageBucket').implement({
   description:
-    'What was asked in one hour, day or month. All counts are whole numbers. They are floats because those of a busy month can exceed an Int.',
+    'Usage in one hour, day or month. All counts are whole numbers; they are floats because those of a busy month can exceed an Int.',
   fields: (t) => ({
     startsAt: t.expose('startsAt', {
       type: 'DateTime',
-      description: 'Where it begins. It ends where the next begins.',
+      description: 'Start of the bucket. It ends where the next bucket starts.',
     }),
     requests: t.exposeFloat('requests', {
-      description: 'How many requests were verified, those refused included. Requests of a key to this API are not.',
+      description:
+        'Number of verified requests, including refused ones. Requests of a key to this API are not counted.',
     }),
     refusals: t.field({
       type: [RefusalCount],
       // Most buckets have none, and few have more than two.
       complexity: { field: 1, multiplier: 2 },
-      description:
-        'How many of them were refused, by reason in the order of the checks. Empty where all were let through.',
+      description: 'Number of refused requests by reason, in the order of the checks. Empty: none was refused.',
       resolve: ({ refusals }) => [...refusals],
     }),
     credits: t.exposeFloat('credits', {
       description:
-        'Credits that were taken: charges when made, holds when captured. What was refunded later is still in it; the ledger has both.',
+        'Charged credits: charges when they were made, holds when they were captured. Later refunds are not subtracted; the ledger shows them.',
     }),
   }),
 });
@@ -43,29 +43,29 @@ const UsageBucket = builder.objectRef<UsageBucketShape>('UsageBucket').implement
 const usageComplexity = (range: UsageRange) => ({ field: 10, multiplier: estimateBuckets(range) });
 
 const range = builder.args((t) => ({
-  from: t.field({ type: 'DateTime', required: true, description: 'The bucket in which this falls is the first.' }),
+  from: t.field({ type: 'DateTime', required: true, description: 'Time in the first bucket.' }),
   to: t.field({
     type: 'DateTime',
     required: true,
-    description: 'Later than `from`. The last bucket is the last one that begins before this.',
+    description: 'End of the range, later than `from`. The last bucket is the last one that starts before this time.',
   }),
   bucket: t.field({
     type: UsageBucketSize,
     required: true,
     defaultValue: 'HOUR',
-    description: `How long a bucket is. At most ${bucketsMax.HOUR} hours, ${bucketsMax.DAY} days or ${bucketsMax.MONTH} months at once.`,
+    description: `Length of a bucket. At most ${bucketsMax.HOUR} hours, ${bucketsMax.DAY} days or ${bucketsMax.MONTH} months at once.`,
   }),
 }));
 
 const gapless =
-  'in whole buckets, oldest first and without gaps: where nothing was asked, the counts are 0. A few seconds late.';
+  'in whole buckets, oldest first and without gaps: counts are 0 where there was no request. Delayed by a few seconds.';
 
 builder.prismaObjectField(ApiKey, 'usage', (t) =>
   t.field({
     type: [UsageBucket],
     complexity: usageComplexity,
     authScopes: { permission: 'apiKey:read' },
-    description: `How the key was used, ${gapless}`,
+    description: `Usage of the key, ${gapless}`,
     args: range,
     resolve: ({ id }, asked, { loaders }) => loaders.usageOfKey.load({ ownerId: id, buckets: decideBuckets(asked) }),
   }),
@@ -76,7 +76,7 @@ builder.objectField(Credits, 'usage', (t) =>
     type: [UsageBucket],
     complexity: usageComplexity,
     authScopes: { permission: 'credits:read' },
-    description: `How all keys of the workspace were used, those deleted since included, ${gapless}`,
+    description: `Usage of all keys of the workspace, including deleted ones, ${gapless}`,
     args: range,
     resolve: ({ workspaceId }, asked, { loaders }) =>
       loaders.usageOfWorkspace.load({ ownerId: workspaceId, buckets: decideBuckets(asked) }),

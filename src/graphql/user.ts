@@ -3,11 +3,11 @@ import { Node } from './nodes.js';
 
 export const User = builder.prismaObject('User', {
   interfaces: [Node],
-  description: 'A person. Seen by themselves, by those who share a workspace with them, and by services.',
+  description: 'A person. Visible to themselves, to members of the same workspaces and to services.',
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Names this person.' }),
-    name: t.exposeString('name', { description: 'What they call themselves.' }),
-    email: t.exposeString('email', { description: 'Their e-mail address.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When they first came.' }),
+    id: t.exposeID('id', { description: 'Unique id.' }),
+    name: t.exposeString('name', { description: 'Display name.' }),
+    email: t.exposeString('email', { description: 'E-mail address.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Time of registration.' }),
   }),
 });

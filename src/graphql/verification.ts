@@ -16,113 +16,131 @@ import { plain } from './plain/output.js';
 import { Workspace } from './workspace.js';
 
 const Rejection = builder.objectRef<Wording>('Rejection').implement({
-  description: "What to tell the customer, in the product's own words.",
+  description: 'Response to give to the customer, in the wording of the product.',
   fields: (t) => ({
-    status: t.exposeInt('status', { description: 'The HTTP status to answer with.' }),
-    code: t.exposeString('code', { nullable: true, description: "The product's word for it; null where it has none." }),
-    message: t.exposeString('message', { description: 'A sentence for people.' }),
+    status: t.exposeInt('status', { description: 'HTTP status of the response.' }),
+    code: t.exposeString('code', {
+      nullable: true,
+      description: 'Error code of the product. Null: the product has none for this case.',
+    }),
+    message: t.exposeString('message', { description: 'Human-readable message.' }),
   }),
 });
 
 const RateLimitState = builder.objectRef<RateLimitStateShape>('RateLimitState').implement({
-  description: 'Where a key stands in one of its rate limits.',
+  description: 'State of one rate limit of a key.',
   fields: (t) => ({
-    limit: t.exposeInt('limit', { description: 'The most requests in any window.' }),
-    windowSeconds: t.exposeInt('windowSeconds', { description: 'How long a window is, in seconds.' }),
-    remaining: t.exposeInt('remaining', { description: 'How many more are let through now.' }),
-    resetAt: t.expose('resetAt', { type: 'DateTime', description: 'When the oldest request leaves the window.' }),
+    limit: t.exposeInt('limit', { description: 'Maximum number of requests in any window.' }),
+    windowSeconds: t.exposeInt('windowSeconds', { description: 'Length of the window in seconds.' }),
+    remaining: t.exposeInt('remaining', { description: 'Number of requests that are still allowed now.' }),
+    resetAt: t.expose('resetAt', {
+      type: 'DateTime',
+      description: 'Time at which the oldest request leaves the window.',
+    }),
   }),
 });
 
 const HttpHeader = builder.objectRef<{ name: string; value: string }>('HttpHeader').implement({
-  description: 'A header to copy onto the answer to the customer.',
+  description: 'A header to copy to the response to the customer.',
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'Its name.' }),
-    value: t.exposeString('value', { description: 'Its value.' }),
+    name: t.exposeString('name', { description: 'Name of the header.' }),
+    value: t.exposeString('value', { description: 'Value of the header.' }),
   }),
 });
 
 const Verification = builder.objectRef<VerificationShape>('Verification').implement({
-  description: 'The answer to one request of a customer. A refusal is an answer too.',
+  description: 'Result of verifying one request of a customer. A refusal is a result, not an error.',
   fields: (t) => ({
     valid: t.boolean({
-      description: 'Whether to serve the request.',
+      description: 'Whether the request may be served.',
       extensions: plain,
       resolve: ({ code }) => code === 'VALID',
     }),
-    code: t.expose('code', { type: VerificationCode, description: 'How it ended.' }),
+    code: t.expose('code', { type: VerificationCode, description: 'Result code. `VALID`: the request may be served.' }),
     rejection: t.expose('rejection', {
       type: Rejection,
       nullable: true,
-      description: 'What to tell the customer; null when valid.',
+      description: 'Response to give to the customer. Null: the request is valid.',
     }),
     apiKey: t.prismaField({
       type: ApiKey,
       nullable: true,
-      description: 'The key; null where the credential names none.',
+      description: 'The API key. Null: the credential belongs to no key.',
       resolve: (query, { apiKeyId }, _args, { deps }) =>
         apiKeyId === null ? null : deps.db.apiKey.findUnique({ ...query, where: { id: apiKeyId } }),
     }),
     workspace: t.prismaField({
       type: Workspace,
       nullable: true,
-      description: "The key's workspace; null where the credential names no key.",
+      description: 'The workspace of the key. Null: the credential belongs to no key.',
       resolve: (query, { workspaceId }, _args, { deps }) =>
         workspaceId === null ? null : deps.db.workspace.findUnique({ ...query, where: { id: workspaceId } }),
     }),
     billable: t.exposeBoolean('billable', {
-      description: 'Whether the request is one that costs. false when refused.',
+      description: 'Whether the request costs credits. False for refused requests.',
     }),
-    watermark: t.exposeBoolean('watermark', { description: 'Whether what is made for it is to be watermarked.' }),
+    watermark: t.exposeBoolean('watermark', {
+      description: 'Whether output for this request has to carry a watermark.',
+    }),
     charge: t.field({
       type: Charge,
       nullable: true,
-      description: 'The charge; null where none was asked for, or the request is refused.',
+      description: 'The charge. Null: none was requested, or the request was refused.',
       extensions: plain,
       resolve: ({ charge }) => charge,
     }),
     rateLimits: t.expose('rateLimits', {
       type: [RateLimitState],
-      description: 'Where the key stands in each of its limits; empty where it has none, or no key is known.',
+      description:
+        'State of each rate limit of the key. Empty: the key has no limits, or the credential belongs to no key.',
     }),
     headers: t.expose('headers', {
       type: [HttpHeader],
-      description: 'Headers to copy onto the answer to the customer.',
+      description: 'Headers to copy to the response to the customer.',
     }),
   }),
 });
 
 const KeyPairInput = builder.inputType('KeyPairInput', {
-  description: 'The two halves of a header pair.',
+  description: 'A header pair.',
   fields: (t) => ({
-    keyId: t.string({ required: true, description: 'The public half; empty where the request has no such header.' }),
-    secret: t.string({ required: true, description: 'The secret half; empty where the request has no such header.' }),
+    keyId: t.string({
+      required: true,
+      description: 'Value of the key id header. Empty: the request has no such header.',
+    }),
+    secret: t.string({
+      required: true,
+      description: 'Value of the secret header. Empty: the request has no such header.',
+    }),
   }),
 });
 
 const CredentialInput = builder.inputType('CredentialInput', {
-  description: 'What the customer presented.',
+  description: "Credential of the customer's request.",
   isOneOf: true,
   fields: (t) => ({
     bearer: t.string({
-      description: 'What followed `Authorization: Bearer`; empty where the request has no such header.',
+      description: 'Text after `Authorization: Bearer`. Empty: the request has no such header.',
     }),
-    pair: t.field({ type: KeyPairInput, description: 'For products whose keys are a pair of headers.' }),
+    pair: t.field({ type: KeyPairInput, description: 'Header pair, for products whose keys are pairs.' }),
   }),
 });
 
 const ChargeInput = builder.inputType('ChargeInput', {
-  description: 'What to charge for, if the credential is good.',
+  description: 'A charge to make if the credential is valid.',
   fields: (t) => ({
-    action: t.string({ required: true, description: 'The action, as the price list of the product names it.' }),
+    action: t.string({ required: true, description: 'Name of the action, as in the price list of the product.' }),
     quantity: t.float({
       defaultValue: 1,
-      description: 'How many units, above zero. The cost rounds up to whole credits.',
+      description: 'Number of units, greater than 0. The charge is rounded up to whole credits.',
     }),
-    hold: t.boolean({ defaultValue: false, description: 'Reserve the credits, to be captured or released later.' }),
+    hold: t.boolean({
+      defaultValue: false,
+      description: 'True: only reserve the credits, to be captured or released later.',
+    }),
     idempotencyKey: t.string({
       description:
-        'Chosen by the customer or by you: the same key in the same workspace and environment is charged once, and shows the original charge whatever else is said.',
+        'Key that the caller or the customer chooses. The same key in the same workspace and environment is charged only once; a repetition returns the original charge, whatever the other arguments are.',
     }),
   }),
 });
@@ -130,15 +148,17 @@ const ChargeInput = builder.inputType('ChargeInput', {
 const VerifyApiKeyInput = builder.inputType('VerifyApiKeyInput', {
   description: 'One request of a customer.',
   fields: (t) => ({
-    credential: t.field({ type: CredentialInput, required: true, description: 'What the customer presented.' }),
-    product: t.string({ description: 'The product that is asked for: keys of others are refused. Without it: any.' }),
+    credential: t.field({ type: CredentialInput, required: true, description: 'Credential of the request.' }),
+    product: t.string({
+      description: 'Slug of the requested product: keys of other products are refused. Default: any product.',
+    }),
     environment: t.field({
       type: Environment,
-      description: 'The environment that is asked for: keys of the other are refused. Without it: any.',
+      description: 'Requested environment: keys of the other environment are refused. Default: any environment.',
     }),
-    requires: t.stringList({ description: 'Permissions that the key has to hold, all of them. At most 20.' }),
-    origin: t.string({ description: 'The Origin header of the request, where it had one.' }),
-    charge: t.field({ type: ChargeInput, description: 'What to charge for.' }),
+    requires: t.stringList({ description: 'Permissions that the key must hold, at most 20.' }),
+    origin: t.string({ description: 'Value of the Origin header. Null: the request has none.' }),
+    charge: t.field({ type: ChargeInput, description: 'Charge to make. Null: none.' }),
   }),
 });
 
@@ -199,32 +219,35 @@ function throwAt(place: string, error: unknown): never {
 }
 
 const VerificationCheck = builder.objectRef<CheckResult>('VerificationCheck').implement({
-  description: 'One check of a verification, and what it found.',
+  description: 'One check of a verification and its outcome.',
   fields: (t) => ({
-    code: t.expose('code', { type: VerificationCode, description: 'How a verification ends that fails it.' }),
-    rule: t.exposeString('rule', { description: 'What has to be so.' }),
+    code: t.expose('code', {
+      type: VerificationCode,
+      description: 'Result code of a verification that fails this check.',
+    }),
+    rule: t.exposeString('rule', { description: 'Condition that the check tests.' }),
     passed: t.exposeBoolean('passed', {
       nullable: true,
-      description: 'Whether it is so; null where it cannot be said, since the credential names no key.',
+      description: 'Whether the condition is met. Null: unknown, because the credential belongs to no key.',
     }),
-    reason: t.exposeString('reason', { nullable: true, description: 'What is the matter; null where nothing is.' }),
+    reason: t.exposeString('reason', { nullable: true, description: 'Why the check failed. Null: it passed.' }),
   }),
 });
 
 const VerificationExplanation = builder.objectRef<VerificationExplanationShape>('VerificationExplanation').implement({
-  description: 'Why a verification ends as it does. Not for the customer: it tells the truth.',
+  description: 'Why a verification ends as it does. Not for customers: it reveals more than a refusal does.',
   fields: (t) => ({
-    code: t.expose('code', { type: VerificationCode, description: 'How it would end.' }),
+    code: t.expose('code', { type: VerificationCode, description: 'Result code of the verification.' }),
     apiKey: t.prismaField({
       type: ApiKey,
       nullable: true,
-      description: 'The key; null where the credential names none that may be seen.',
+      description: 'The API key. Null: the credential belongs to no key that is visible to the caller.',
       resolve: (query, { apiKeyId }, _args, { deps }) =>
         apiKeyId === null ? null : deps.db.apiKey.findUnique({ ...query, where: { id: apiKeyId } }),
     }),
     checks: t.expose('checks', {
       type: [VerificationCheck],
-      description: 'All checks in their order. The first that failed decides.',
+      description: 'All checks in their order. The first failed check decides.',
     }),
   }),
 });
@@ -233,9 +256,9 @@ builder.queryField('explainVerification', (t) =>
   t.field({
     type: VerificationExplanation,
     description:
-      'Makes every check of a verification without any effect, and says which fail and why. For services, and for owners and admins about the keys of their workspaces.',
+      'Runs all checks of a verification without any effect, and returns which fail and why. For services, and for owners and admins about keys of their workspaces.',
     authScopes: { permission: 'apiKey:explain' },
-    args: { input: t.arg({ type: VerifyApiKeyInput, required: true, description: 'The request.' }) },
+    args: { input: t.arg({ type: VerifyApiKeyInput, required: true, description: 'The request to explain.' }) },
     resolve: (_root, { input }, { actor, domain }) => domain.verification.explain(actor, toQuestion(input)),
   }),
 );

@@ -5,10 +5,10 @@ import { User } from './user.js';
 import { Workspace } from './workspace.js';
 
 const ViewerKind = builder.enumType('ViewerKind', {
-  description: 'What kind of credential the request presents.',
+  description: 'Kind of credential that the request carries.',
   values: {
     API_KEY: { description: 'An API key.', value: 'apiKey' },
-    USER: { description: 'A person who signed in.', value: 'user' },
+    USER: { description: 'A signed-in person.', value: 'user' },
     SERVICE: { description: 'A service token.', value: 'service' },
   } as const,
 });
@@ -16,27 +16,28 @@ const ViewerKind = builder.enumType('ViewerKind', {
 type KnownPrincipal = Exclude<Principal, { kind: 'anonymous' }>;
 
 const Viewer = builder.objectRef<KnownPrincipal>('Viewer').implement({
-  description: 'Whoever asks.',
+  description: 'The caller.',
   fields: (t) => ({
-    kind: t.field({ type: ViewerKind, description: 'By what kind of credential.', resolve: ({ kind }) => kind }),
+    kind: t.field({ type: ViewerKind, description: 'Kind of credential of the caller.', resolve: ({ kind }) => kind }),
     user: t.prismaField({
       type: User,
       nullable: true,
-      description: 'The person who signed in; null for keys and services.',
+      description: 'The signed-in person. Null: the caller is an API key or a service.',
       resolve: (query, viewer, _args, { deps }) =>
         viewer.kind === 'user' ? deps.db.user.findUnique({ ...query, where: { id: viewer.userId } }) : null,
     }),
     apiKey: t.prismaField({
       type: ApiKey,
       nullable: true,
-      description: 'The key that asks; null for people and services.',
+      description: 'The calling API key. Null: the caller is a person or a service.',
       resolve: (query, viewer, _args, { deps }) =>
         viewer.kind === 'apiKey' ? deps.db.apiKey.findUnique({ ...query, where: { id: viewer.apiKeyId } }) : null,
     }),
     workspace: t.prismaField({
       type: Workspace,
       nullable: true,
-      description: "The key's workspace, or the person's own; null for services.",
+      description:
+        'The workspace of the API key, or the personal workspace of the person. Null: the caller is a service.',
       resolve: (query, viewer, _args, { deps }) => {
         if (viewer.kind === 'apiKey')
           return deps.db.workspace.findUnique({ ...query, where: { id: viewer.workspaceId } });
@@ -53,7 +54,7 @@ builder.queryField('viewer', (t) =>
   t.field({
     type: Viewer,
     nullable: true,
-    description: 'Whoever asks; null when anonymous.',
+    description: 'The caller. Null: the request has no credential.',
     authScopes: { public: true },
     resolve: (_root, _args, { actor: { principal } }) => (principal.kind === 'anonymous' ? null : principal),
   }),

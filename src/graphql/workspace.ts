@@ -7,38 +7,41 @@ import { pageComplexity, resolvePage } from './pages.js';
 
 export const Workspace = builder.prismaObject('Workspace', {
   interfaces: [Node],
-  description: 'The tenant: owns keys and one pool of credits.',
+  description: 'A tenant. Owns API keys and one pool of credits.',
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Names this workspace.' }),
-    name: t.exposeString('name', { description: 'What its members call it.' }),
-    kind: t.expose('kind', { type: WorkspaceKind, description: 'Whose it is.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    id: t.exposeID('id', { description: 'Unique id.' }),
+    name: t.exposeString('name', { description: 'Display name, 1 to 100 characters.' }),
+    kind: t.expose('kind', {
+      type: WorkspaceKind,
+      description: 'Whether it belongs to one person or to an organization.',
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Time of creation.' }),
     suspendedAt: t.expose('suspendedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'Since when the operator refuses its keys; null when they work.',
+      description: 'Time since which all its keys are refused. Null: not suspended.',
     }),
     suspensionReason: t.exposeString('suspensionReason', {
       nullable: true,
-      description: 'Why the operator refuses its keys, where told.',
+      description: 'Reason of the suspension, at most 500 characters. Null: none given, or not suspended.',
     }),
   }),
 });
 
 const EnabledFeature = builder.prismaObject('WorkspaceFeature', {
   name: 'EnabledFeature',
-  description: 'A feature of a product that is switched on for a workspace.',
+  description: 'A product feature that is enabled for a workspace.',
   fields: (t) => ({
-    product: t.exposeString('product', { description: 'The product, by its slug.' }),
-    feature: t.exposeString('feature', { description: 'The feature, as the product names it.' }),
-    enabledAt: t.expose('enabledAt', { type: 'DateTime', description: 'When it was switched on.' }),
+    product: t.exposeString('product', { description: 'Slug of the product.' }),
+    feature: t.exposeString('feature', { description: 'Name of the feature, as in `Product.features`.' }),
+    enabledAt: t.expose('enabledAt', { type: 'DateTime', description: 'Time at which the feature was enabled.' }),
   }),
 });
 
 builder.prismaObjectField(Workspace, 'features', (t) =>
   t.field({
     type: [EnabledFeature],
-    description: 'Features of products that are switched on.',
+    description: 'Product features that are enabled, by product and name.',
     resolve: ({ id }, _args, { loaders }) => loaders.featuresOf.load(id),
   }),
 );
@@ -47,7 +50,7 @@ builder.queryFields((t) => ({
   workspaces: t.connection({
     type: Workspace,
     complexity: pageComplexity,
-    description: 'The workspaces that whoever asks belongs to; for a service, all. Newest first.',
+    description: 'Workspaces of the caller, newest first. All workspaces for services.',
     authScopes: { permission: 'workspace:read' },
     resolve: (_root, args, { deps, actor }) =>
       resolvePage(args, (page) => listWorkspaces(deps.db, actor.principal, page)),
@@ -55,9 +58,9 @@ builder.queryFields((t) => ({
   workspace: t.field({
     type: Workspace,
     nullable: true,
-    description: 'One workspace. null where it does not exist or may not be seen.',
+    description: 'A workspace by its id. Null: it does not exist or is not visible to the caller.',
     authScopes: { permission: 'workspace:read' },
-    args: { id: t.arg.id({ required: true, description: 'The id of the workspace.' }) },
+    args: { id: t.arg.id({ required: true, description: 'Id of the workspace.' }) },
     resolve: (_root, { id }, { loaders }) => loaders.nodes.Workspace(id),
   }),
 }));
@@ -71,25 +74,25 @@ function workspacePayload(name: string, description: string) {
     fields: (t) => ({
       workspace: t.field({
         type: Workspace,
-        description: 'The workspace as it is now.',
+        description: 'The workspace after the change.',
         resolve: ({ workspace }) => workspace,
       }),
     }),
   });
 }
 
-const workspaceId = 'The id of the workspace.';
+const workspaceId = 'Id of the workspace.';
 
 const CreateWorkspaceInput = builder.inputType('CreateWorkspaceInput', {
-  description: 'An organization to make.',
-  fields: (t) => ({ name: t.string({ required: true, description: '1 to 100 characters.' }) }),
+  description: 'An organization to create.',
+  fields: (t) => ({ name: t.string({ required: true, description: 'Display name, 1 to 100 characters.' }) }),
 });
 
 const UpdateWorkspaceInput = builder.inputType('UpdateWorkspaceInput', {
-  description: 'What to change of a workspace.',
+  description: 'Changes to a workspace.',
   fields: (t) => ({
     workspaceId: t.id({ required: true, description: workspaceId }),
-    name: t.string({ required: true, description: '1 to 100 characters.' }),
+    name: t.string({ required: true, description: 'Display name, 1 to 100 characters.' }),
   }),
 });
 
@@ -97,32 +100,32 @@ const SuspendWorkspaceInput = builder.inputType('SuspendWorkspaceInput', {
   description: 'A workspace to suspend.',
   fields: (t) => ({
     workspaceId: t.id({ required: true, description: workspaceId }),
-    reason: t.string({ description: 'Why, for the record and for its members. At most 500 characters.' }),
+    reason: t.string({ description: 'Reason for the audit trail, visible to the members. At most 500 characters.' }),
   }),
 });
 
 const ResumeWorkspaceInput = builder.inputType('ResumeWorkspaceInput', {
-  description: 'A workspace to resume.',
+  description: 'A suspended workspace to resume.',
   fields: (t) => ({ workspaceId: t.id({ required: true, description: workspaceId }) }),
 });
 
-const EnableFeatureInput = switchFeatureInput('EnableFeatureInput', 'A feature to switch on.');
-const DisableFeatureInput = switchFeatureInput('DisableFeatureInput', 'A feature to switch off.');
+const EnableFeatureInput = switchFeatureInput('EnableFeatureInput', 'A feature to enable.');
+const DisableFeatureInput = switchFeatureInput('DisableFeatureInput', 'A feature to disable.');
 
 function switchFeatureInput(name: string, description: string) {
   return builder.inputType(name, {
     description,
     fields: (t) => ({
       workspaceId: t.id({ required: true, description: workspaceId }),
-      product: t.string({ required: true, description: 'The product, by its slug.' }),
-      feature: t.string({ required: true, description: 'The feature, as the product names it.' }),
+      product: t.string({ required: true, description: 'Slug of the product.' }),
+      feature: t.string({ required: true, description: 'Name of the feature, as in `Product.features`.' }),
     }),
   });
 }
 
 builder.mutationFields((t) => ({
   createWorkspace: t.field({
-    type: workspacePayload('CreateWorkspacePayload', 'The new organization.'),
+    type: workspacePayload('CreateWorkspacePayload', 'The created organization.'),
     description: 'Makes an organization. Its maker is the owner.',
     authScopes: { permission: 'workspace:create' },
     args: { input: t.arg({ type: CreateWorkspaceInput, required: true, description: 'What to make.' }) },
@@ -154,7 +157,7 @@ builder.mutationFields((t) => ({
     resolve: (_root, { input }, { actor, domain }) => domain.workspaces.resume(actor, input),
   }),
   enableFeature: t.field({
-    type: workspacePayload('EnableFeaturePayload', 'The workspace with the feature.'),
+    type: workspacePayload('EnableFeaturePayload', 'The workspace with the enabled feature.'),
     description:
       'Switches a feature of a product on for a workspace. The product says which of them customers switch by themselves.',
     authScopes: { permission: 'feature:update' },

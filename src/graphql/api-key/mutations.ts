@@ -11,29 +11,42 @@ import { Environment, SpendPeriod } from '../enums.js';
 import { ApiKey } from './types.js';
 
 const SpendLimitInput = builder.inputType('SpendLimitInput', {
-  description: 'The most that a key is to spend in a period. What it spends counts from when the limit is set.',
+  description:
+    'Maximum of credits that a key can spend in a period. Spending counts from the time at which the limit is set.',
   fields: (t) => ({
-    credits: t.int({ required: true, description: 'Credits in any one period: at least 1.' }),
-    period: t.field({ type: SpendPeriod, required: true, description: 'How long a period is.' }),
+    credits: t.int({ required: true, description: 'Credits per period, at least 1.' }),
+    period: t.field({ type: SpendPeriod, required: true, description: 'Length of a period.' }),
   }),
 });
 
-const apiKeyId = 'The id of the key.';
-const permissions = 'What it may do at the product, as the product names it.';
+const apiKeyId = 'Id of the key.';
+const permissions = 'Permissions of the key at the product, as in `Product.permissions`.';
 const allowedOrigins =
-  'Origins from which browsers may use it, such as https://app.example.com; where the product has them.';
+  'Origins from which browsers may use the key, such as https://app.example.com, for products that restrict origins.';
 
 const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
-  description: 'A key to create.',
+  description: 'An API key to create.',
   fields: (t) => ({
-    workspaceId: t.id({ description: "The workspace that is to own it. Without one: the person's own." }),
-    name: t.string({ required: true, description: '1 to 100 characters. One key per workload is good practice.' }),
-    product: t.string({ description: "What it is to be a key of. Without one: the server's first product." }),
-    environment: t.field({ type: Environment, defaultValue: 'LIVE', description: 'What it is for.' }),
-    permissions: t.stringList({ description: `${permissions} Without them: all that keys can hold.` }),
+    workspaceId: t.id({
+      description: 'Id of the workspace that owns the key. Default: the personal workspace of the caller.',
+    }),
+    name: t.string({ required: true, description: 'Display name, 1 to 100 characters. Use one key per workload.' }),
+    product: t.string({ description: 'Slug of the product. Default: the first product of the server.' }),
+    environment: t.field({
+      type: Environment,
+      defaultValue: 'LIVE',
+      description: 'Whether the key is for real or for test requests.',
+    }),
+    permissions: t.stringList({ description: `${permissions} Default: all that keys of the product can hold.` }),
     allowedOrigins: t.stringList({ description: allowedOrigins }),
-    spendLimit: t.field({ type: SpendLimitInput, description: 'The most that it is to spend in a period.' }),
-    expiresAt: t.field({ type: 'DateTime', description: 'When it is to end by itself.' }),
+    spendLimit: t.field({
+      type: SpendLimitInput,
+      description: 'Maximum of credits that the key can spend in a period. Default: no limit.',
+    }),
+    expiresAt: t.field({
+      type: 'DateTime',
+      description: 'Time after which the key is refused, in the future. Default: never.',
+    }),
   }),
 });
 
@@ -45,34 +58,35 @@ const CreateApiKeyPayload = builder
     freeCreditsRemaining: number;
   }>('CreateApiKeyPayload')
   .implement({
-    description: 'The new key, and what is shown this once.',
+    description: 'The created key and its secrets, which are shown only once.',
     fields: (t) => ({
-      apiKey: t.field({ type: ApiKey, description: 'The key.', resolve: (p) => p.apiKey }),
-      secret: t.exposeString('secret', { description: 'The plaintext. Shown this once: store it now.' }),
+      apiKey: t.field({ type: ApiKey, description: 'The created key.', resolve: (p) => p.apiKey }),
+      secret: t.exposeString('secret', { description: 'Plaintext of the secret, shown only once. Store it now.' }),
       signingSecret: t.exposeString('signingSecret', {
         nullable: true,
-        description: 'Verifies the signatures of webhooks. Shown this once; null where the product has none.',
+        description:
+          'Secret to verify the signatures of webhooks, shown only once. Null: the product has no signing secrets.',
       }),
       freeCreditsRemaining: t.exposeInt('freeCreditsRemaining', {
         description:
-          "Credits that came with this key: the product's free credits with a workspace's first key of it, else 0.",
+          'Free credits that were granted with this key: those of the product for the first key of the workspace, otherwise 0.',
       }),
     }),
   });
 
 const UpdateApiKeyInput = builder.inputType('UpdateApiKeyInput', {
-  description: 'What to change of a key. What is not named stays.',
+  description: 'Changes to an API key. Omitted fields stay unchanged.',
   fields: (t) => ({
     apiKeyId: t.id({ required: true, description: apiKeyId }),
-    name: t.string({ description: '1 to 100 characters.' }),
-    enabled: t.boolean({ description: 'false switches it off, true on again.' }),
+    name: t.string({ description: 'Display name, 1 to 100 characters.' }),
+    enabled: t.boolean({ description: 'False disables the key, true enables it again.' }),
     permissions: t.stringList({ description: permissions }),
-    allowedOrigins: t.stringList({ description: `${allowedOrigins} An empty list: any.` }),
+    allowedOrigins: t.stringList({ description: `${allowedOrigins} Empty: any origin.` }),
     spendLimit: t.field({
       type: SpendLimitInput,
-      description: 'The most that it is to spend in a period; null: no limit.',
+      description: 'Maximum of credits that the key can spend in a period. Null: no limit.',
     }),
-    expiresAt: t.field({ type: 'DateTime', description: 'When it is to end by itself; null: never.' }),
+    expiresAt: t.field({ type: 'DateTime', description: 'Time after which the key is refused. Null: never.' }),
   }),
 });
 
@@ -80,28 +94,28 @@ function apiKeyPayload(name: string, description: string) {
   return builder.objectRef<{ apiKey: typeof ApiKey.$inferType }>(name).implement({
     description,
     fields: (t) => ({
-      apiKey: t.field({ type: ApiKey, description: 'The key as it is now.', resolve: ({ apiKey }) => apiKey }),
+      apiKey: t.field({ type: ApiKey, description: 'The key after the change.', resolve: ({ apiKey }) => apiKey }),
     }),
   });
 }
 
 const RevokeApiKeyInput = builder.inputType('RevokeApiKeyInput', {
-  description: 'A key to end.',
+  description: 'An API key to revoke.',
   fields: (t) => ({
     apiKeyId: t.id({ required: true, description: apiKeyId }),
-    reason: t.string({ description: 'Why, for the record. At most 500 characters.' }),
+    reason: t.string({ description: 'Reason for the audit trail, at most 500 characters.' }),
   }),
 });
 
 const DeleteApiKeyInput = builder.inputType('DeleteApiKeyInput', {
-  description: 'A key to delete.',
+  description: 'An API key to delete.',
   fields: (t) => ({ apiKeyId: t.id({ required: true, description: apiKeyId }) }),
 });
 
 const DeleteApiKeyPayload = builder.objectRef<{ deletedApiKeyId: string }>('DeleteApiKeyPayload').implement({
-  description: 'Which key is gone.',
+  description: 'The deleted key.',
   fields: (t) => ({
-    deletedApiKeyId: t.exposeID('deletedApiKeyId', { description: 'The id that names nothing now.' }),
+    deletedApiKeyId: t.exposeID('deletedApiKeyId', { description: 'Id of the deleted key.' }),
   }),
 });
 
@@ -126,7 +140,7 @@ builder.mutationFields((t) => ({
     resolve: (_root, { input }, { actor, domain }) => domain.apiKeys.update(actor, input),
   }),
   revokeApiKey: t.field({
-    type: apiKeyPayload('RevokeApiKeyPayload', 'The ended key.'),
+    type: apiKeyPayload('RevokeApiKeyPayload', 'The revoked key.'),
     description: 'Ends a key for good. The next verification refuses it, on every process.',
     authScopes: { permission: 'apiKey:revoke' },
     args: { input: t.arg({ type: RevokeApiKeyInput, required: true, description: 'What to end.' }) },
@@ -144,14 +158,14 @@ builder.mutationFields((t) => ({
 }));
 
 const RotateApiKeyInput = builder.inputType('RotateApiKeyInput', {
-  description: 'A key that is to have a new secret.',
+  description: 'An API key that gets a new secret.',
   fields: (t) => ({
-    apiKeyId: t.id({ required: true, description: 'The id of the key.' }),
+    apiKeyId: t.id({ required: true, description: 'Id of the key.' }),
     overlapSeconds: t.int({
       required: true,
       defaultValue: 0,
       description:
-        "For how long the old secret goes on working, at most the product's `rotationOverlapSecondsMax`. 0: it ends at once.",
+        'Seconds for which the old secret stays valid, from 0 to `Product.rotationOverlapSecondsMax`. 0: it is refused at once.',
     }),
   }),
 });
@@ -161,27 +175,27 @@ const RotateApiKeyPayload = builder
     'RotateApiKeyPayload',
   )
   .implement({
-    description: 'The same key, and its new secret, shown this once.',
+    description: 'The key and its new secret, which is shown only once.',
     fields: (t) => ({
       apiKey: t.field({ type: ApiKey, description: 'The key.', resolve: ({ apiKey }) => apiKey }),
-      secret: t.exposeString('secret', { description: 'The plaintext. Shown this once: store it now.' }),
+      secret: t.exposeString('secret', { description: 'Plaintext of the new secret, shown only once. Store it now.' }),
       oldSecretsRetireAt: t.expose('oldSecretsRetireAt', {
         type: 'DateTime',
         nullable: true,
-        description: 'From when on only the new secret works; null where no other one worked.',
+        description: 'Time after which only the new secret is accepted. Null: no other secret was valid.',
       }),
     }),
   });
 
 const RetireSecretInput = builder.inputType('RetireSecretInput', {
-  description: 'An old secret to end.',
+  description: 'An old secret to retire.',
   fields: (t) => ({
-    secretId: t.id({ required: true, description: 'The id of the secret, as `ApiKey.secrets` shows it.' }),
+    secretId: t.id({ required: true, description: 'Id of the secret, as in `ApiKey.secrets`.' }),
   }),
 });
 
 const RetireSecretPayload = builder.objectRef<{ apiKey: typeof ApiKey.$inferType }>('RetireSecretPayload').implement({
-  description: 'The key, whose other secrets work as before.',
+  description: 'The key. Its other secrets stay valid.',
   fields: (t) => ({
     apiKey: t.field({ type: ApiKey, description: 'The key.', resolve: ({ apiKey }) => apiKey }),
   }),
@@ -210,13 +224,13 @@ builder.mutationFields((t) => ({
 }));
 
 const RotateSigningSecretInput = builder.inputType('RotateSigningSecretInput', {
-  description: 'Whose signing secret to replace.',
+  description: 'An API key that gets a new signing secret.',
   fields: (t) => ({
-    apiKeyId: t.id({ required: true, description: 'The id of the key.' }),
+    apiKeyId: t.id({ required: true, description: 'Id of the key.' }),
     overlapSeconds: t.int({
       defaultValue: 0,
       description:
-        'How long the old secret signs beside the new one, so that receivers can change in between: at most a week. 0: not at all.',
+        'Seconds for which webhooks are signed with both the old and the new secret, from 0 to 604,800 (one week). 0: only with the new secret.',
     }),
   }),
 });
@@ -229,17 +243,19 @@ const RotateSigningSecretPayload = builder
     oldSigningSecretRetiresAt: Date;
   }>('RotateSigningSecretPayload')
   .implement({
-    description: 'The new signing secret, shown this once.',
+    description: 'The new signing secret, which is shown only once.',
     fields: (t) => ({
-      apiKey: t.field({ type: ApiKey, description: 'The key, which works as before.', resolve: (p) => p.apiKey }),
-      signingSecret: t.exposeString('signingSecret', { description: 'The plaintext. Shown this once: store it now.' }),
+      apiKey: t.field({ type: ApiKey, description: 'The key.', resolve: (p) => p.apiKey }),
+      signingSecret: t.exposeString('signingSecret', {
+        description: 'Plaintext of the new signing secret, shown only once. Store it now.',
+      }),
       signingSecretRotatedAt: t.expose('signingSecretRotatedAt', {
         type: 'DateTime',
-        description: 'Since when it signs.',
+        description: 'Time since which webhooks are signed with the new secret.',
       }),
       oldSigningSecretRetiresAt: t.expose('oldSigningSecretRetiresAt', {
         type: 'DateTime',
-        description: 'From when no older one signs any more: at once without an overlap.',
+        description: 'Time after which no older secret signs webhooks.',
       }),
     }),
   });

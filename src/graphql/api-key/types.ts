@@ -10,117 +10,134 @@ import { User } from '../user.js';
 import { Workspace } from '../workspace.js';
 
 const SpendLimit = builder.objectRef<SpendLimitShape>('SpendLimit').implement({
-  description: 'The most that a key spends in a period, beside what its workspace can pay.',
+  description: 'Maximum of credits that a key can spend in a period.',
   fields: (t) => ({
-    credits: t.exposeInt('credits', { description: 'Credits in any one period.' }),
-    period: t.expose('period', { type: SpendPeriod, description: 'How long a period is.' }),
+    credits: t.exposeInt('credits', { description: 'Credits per period, at least 1.' }),
+    period: t.expose('period', { type: SpendPeriod, description: 'Length of a period.' }),
   }),
 });
 
 const KeySecret = builder.prismaObject('KeySecret', {
   interfaces: [Node],
-  description: 'A secret of a key. Its plaintext was shown once and is not stored.',
+  description: 'A secret of an API key. The plaintext was shown once and is not stored.',
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Names this secret, for `retireSecret`. It is no secret.' }),
-    preview: t.exposeString('preview', { description: 'Its last four characters, to tell secrets apart.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    id: t.exposeID('id', { description: 'Unique id, for `retireSecret`. It is not secret.' }),
+    preview: t.exposeString('preview', { description: 'Last four characters of the secret.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Time of creation.' }),
     lastUsedAt: t.expose('lastUsedAt', {
       type: 'DateTime',
       nullable: true,
       description:
-        'When it was last let through, by a verification or by this API, a few seconds late; null for never.',
+        'Time of the last accepted use, in a verification or with this API. Delayed by a few seconds. Null: never used.',
     }),
     retiresAt: t.expose('retiresAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'From when it is refused; null while nothing replaces it.',
+      description: 'Time after which the secret is refused. Null: no newer secret replaces it.',
     }),
   }),
 });
 
 export const ApiKey = builder.prismaObject('ApiKey', {
   interfaces: [Node],
-  description: 'A key of a workspace. Its plaintext was shown once, when it was created, and is not stored.',
+  description: 'An API key of a workspace. Its plaintext was shown once, when it was created, and is not stored.',
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Names this key. It is no secret.' }),
-    name: t.exposeString('name', { description: 'What it is called.' }),
-    product: t.exposeString('product', { description: 'What it is a key of: the slug of a product.' }),
-    environment: t.expose('environment', { type: Environment, description: 'What it is for.' }),
+    id: t.exposeID('id', { description: 'Unique id. It is not secret.' }),
+    name: t.exposeString('name', { description: 'Display name, 1 to 100 characters.' }),
+    product: t.exposeString('product', { description: 'Slug of the product that accepts this key.' }),
+    environment: t.expose('environment', {
+      type: Environment,
+      description: 'Whether the key is for real or for test requests.',
+    }),
     status: t.field({
       type: ApiKeyStatus,
-      description: 'Where it stands now.',
+      description: 'Current state. `DISABLED`, `EXPIRED` and `REVOKED` keys are refused.',
       resolve: (key, _args, { deps }) => decideStatus(key, deps.clock()),
     }),
     preview: t.string({
-      description: 'The last four characters of its secret, to tell keys apart.',
+      description: 'Last four characters of the newest secret.',
       resolve: async (key, _args, { loaders }) => (await loaders.secretsOf.load(key)).newest[0]?.preview ?? '',
     }),
     keyId: t.exposeString('keyId', {
       nullable: true,
-      description: 'The public half of a header pair; null for products with bearer keys.',
+      description: 'Public part of a header pair. Null: the product uses bearer keys.',
     }),
-    permissions: t.exposeStringList('permissions', { description: 'What it may do at the product.' }),
+    permissions: t.exposeStringList('permissions', {
+      description: 'Permissions of the key at the product, as in `Product.permissions`.',
+    }),
     allowedOrigins: t.exposeStringList('allowedOrigins', {
-      description: 'The origins from which browsers may use it. Empty: any.',
+      description: 'Origins from which browsers may use the key. Empty: any origin.',
     }),
     createdBy: t.field({
       type: User,
       nullable: true,
-      description: 'Who created it; null where a service did, and for a key that asks: keys see no people.',
+      description: 'User who created the key. Null: a service created it, or the caller is an API key.',
       resolve: ({ createdByUserId }, _args, { actor, loaders }) =>
         createdByUserId === null || isNothing(visibleUsers(actor.principal))
           ? null
           : loaders.usersById.load(createdByUserId),
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
-    expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When it ends by itself.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Time of creation.' }),
+    expiresAt: t.expose('expiresAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Time after which the key is refused. Null: never.',
+    }),
     lastUsedAt: t.field({
       type: 'DateTime',
       nullable: true,
       description:
-        'When it was last let through, by a verification or by this API, a few seconds late; null for never. `secrets` has it for each.',
+        'Time of the last accepted use of any secret, in a verification or with this API. Delayed by a few seconds. Null: never used.',
       resolve: async (key, _args, { loaders }) => (await loaders.secretsOf.load(key)).lastUsedAt,
     }),
-    revokedAt: t.expose('revokedAt', { type: 'DateTime', nullable: true, description: 'When it was revoked.' }),
-    revocationReason: t.exposeString('revocationReason', { nullable: true, description: 'Why it was revoked.' }),
+    revokedAt: t.expose('revokedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Time of revocation. Null: not revoked.',
+    }),
+    revocationReason: t.exposeString('revocationReason', {
+      nullable: true,
+      description: 'Reason of the revocation, at most 500 characters. Null: none given, or not revoked.',
+    }),
     spendLimit: t.field({
       type: SpendLimit,
       nullable: true,
-      description: 'The most that it spends in a period; null without a limit.',
+      description: 'Maximum of credits that the key can spend in a period. Null: no limit.',
       resolve: ({ spendLimit, spendPeriod }) =>
         spendLimit === null || spendPeriod === null ? null : { credits: spendLimit, period: spendPeriod },
     }),
     secrets: t.field({
       type: [KeySecret],
       authScopes: { permission: 'apiKey:read' },
-      description: `Its secrets, newest first, the last ${secretsMax} at most. An old one that is not used any more can go without harm.`,
+      description: `The newest ${secretsMax} secrets, newest first. An old secret that is no longer used can be retired.`,
       resolve: async (key, _args, { loaders }) => [...(await loaders.secretsOf.load(key)).newest],
     }),
     signingSecretPreview: t.string({
       nullable: true,
-      description: 'The last four characters of the secret that signs its webhooks; null where the product has none.',
+      description: 'Last four characters of the secret that signs webhooks. Null: the product has no signing secrets.',
       resolve: async ({ id }, _args, { loaders }) => (await loaders.signingSecretOf.load(id))?.preview ?? null,
     }),
     signingSecretRotatedAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When the secret that signs its webhooks was made; null where the product has none.',
+      description:
+        'Time at which the secret that signs webhooks was created. Null: the product has no signing secrets.',
       resolve: async ({ id }, _args, { loaders }) => (await loaders.signingSecretOf.load(id))?.createdAt ?? null,
     }),
     workspace: t.field({
       type: Workspace,
-      description: 'Whose it is.',
+      description: 'The workspace that owns this key.',
       resolve: ({ workspaceId }, _args, { loaders }) => loaders.workspacesById.load(workspaceId),
     }),
   }),
 });
 
 const ApiKeyFilter = builder.inputType('ApiKeyFilter', {
-  description: 'Which keys to list. What is not named does not matter.',
+  description: 'Conditions that listed keys meet. Omitted fields are ignored.',
   fields: (t) => ({
-    status: t.field({ type: ApiKeyStatus, description: 'Only keys that stand so now.' }),
-    product: t.string({ description: 'Only keys of this product.' }),
-    environment: t.field({ type: Environment, description: 'Only keys for this.' }),
+    status: t.field({ type: ApiKeyStatus, description: 'Only keys in this state.' }),
+    product: t.string({ description: 'Only keys of this product, by its slug.' }),
+    environment: t.field({ type: Environment, description: 'Only keys of this environment.' }),
   }),
 });
 
@@ -128,11 +145,11 @@ builder.queryFields((t) => ({
   apiKeys: t.connection({
     type: ApiKey,
     complexity: pageComplexity,
-    description: 'The keys that whoever asks may see, newest first.',
+    description: 'API keys that are visible to the caller, newest first.',
     authScopes: { permission: 'apiKey:read' },
     args: {
       workspaceId: t.arg.id({ description: 'Only keys of this workspace.' }),
-      filter: t.arg({ type: ApiKeyFilter, description: 'Only such keys.' }),
+      filter: t.arg({ type: ApiKeyFilter, description: 'Only keys that meet these conditions.' }),
     },
     resolve: (_root, { workspaceId, filter, ...args }, { deps, actor }) =>
       resolvePage(args, (page) =>
@@ -142,9 +159,9 @@ builder.queryFields((t) => ({
   apiKey: t.field({
     type: ApiKey,
     nullable: true,
-    description: 'One key. null where it does not exist or may not be seen.',
+    description: 'An API key by its id. Null: it does not exist or is not visible to the caller.',
     authScopes: { permission: 'apiKey:read' },
-    args: { id: t.arg.id({ required: true, description: 'The id of the key.' }) },
+    args: { id: t.arg.id({ required: true, description: 'Id of the key.' }) },
     resolve: (_root, { id }, { loaders }) => loaders.nodes.ApiKey(id),
   }),
 }));
@@ -154,7 +171,8 @@ builder.prismaObjectField(Workspace, 'apiKeys', (t) =>
     type: ApiKey,
     complexity: pageComplexity,
     authScopes: { permission: 'apiKey:read' },
-    description: 'Its keys, newest first. A key that asks sees itself through `apiKey`, not its siblings.',
+    description:
+      'API keys of the workspace, newest first. Empty when the caller is an API key: it sees only itself, through `apiKey`.',
     resolve: ({ id }, args, { loaders }) => resolveNestedPage(loaders.apiKeysOf, id, args),
   }),
 );

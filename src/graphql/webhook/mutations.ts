@@ -4,34 +4,34 @@ import { ConflictError, ForbiddenError, LimitReachedError, NotFoundError, Valida
 import { builder } from '../builder.js';
 import { WebhookDelivery, WebhookEndpoint, WebhookEvent } from './types.js';
 
-const endpointId = 'The id of the endpoint.';
-const url = 'Where to deliver: https, without a name or password, and on a public address. At most 2,000 characters.';
-const eventTypes = `What it is to listen for, at most ${eventTypesMax} types: ${ownEventTypes.join(', ')}, and those that the product publishes.`;
-const description = 'A note for people, at most 500 characters.';
+const endpointId = 'Id of the endpoint.';
+const url = 'HTTPS URL on a public address, without user name and password. At most 2,000 characters.';
+const eventTypes = `Types of the events to receive, at most ${eventTypesMax}: ${ownEventTypes.join(', ')}, and types that the product publishes.`;
+const description = 'Note, at most 500 characters.';
 
 const CreateWebhookEndpointInput = builder.inputType('CreateWebhookEndpointInput', {
   description: 'A webhook endpoint to create.',
   fields: (t) => ({
     apiKeyId: t.id({
       required: true,
-      description: `The key whose events it gets: at most ${endpointsPerKeyMax} each.`,
+      description: `Id of the API key whose events the endpoint receives. At most ${endpointsPerKeyMax} endpoints per key.`,
     }),
     url: t.string({ required: true, description: url }),
-    eventTypes: t.stringList({ description: `${eventTypes} Without them, or empty: everything.` }),
+    eventTypes: t.stringList({ description: `${eventTypes} Default or empty: all types.` }),
     description: t.string({ description }),
   }),
 });
 
 const UpdateWebhookEndpointInput = builder.inputType('UpdateWebhookEndpointInput', {
-  description: 'What to change of a webhook endpoint. What is not named stays.',
+  description: 'Changes to a webhook endpoint. Omitted fields stay unchanged.',
   fields: (t) => ({
     endpointId: t.id({ required: true, description: endpointId }),
     url: t.string({ description: url }),
-    eventTypes: t.stringList({ description: `${eventTypes} Empty: everything.` }),
-    description: t.string({ description: `${description} null: none.` }),
+    eventTypes: t.stringList({ description: `${eventTypes} Empty: all types.` }),
+    description: t.string({ description: `${description} Null: none.` }),
     enabled: t.boolean({
       description:
-        'false: nothing is delivered to it, and what waits is cancelled. true: it begins anew, with what happens from now on.',
+        'False: nothing is delivered, and pending deliveries are cancelled. True: events from now on are delivered.',
     }),
   }),
 });
@@ -47,7 +47,7 @@ function endpointPayload(name: string, description: string) {
     fields: (t) => ({
       endpoint: t.field({
         type: WebhookEndpoint,
-        description: 'The endpoint as it is now.',
+        description: 'The endpoint after the change.',
         resolve: ({ endpoint }) => endpoint,
       }),
     }),
@@ -57,15 +57,15 @@ function endpointPayload(name: string, description: string) {
 const DeleteWebhookEndpointPayload = builder
   .objectRef<{ deletedEndpointId: string }>('DeleteWebhookEndpointPayload')
   .implement({
-    description: 'Which endpoint is gone.',
+    description: 'The deleted endpoint.',
     fields: (t) => ({
-      deletedEndpointId: t.exposeID('deletedEndpointId', { description: 'The id that names nothing now.' }),
+      deletedEndpointId: t.exposeID('deletedEndpointId', { description: 'Id of the deleted endpoint.' }),
     }),
   });
 
 builder.mutationFields((t) => ({
   createWebhookEndpoint: t.field({
-    type: endpointPayload('CreateWebhookEndpointPayload', 'The new endpoint.'),
+    type: endpointPayload('CreateWebhookEndpointPayload', 'The created endpoint.'),
     description: 'Gives a key of a product with signing secrets an endpoint. It gets what happens from now on.',
     authScopes: { permission: 'webhook:manage' },
     args: { input: t.arg({ type: CreateWebhookEndpointInput, required: true, description: 'What to create.' }) },
@@ -91,13 +91,13 @@ builder.mutationFields((t) => ({
 }));
 
 const SendTestWebhookInput = builder.inputType('SendTestWebhookInput', {
-  description: 'Which webhook endpoint to try.',
-  fields: (t) => ({ endpointId: t.id({ required: true, description: 'The id of the endpoint.' }) }),
+  description: 'A webhook endpoint to test.',
+  fields: (t) => ({ endpointId: t.id({ required: true, description: 'Id of the endpoint.' }) }),
 });
 
 const RedeliverWebhookInput = builder.inputType('RedeliverWebhookInput', {
-  description: 'What to deliver again.',
-  fields: (t) => ({ deliveryId: t.id({ required: true, description: 'The id of the delivery.' }) }),
+  description: 'A delivery to repeat.',
+  fields: (t) => ({ deliveryId: t.id({ required: true, description: 'Id of the delivery.' }) }),
 });
 
 function deliveryPayload(name: string, description: string) {
@@ -106,7 +106,7 @@ function deliveryPayload(name: string, description: string) {
     fields: (t) => ({
       delivery: t.field({
         type: WebhookDelivery,
-        description: 'The delivery. Ask for it again to see how it went.',
+        description: 'The delivery. Query it again to see its outcome.',
         resolve: ({ delivery }) => delivery,
       }),
     }),
@@ -115,7 +115,7 @@ function deliveryPayload(name: string, description: string) {
 
 builder.mutationFields((t) => ({
   sendTestWebhook: t.field({
-    type: deliveryPayload('SendTestWebhookPayload', 'What is on its way.'),
+    type: deliveryPayload('SendTestWebhookPayload', 'The delivery of the test event.'),
     description:
       'Sends a webhook.test to an endpoint, whatever it listens for, signed and delivered like every other event.',
     authScopes: { permission: 'webhook:manage' },
@@ -124,7 +124,7 @@ builder.mutationFields((t) => ({
     resolve: (_root, { input }, { actor, domain }) => domain.webhooks.sendTest(actor, input),
   }),
   redeliverWebhook: t.field({
-    type: deliveryPayload('RedeliverWebhookPayload', 'What is on its way again.'),
+    type: deliveryPayload('RedeliverWebhookPayload', 'The delivery that is repeated.'),
     description:
       'Delivers an event to its endpoint again, under the same webhook-id and with all its attempts anew. What still waits is tried at once.',
     authScopes: { permission: 'webhook:manage' },
@@ -135,23 +135,25 @@ builder.mutationFields((t) => ({
 }));
 
 const PublishEventInput = builder.inputType('PublishEventInput', {
-  description: 'What happened at the product.',
+  description: 'An event of the product.',
   fields: (t) => ({
-    apiKeyId: t.id({ description: 'The key whose endpoints are to hear of it. This, or `workspaceId`.' }),
-    workspaceId: t.id({ description: 'The workspace, the endpoints of all of whose keys are to hear of it.' }),
+    apiKeyId: t.id({ description: 'Id of the API key whose endpoints receive the event. Give this or `workspaceId`.' }),
+    workspaceId: t.id({
+      description: 'Id of the workspace whose endpoints receive the event. Give this or `apiKeyId`.',
+    }),
     type: t.string({
       required: true,
       description:
-        "What happened, such as job.finished: at most 100 letters, digits and _, with full stops between the words. What begins like one of this server's own types, such as api_key, is refused.",
+        'Type of the event, such as `job.finished`: at most 100 letters, digits, `_` and full stops between words. Types that begin like those of this server, such as `api_key`, are refused.',
     }),
     data: t.field({
       type: 'JSON',
       required: true,
-      description: 'An object with what the customer has to know: at most 64 KB, better some 20.',
+      description: 'JSON object for the receiver, at most 64 KB. Recommended: about 20 KB.',
     }),
     idempotencyKey: t.string({
       description:
-        'Chosen by you, such as the id of a job: the same key in the same workspace publishes once in 30 days.',
+        'Key that the caller chooses, such as the id of a job. The same key in the same workspace publishes only once within 30 days.',
     }),
   }),
 });
@@ -159,11 +161,11 @@ const PublishEventInput = builder.inputType('PublishEventInput', {
 const PublishEventPayload = builder
   .objectRef<{ event: typeof WebhookEvent.$inferType; replayed: boolean }>('PublishEventPayload')
   .implement({
-    description: 'What is on its way to every endpoint that listens.',
+    description: 'The published event.',
     fields: (t) => ({
       event: t.field({ type: WebhookEvent, description: 'The event.', resolve: ({ event }) => event }),
       replayed: t.exposeBoolean('replayed', {
-        description: 'Whether this repeats an earlier event with the same idempotency key.',
+        description: 'Whether this is the result of an earlier call with the same idempotency key.',
       }),
     }),
   });

@@ -8,31 +8,41 @@ import { pageComplexity, resolveNestedPage, resolvePage } from '../pages.js';
 export const WebhookEndpoint = builder.prismaObject('WebhookEndpoint', {
   interfaces: [Node],
   description:
-    'Where the events of a key are delivered, and those that concern all of its workspace. Each delivery is signed with the signing secret of the key.',
+    'A URL that receives the events of one API key and those of its workspace. Deliveries are signed with the signing secret of the key.',
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Names this endpoint.' }),
-    url: t.exposeString('url', { description: 'Where it is.' }),
-    eventTypes: t.exposeStringList('eventTypes', { description: 'What it listens for. Empty: everything.' }),
-    description: t.exposeString('description', { nullable: true, description: 'A note by whoever made it.' }),
+    id: t.exposeID('id', { description: 'Unique id.' }),
+    url: t.exposeString('url', { description: 'URL to which events are delivered.' }),
+    eventTypes: t.exposeStringList('eventTypes', {
+      description: 'Types of the events that it receives. Empty: all types.',
+    }),
+    description: t.exposeString('description', {
+      nullable: true,
+      description: 'Note, at most 500 characters. Null: none.',
+    }),
     enabled: t.boolean({
       description: 'Whether events are delivered to it.',
       resolve: ({ disabledAt }) => disabledAt === null,
     }),
-    disabledAt: t.expose('disabledAt', { type: 'DateTime', nullable: true, description: 'When it was disabled.' }),
+    disabledAt: t.expose('disabledAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Time at which it was disabled. Null: it is enabled.',
+    }),
     disabledReason: t.expose('disabledReason', {
       type: WebhookDisabledReason,
       nullable: true,
-      description: 'Why it is disabled.',
+      description: 'Reason why it is disabled. Null: it is enabled.',
     }),
     failingSince: t.expose('failingSince', {
       type: 'DateTime',
       nullable: true,
-      description: 'Since when nothing has succeeded; null after a success. After five days it is disabled.',
+      description:
+        'Time since which no delivery succeeded. Null: the last one did. The endpoint is disabled after five days.',
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Time of creation.' }),
     apiKey: t.field({
       type: ApiKey,
-      description: 'The key whose events it gets, and whose signing secret signs them.',
+      description: 'The API key whose events it receives, and whose signing secret signs the deliveries.',
       resolve: ({ apiKeyId }, _args, { loaders }) => loaders.apiKeysById.load(apiKeyId),
     }),
   }),
@@ -40,73 +50,73 @@ export const WebhookEndpoint = builder.prismaObject('WebhookEndpoint', {
 
 export const WebhookEvent = builder.prismaObject('WebhookEvent', {
   interfaces: [Node],
-  description: 'Something that happened, as it is told. It can be read for 30 days.',
+  description: 'An event that is delivered to webhook endpoints. Kept for 30 days.',
   fields: (t) => ({
     id: t.exposeID('id', {
       description:
-        'Names this event. It is the webhook-id of every attempt to deliver it, so that a receiver knows a repetition.',
+        'Unique id. It is the `webhook-id` of every delivery of this event, so that receivers recognise repetitions.',
     }),
-    type: t.exposeString('type', { description: 'What happened, such as api_key.revoked.' }),
-    payload: t.exposeString('payload', { description: 'The body, exactly as it is signed and sent.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it happened.' }),
+    type: t.exposeString('type', { description: 'Type of the event, such as `api_key.revoked`.' }),
+    payload: t.exposeString('payload', { description: 'Request body, exactly as it is signed and sent.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Time of the event.' }),
   }),
 });
 
 const WebhookAttempt = builder.prismaObject('WebhookAttempt', {
   interfaces: [Node],
-  description: 'One request to an endpoint, and how it went.',
+  description: 'One HTTP request to an endpoint and its outcome.',
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Names this attempt.' }),
-    startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When it began.' }),
-    durationMs: t.exposeInt('durationMs', { description: 'How long it took, in milliseconds.' }),
-    status: t.exposeInt('status', { nullable: true, description: 'The HTTP status; null where no answer came.' }),
+    id: t.exposeID('id', { description: 'Unique id.' }),
+    startedAt: t.expose('startedAt', { type: 'DateTime', description: 'Start of the request.' }),
+    durationMs: t.exposeInt('durationMs', { description: 'Duration in milliseconds.' }),
+    status: t.exposeInt('status', { nullable: true, description: 'HTTP status of the response. Null: no response.' }),
     failure: t.expose('failure', {
       type: WebhookFailure,
       nullable: true,
-      description: 'Why no answer came; null where one did, whatever its status.',
+      description: 'Reason why there was no response. Null: there was one, whatever its status.',
     }),
     responseStart: t.exposeString('responseStart', {
       nullable: true,
-      description: 'How the body of the answer begins: at most 1,000 characters. null where no answer came.',
+      description: 'Start of the response body, at most 1,000 characters. Null: no response.',
     }),
   }),
 });
 
 export const WebhookDelivery = builder.prismaObject('WebhookDelivery', {
   interfaces: [Node],
-  description: 'An event on its way to one endpoint.',
+  description: 'The delivery of one event to one endpoint.',
   fields: (t) => ({
-    id: t.exposeID('id', { description: 'Names this delivery.' }),
-    state: t.expose('state', { type: WebhookDeliveryState, description: 'Where it stands.' }),
+    id: t.exposeID('id', { description: 'Unique id.' }),
+    state: t.expose('state', { type: WebhookDeliveryState, description: 'Current state.' }),
     attemptCount: t.exposeInt('attemptCount', {
-      description: 'How many attempts there were since it was created, or was asked for again.',
+      description: 'Number of attempts since the delivery was created or last requested again.',
     }),
     nextAttemptAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When it is tried next; null while it is being tried, and once it has ended.',
+      description: 'Time of the next attempt. Null: an attempt is running, or the delivery has ended.',
       resolve: ({ state, leaseId, dueAt }) => (state === 'PENDING' && leaseId === null ? dueAt : null),
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Time of creation.' }),
     endedAt: t.expose('endedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it was delivered, failed for good or was cancelled; null while it waits.',
+      description: 'Time at which it was delivered, failed or cancelled. Null: still pending.',
     }),
     event: t.field({
       type: WebhookEvent,
-      description: 'What is delivered.',
+      description: 'The delivered event.',
       resolve: ({ eventId }, _args, { loaders }) => loaders.webhookEventsById.load(eventId),
     }),
     endpoint: t.field({
       type: WebhookEndpoint,
-      description: 'Where to.',
+      description: 'The receiving endpoint.',
       resolve: ({ endpointId }, _args, { loaders }) => loaders.webhookEndpointsById.load(endpointId),
     }),
     attempts: t.connection({
       type: WebhookAttempt,
       complexity: pageComplexity,
-      description: 'The attempts, newest first.',
+      description: 'Attempts, newest first.',
       resolve: ({ id }, args, { loaders }) => resolveNestedPage(loaders.attemptsOf, id, args),
     }),
   }),
@@ -116,15 +126,15 @@ builder.prismaObjectField(WebhookEndpoint, 'deliveries', (t) =>
   t.connection({
     type: WebhookDelivery,
     complexity: pageComplexity,
-    description: 'What was delivered to it or waits, newest first.',
+    description: 'Deliveries to this endpoint, newest first.',
     resolve: ({ id }, args, { loaders }) => resolveNestedPage(loaders.deliveriesOf, id, args),
   }),
 );
 
 const WebhookDeliveryFilter = builder.inputType('WebhookDeliveryFilter', {
-  description: 'Which deliveries to list. What is not named does not matter.',
+  description: 'Conditions that listed deliveries meet. Omitted fields are ignored.',
   fields: (t) => ({
-    state: t.field({ type: WebhookDeliveryState, description: 'Only deliveries that stand so now.' }),
+    state: t.field({ type: WebhookDeliveryState, description: 'Only deliveries in this state.' }),
     endpointId: t.id({ description: 'Only deliveries to this endpoint.' }),
     eventId: t.id({ description: 'Only deliveries of this event.' }),
     eventType: t.string({ description: 'Only deliveries of events of this type.' }),
@@ -135,11 +145,11 @@ builder.queryFields((t) => ({
   webhookEndpoints: t.connection({
     type: WebhookEndpoint,
     complexity: pageComplexity,
-    description: 'The webhook endpoints that whoever asks may see, newest first.',
+    description: 'Webhook endpoints that are visible to the caller, newest first.',
     authScopes: { permission: 'webhook:read' },
     args: {
-      workspaceId: t.arg.id({ description: 'Only endpoints of keys of this workspace.' }),
-      apiKeyId: t.arg.id({ description: 'Only endpoints of this key.' }),
+      workspaceId: t.arg.id({ description: 'Only endpoints of this workspace.' }),
+      apiKeyId: t.arg.id({ description: 'Only endpoints of this API key.' }),
     },
     resolve: (_root, { workspaceId, apiKeyId, ...args }, { deps, actor }) =>
       resolvePage(args, (page) => listWebhookEndpoints(deps.db, actor.principal, { workspaceId, apiKeyId }, page)),
@@ -147,19 +157,19 @@ builder.queryFields((t) => ({
   webhookEndpoint: t.field({
     type: WebhookEndpoint,
     nullable: true,
-    description: 'One webhook endpoint. null where it does not exist or may not be seen.',
+    description: 'A webhook endpoint by its id. Null: it does not exist or is not visible to the caller.',
     authScopes: { permission: 'webhook:read' },
-    args: { id: t.arg.id({ required: true, description: 'The id of the endpoint.' }) },
+    args: { id: t.arg.id({ required: true, description: 'Id of the endpoint.' }) },
     resolve: (_root, { id }, { loaders }) => loaders.nodes.WebhookEndpoint(id),
   }),
   webhookDeliveries: t.connection({
     type: WebhookDelivery,
     complexity: pageComplexity,
-    description: 'The webhook deliveries that whoever asks may see, newest first.',
+    description: 'Webhook deliveries that are visible to the caller, newest first.',
     authScopes: { permission: 'webhook:read' },
     args: {
       workspaceId: t.arg.id({ description: 'Only deliveries of this workspace.' }),
-      filter: t.arg({ type: WebhookDeliveryFilter, description: 'Only such deliveries.' }),
+      filter: t.arg({ type: WebhookDeliveryFilter, description: 'Only deliveries that meet these conditions.' }),
     },
     resolve: (_root, { workspaceId, filter, ...args }, { deps, actor }) =>
       resolvePage(args, (page) => listWebhookDeliveries(deps.db, actor.principal, { ...filter, workspaceId }, page)),
@@ -167,9 +177,9 @@ builder.queryFields((t) => ({
   webhookDelivery: t.field({
     type: WebhookDelivery,
     nullable: true,
-    description: 'One webhook delivery. null where it does not exist or may not be seen.',
+    description: 'A webhook delivery by its id. Null: it does not exist or is not visible to the caller.',
     authScopes: { permission: 'webhook:read' },
-    args: { id: t.arg.id({ required: true, description: 'The id of the delivery.' }) },
+    args: { id: t.arg.id({ required: true, description: 'Id of the delivery.' }) },
     resolve: (_root, { id }, { loaders }) => loaders.nodes.WebhookDelivery(id),
   }),
 }));
