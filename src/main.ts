@@ -11,7 +11,7 @@ import { openMigratedDatabase } from './server/open-database.js';
 import { endWith } from './server/start-failure.js';
 import { readSettings, type Settings } from './settings.js';
 
-// The watcher of the data folder's lock throws outside of any await. Its error ends the process like any other.
+// The watcher of the data folder's lock throws outside of any await. Its error ends the process, too.
 process.on('uncaughtException', endWith);
 
 try {
@@ -50,7 +50,7 @@ async function start(settings: Settings): Promise<void> {
       keyCacheMb: settings.keyCacheMb,
     });
     const listening = await listen(server.handler, settings);
-    // Created last, when nothing can fail any more: otherwise its plaintext could be lost before it is printed.
+    // Created last, when nothing can fail any more: otherwise the plaintext could be lost unprinted.
     const firstToken = await createFirstServiceToken(database.db, 'created on the first start');
     if (firstToken !== null) process.stdout.write(firstStartNotice({ publicUrl, token: firstToken, products }));
     log.info(

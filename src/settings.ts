@@ -3,7 +3,9 @@ import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { StartError } from './errors.js';
 
-/** The validated settings. Names are those of the variables, in camelCase and without the project's prefix. */
+/**
+ * The validated settings. Names are those of the variables, in camelCase and without the project's prefix.
+ */
 export interface Settings {
   port: number;
   host: string;
@@ -135,9 +137,10 @@ function readEnvFile(): NodeJS.Dict<string> {
 }
 
 /**
- * Reads the environment, and `.env` for variables that the environment does not set. No other file reads `process.env`.
- * An empty value counts as unset, because compose files and shells set such values.
- * @throws StartError for the first invalid variable: it names the variable and the expected value, and repeats no value.
+ * Reads the environment, and `.env` for variables that the environment does not set. No other file reads
+ * `process.env`. An empty value counts as unset, because compose files and shells set such values.
+ * @throws StartError for the first invalid variable: it names the variable and the expected value, and
+ *   repeats no value.
  */
 export function readSettings(source: NodeJS.Dict<string> = { ...readEnvFile(), ...process.env }): Settings {
   const set = Object.fromEntries(

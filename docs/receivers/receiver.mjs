@@ -22,7 +22,7 @@ function isGenuine(headers, body) {
 createServer(async (request, response) => {
   const body = await text(request);
   if (!isGenuine(request.headers, body)) return response.writeHead(401).end();
-  // Answer first, process later: an attempt fails after 15 seconds. The same webhook-id may arrive more than once.
+  // Answer first, process later: an attempt fails after 15 seconds. A webhook-id may arrive more than once.
   response.writeHead(204).end();
   const { type, data } = JSON.parse(body);
   console.log(request.headers['webhook-id'], type, JSON.stringify(data));

@@ -21,7 +21,7 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         genuine = is_genuine(self.headers, body)
-        # Answer first, process later: an attempt fails after 15 seconds. The same webhook-id may arrive more than once.
+        # Answer first, process later: an attempt fails after 15 seconds. A webhook-id may arrive more than once.
         self.send_response(204 if genuine else 401)
         self.end_headers()
         if genuine:

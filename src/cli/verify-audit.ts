@@ -12,9 +12,10 @@ const chainEndPattern = /^(?<name>server|wsp_[0-9a-f]{32}) (?<sequence>\d{1,10})
 const faultsListedMax = 20;
 
 /**
- * Verifies every chain of the audit trail and prints its end: its name, the number of its last event, and that event's
- * hash. With the output of an earlier run, it also checks that each of those events still exists with the same hash.
- * This detects an attacker who can recompute every hash. Memory is bounded, however long the chains and the file are.
+ * Verifies every chain of the audit trail and prints its end: its name, the number of its last event, and
+ * that event's hash. With the output of an earlier run, it also checks that each of those events still exists
+ * with the same hash. This detects an attacker who can recompute every hash. Memory is bounded, however long
+ * the chains and the file are.
  * @param earlierOutput path of a file with the output of an earlier run
  * @param print receives each line
  * @throws StartError that names the first broken event of each broken chain

@@ -22,8 +22,8 @@ interface LoadedProduct {
 
 /**
  * Loads the products of this server.
- * @param names presets by name (see {@link presetNames}), or paths of product files (.yaml, .yml, .json), relative to
- *   the working directory. The first is the primary one. docs/products.md describes the file.
+ * @param names presets by name (see {@link presetNames}), or paths of product files (.yaml, .yml, .json),
+ *   relative to the working directory. The first is the primary one. docs/products.md describes the file.
  * @throws StartError for the first error: it names the file, the line, the field and the expected value.
  */
 export async function loadProducts(names: readonly string[]): Promise<Products> {
@@ -102,8 +102,8 @@ function writePath(path: readonly PropertyKey[]): string {
 }
 
 /**
- * Refuses two products with the same slug, or with credentials that could belong to either. Key ids are compared
- * regardless of their header names, because a verification gets the pair without the names.
+ * Refuses two products with the same slug, or with credentials that could belong to either. Key ids are
+ * compared regardless of their header names, because a verification gets the pair without the names.
  */
 function refuseDuplicates(loaded: readonly LoadedProduct[]): void {
   for (const [index, one] of loaded.entries()) {

@@ -1,6 +1,6 @@
 /**
- * Finds the candidate that was probably meant, by Levenshtein distance. Null if more than a third of the letters differ
- * from every candidate, or if the word has more than 100 characters.
+ * Finds the candidate that was probably meant, by Levenshtein distance. Null if more than a third of the
+ * letters differ from every candidate, or if the word has more than 100 characters.
  */
 export function findNearest(word: string, candidates: Iterable<string>): string | null {
   if (word.length > 100) return null;

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { canShareSecret } from './secret-format.js';
 
 /**
- * Permissions that a key can have on this server itself, on its own record and its workspace's credits. All are
- * permissions of the domain.
+ * Permissions that a key can have on this server itself, on its own record and its workspace's credits. All
+ * are permissions of the domain.
  */
 export const apiKeyPermissions = ['workspace:read', 'apiKey:read', 'credits:read', 'signingSecret:rotate'] as const;
 
@@ -65,8 +65,8 @@ const secretFormat = z.strictObject({
   checksum: z.enum(['crc32-base62']).exactOptional(),
 });
 
-// The other bearer tokens of this server: service tokens, and session tokens of better-auth (`generateId(32)`).
-// The secrets of a product must have another format.
+// The other bearer tokens of this server: service tokens, and session tokens of better-auth
+// (`generateId(32)`). The secrets of a product must have another format.
 const serviceTokenPrefix = 'tks_';
 const sessionToken: SecretFormat = { prefix: '', alphabet: 'base62', length: 32 };
 
@@ -138,7 +138,9 @@ const wordings = z.strictObject({
     message: 'Too many requests. Wait and try again.',
   }),
   INSUFFICIENT_CREDITS: wording.default({ status: 402, code: 'insufficient_credits', message: 'Not enough credits.' }),
-  /** These two are not result codes. They are used in this server's own answers to the product's customers. */
+  /**
+   * These two are not result codes. They are used in this server's own answers to the product's customers.
+   */
   NOT_FOUND: wording.default({ status: 404, code: 'not_found', message: 'API key not found.' }),
   INTERNAL: wording.default({ status: 500, code: 'internal_error', message: 'Something went wrong on our side.' }),
 });
@@ -190,7 +192,9 @@ export const productSchema = z
       .array(z.strictObject({ limit: z.int().min(1).max(1_000_000), windowSeconds: z.int().min(1).max(86_400) }))
       .max(4)
       .default([]),
-    /** While a shared Redis does not answer: `open` uses each process's own counts, `closed` refuses with 503. */
+    /**
+     * While a shared Redis does not answer: `open` uses each process's own counts, `closed` refuses with 503.
+     */
     rateLimitFallback: z.enum(['open', 'closed']).default('open'),
     /** Maximum number of ACTIVE keys of this product per workspace; null: no limit. */
     activeKeysMax: z.int().min(1).max(10_000).nullable().default(null),
@@ -219,7 +223,10 @@ export const productSchema = z
     /** How an Idempotency-Key works. */
     idempotency: z
       .strictObject({
-        /** Whether the same key with another input is refused. Otherwise the original is replayed, whatever the input. */
+        /**
+         * Whether the same key with another input is refused. Otherwise the original is replayed, whatever
+         * the input.
+         */
         strict: z.boolean().default(false),
         /** How long a result can be replayed. */
         retentionHours: z.int().min(1).max(720).default(72),
@@ -310,8 +317,8 @@ export type SecretFormat = z.infer<typeof secretFormat>;
 export type Wording = z.infer<typeof wording>;
 
 /**
- * The products of this server, in the operator's order. The wording of the first one is used where the product is
- * unknown.
+ * The products of this server, in the operator's order. The wording of the first one is used where the
+ * product is unknown.
  */
 export interface Products {
   readonly all: readonly Product[];

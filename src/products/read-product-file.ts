@@ -8,7 +8,9 @@ export const productFileSizeMaxBytes = 256 * 1024;
 /** The content of a file, not yet validated. */
 export interface ReadFile {
   readonly value: unknown;
-  /** The line of a field, counted from 1. If the field is missing, the line of its nearest existing parent. */
+  /**
+   * The line of a field, counted from 1. If the field is missing, the line of its nearest existing parent.
+   */
   lineOf(path: readonly PropertyKey[]): number;
 }
 
@@ -26,7 +28,8 @@ export async function readProductFile(path: string): Promise<ReadFile> {
       const { line, col } = lines.linePos(syntaxError.pos[0]);
       throw unreadable(path, `line ${line}, column ${col}: ${syntaxError.message}`);
     }
-    // The YAML parser also accepts JSON, and tells lines, but it is less strict. A .json file must be valid JSON.
+    // The YAML parser also accepts JSON, and tells lines, but it is less strict. A .json file must be valid
+    // JSON.
     if (path.toLowerCase().endsWith('.json')) parseJson(path, text, lines);
     return {
       value: document.toJS({ maxAliasCount: 100 }),
@@ -63,7 +66,10 @@ function findJsonMistake(text: string): string | null {
   }
 }
 
-/** Finds the length of the longest valid beginning of a JSON text. V8's message does not always have the position. */
+/**
+ * Finds the length of the longest valid beginning of a JSON text. V8's message does not always have the
+ * position.
+ */
 function findJsonMistakeOffset(text: string): number {
   let low = 0;
   let high = text.length;

@@ -31,8 +31,8 @@ export function generateSecret(
 }
 
 /**
- * Rejection sampling: a byte beyond the last whole multiple of the alphabet's length is discarded. Otherwise the first
- * characters of the alphabet would be more frequent.
+ * Rejection sampling: a byte beyond the last whole multiple of the alphabet's length is discarded. Otherwise
+ * the first characters of the alphabet would be more frequent.
  */
 function randomCharacters(alphabet: string, length: number, randomBytes: (size: number) => Uint8Array): string {
   const acceptedBelow = 256 - (256 % alphabet.length);
@@ -70,7 +70,8 @@ function patternOf(format: SecretFormat): RegExp {
   const known = patternsByFormat.get(format);
   if (known !== undefined) return known;
   const checksum = format.checksum === undefined ? '' : `${patterns.base62}{${checksumLength}}`;
-  // A prefix has only letters, digits, _ and -, so it needs no escaping. Without the flag m, $ matches only the end.
+  // A prefix has only letters, digits, _ and -, so it needs no escaping. Without the flag m, $ matches only
+  // the end.
   const pattern = new RegExp(`^${format.prefix}${patterns[format.alphabet]}{${format.length}}${checksum}$`);
   patternsByFormat.set(format, pattern);
   return pattern;
@@ -84,8 +85,8 @@ export function matchesFormat(format: SecretFormat, secret: string): boolean {
 }
 
 /**
- * Whether some secret could match both formats. Checksums do not count as a difference: one in 2^32 secrets has a
- * valid one by chance.
+ * Whether some secret could match both formats. Checksums do not count as a difference: one in 2^32 secrets
+ * has a valid one by chance.
  */
 export function canShareSecret(a: SecretFormat, b: SecretFormat): boolean {
   if (secretLength(a) !== secretLength(b)) return false;
@@ -146,8 +147,9 @@ export function findBearerProduct(products: Products, token: string): BearerMatc
 }
 
 /**
- * Finds the product whose prefix a bearer token has, even if the rest is malformed. A malformed key is thus refused with
- * the wording of its product. Null if no prefix matches; products without a prefix are never returned.
+ * Finds the product whose prefix a bearer token has, even if the rest is malformed. A malformed key is thus
+ * refused with the wording of its product. Null if no prefix matches; products without a prefix are never
+ * returned.
  */
 export function looksLikeBearer(products: Products, token: string): BearerMatch | null {
   for (const { format, match } of bearerForms(products).all) {

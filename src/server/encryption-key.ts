@@ -6,8 +6,8 @@ import { StartError } from '../errors.js';
 const keyBytes = 32;
 
 /**
- * Reads the server's encryption key from the data folder, or creates it on the first start: 32 bytes in base64, in a
- * file that only its owner can read.
+ * Reads the server's encryption key from the data folder, or creates it on the first start: 32 bytes in
+ * base64, in a file that only its owner can read.
  * @throws StartError if the file exists but does not contain such a key.
  */
 export async function readOrMakeEncryptionKey(dataDir: string): Promise<Buffer> {

@@ -1,6 +1,6 @@
 /**
- * Runs work at once and then at each interval, never twice at the same time, until it is stopped. A failure is reported
- * to `onError` and does not stop it.
+ * Runs work at once and then at each interval, never twice at the same time, until it is stopped. A failure
+ * is reported to `onError` and does not stop it.
  */
 export function repeat(intervalMs: number, work: () => Promise<unknown>, onError: (error: unknown) => void) {
   let running: Promise<unknown> = Promise.resolve();

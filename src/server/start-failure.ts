@@ -1,8 +1,8 @@
 import { StartError } from '../errors.js';
 
 /**
- * Ends a process that could not start, with exit code 1. If the operator can fix the cause, the message says how in one
- * or two sentences.
+ * Ends a process that could not start, with exit code 1. If the operator can fix the cause, the message says
+ * how in one or two sentences.
  */
 export function endWith(error: unknown): never {
   const message =

@@ -3,7 +3,9 @@ import type { ProductFile } from '../product.js';
 // "Errors": unknown and revoked look the same.
 const invalidCredentials = { status: 401, code: 'invalid_credentials', message: 'The API key is unknown or revoked.' };
 
-/** Follows the vendor document `craftkit`, section by section. A project of the vendor's is a workspace here. */
+/**
+ * Follows the vendor document `craftkit`, section by section. A project of the vendor's is a workspace here.
+ */
 export const craftkit = {
   slug: 'craftkit',
   title: 'CraftKit',
@@ -17,8 +19,8 @@ export const craftkit = {
       TEST: { prefix: 'ck_test_', alphabet: 'base62', length: 32 },
     },
   },
-  // "Creating a key": in the customer's dashboard. The document does not say which members: those who may change a
-  // workspace.
+  // "Creating a key": in the customer's dashboard. The document does not say which members: those who may
+  // change a workspace.
   issuers: { by: 'role', PERSONAL: ['OWNER'], ORGANIZATION: ['ADMIN', 'OWNER'] },
   permissions: {
     // "Scope", what keys can do.

@@ -8,8 +8,8 @@ export const defaultProduct = {
   credential: {
     transport: 'bearer',
     secrets: {
-      // 30 base62 characters are 178 bits. With the checksum, a mistyped key is refused without a query, and secret
-      // scanners have no false matches.
+      // 30 base62 characters are 178 bits. With the checksum, a mistyped key is refused without a query, and
+      // secret scanners have no false matches.
       LIVE: { prefix: 'tk_live_', alphabet: 'base62', length: 30, checksum: 'crc32-base62' },
       TEST: { prefix: 'tk_test_', alphabet: 'base62', length: 30, checksum: 'crc32-base62' },
     },

@@ -10,8 +10,8 @@ export const makepay = {
   slug: 'makepay',
   title: 'MakePay',
   description: 'Payment links, called from the server of a merchant.',
-  // "Credential model" and "Request authentication": two headers. The document has no lengths: the key id has 142 bits,
-  // the secret 256.
+  // "Credential model" and "Request authentication": two headers. The document has no lengths: the key id has
+  // 142 bits, the secret 256.
   credential: {
     transport: 'headerPair',
     keyIdHeader: 'x-makecrypto-key-id',

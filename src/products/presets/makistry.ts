@@ -17,8 +17,8 @@ export const makistry = {
     transport: 'bearer',
     secrets: { LIVE: { prefix: 'mk_pub_', alphabet: 'hex', length: 32 } },
   },
-  // "Creating a Key": in the customer's dashboard. The document does not say which members: those who may change a
-  // workspace.
+  // "Creating a Key": in the customer's dashboard. The document does not say which members: those who may
+  // change a workspace.
   issuers: { by: 'role', PERSONAL: ['OWNER'], ORGANIZATION: ['ADMIN', 'OWNER'] },
   permissions: {
     // "Idempotency": POST /text-to-cad makes a job.
@@ -30,8 +30,8 @@ export const makistry = {
   },
   // "Idempotency" mentions charges. The document has no price, so an operator sets it.
   prices: { text_to_cad: { credits: 1, unit: 'job', description: 'One job from text to CAD.' } },
-  // "Creating a Key", free_credits_remaining: the first key grants credits. The document has no number, so an operator
-  // sets it.
+  // "Creating a Key", free_credits_remaining: the first key grants credits. The document has no number, so an
+  // operator sets it.
   freeCredits: 50,
   // "Creating a Key" and "Rotating the Signing Secret".
   signingSecrets: true,

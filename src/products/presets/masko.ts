@@ -14,7 +14,8 @@ export const masko = {
     transport: 'bearer',
     secrets: { LIVE: { prefix: 'masko_', alphabet: 'hex', length: 64 } },
   },
-  // "Personal vs Organization Keys": admins and owners create the keys of an organization; any member may use one.
+  // "Personal vs Organization Keys": admins and owners create the keys of an organization; any member may use
+  // one.
   issuers: { by: 'role', PERSONAL: ['OWNER'], ORGANIZATION: ['ADMIN', 'OWNER'] },
   // "Credits".
   prices: {
