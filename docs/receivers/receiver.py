@@ -7,7 +7,7 @@ TOLERANCE_SECONDS = 300
 
 
 def is_genuine(headers, body: bytes) -> bool:
-    """Whether the signature is valid and at most five minutes old. The body is the raw bytes, before parsing."""
+    """Whether the signature is valid and at most five minutes old. The body is the raw bytes."""
     webhook_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > TOLERANCE_SECONDS:
         return False
@@ -21,7 +21,7 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         genuine = is_genuine(self.headers, body)
-        # Answer first, process later: an attempt fails after 15 seconds. A webhook-id may arrive more than once.
+        # Answer first, process later: an attempt fails after 15 seconds. A webhook-id may arrive twice.
         self.send_response(204 if genuine else 401)
         self.end_headers()
         if genuine:
