@@ -1,6 +1,7 @@
 -- Trigger: appends an audit event to the chain of its workspace. The row of the chain stays locked until the
--- transaction ends, so no number is used twice, and a rollback leaves no gap. A transaction records its audit event
--- last, after all other locks, to avoid deadlocks. The time is taken under the lock: no process can backdate an event.
+-- transaction ends, so no number is used twice, and a rollback leaves no gap. A transaction records its audit
+-- event last, after all other locks, to avoid deadlocks. The time is taken under the lock: no process can
+-- backdate an event.
 CREATE OR REPLACE FUNCTION tollkeeper.chain_audit_event() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   chain "AuditChain";

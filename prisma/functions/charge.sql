@@ -1,14 +1,16 @@
--- Decides and writes a batch of charges in one statement. Element i of the arrays from `accounts` on belongs to charge
--- i; charges are decided in this order, so after one that does not fit a smaller one may still fit. `accounts` are
--- positions in `workspace_ids`, which names each workspace once, sorted the same way by every caller: accounts are
--- locked in this order, so that batches of several processes do not deadlock.
+-- Decides and writes a batch of charges in one statement. Element i of the arrays from `accounts` on belongs
+-- to charge i; charges are decided in this order, so after one that does not fit a smaller one may still fit.
+-- `accounts` are positions in `workspace_ids`, which names each workspace once, sorted the same way by every
+-- caller: accounts are locked in this order, so that batches of several processes do not deadlock.
 --
--- Outcomes: done; replayed (`originals` has the charge that exists under the idempotency key); insufficient; capped (the
--- key has reached the spend limit of its period); unpriced (price -1, and no charge exists under the idempotency key);
--- stale (a transaction that `seen`, a snapshot of `era`, does not see has changed the key or its workspace).
+-- Outcomes: done; replayed (`originals` has the charge that exists under the idempotency key); insufficient;
+-- capped (the key has reached the spend limit of its period); unpriced (price -1, and no charge exists under
+-- the idempotency key); stale (a transaction that `seen`, a snapshot of `era`, does not see has changed the
+-- key or its workspace).
 --
--- Idempotency keys, and spend limits with their periods, are null as a whole if no charge of the batch has one.
--- `is_retry`: the batch was sent before and its answer was lost; charges that it wrote are found by their ids.
+-- Idempotency keys, and spend limits with their periods, are null as a whole if no charge of the batch has
+-- one. `is_retry`: the batch was sent before and its answer was lost; charges that it wrote are found by
+-- their ids.
 CREATE OR REPLACE FUNCTION tollkeeper.charge(
   era text, seen pg_snapshot, workspace_ids text[], accounts integer[], charge_ids text[], api_key_ids text[],
   products text[], actions text[], quantities double precision[], prices integer[], holds boolean[],
@@ -28,7 +30,8 @@ DECLARE
   -- Per charge: the first of the batch under its idempotency key; at that position, which of them was done.
   key_firsts integer[];
   key_winners integer[];
-  -- Per charge: the start of its spend period, and the first of the batch in it; at that position, what was spent.
+  -- Per charge: the start of its spend period, and the first of the batch in it; at that position, what was
+  -- spent.
   period_starts timestamptz[];
   period_firsts integer[];
   spendings bigint[];

@@ -1,5 +1,6 @@
--- Claims an idempotency key for a call. Returns no row if the key was free and now belongs to the caller, else the
--- existing record. While another transaction holds the key this waits for its end, at most two seconds (then 55P03).
+-- Claims an idempotency key for a call. Returns no row if the key was free and now belongs to the caller,
+-- else the existing record. While another transaction holds the key this waits for its end, at most two
+-- seconds (then 55P03).
 CREATE OR REPLACE FUNCTION tollkeeper.claim_idempotency_key(
   hash bytea,
   workspace text,

@@ -1,6 +1,7 @@
--- For each charge of a batch: when the period of its key's spend limit began (UTC; null without a limit), the position
--- of the first charge of this batch with the same key and period, and what the key had spent in that period before.
--- Charges of one key are decided under the lock of its workspace's account, so no other transaction adds to it.
+-- For each charge of a batch: when the period of its key's spend limit began (UTC; null without a limit), the
+-- position of the first charge of this batch with the same key and period, and what the key had spent in that
+-- period before. Charges of one key are decided under the lock of its workspace's account, so no other
+-- transaction adds to it.
 CREATE OR REPLACE FUNCTION tollkeeper.find_period_spending(
   api_key_ids text[],
   spend_periods text[],
@@ -10,7 +11,8 @@ CREATE OR REPLACE FUNCTION tollkeeper.find_period_spending(
   OUT spendings bigint[]
 ) LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  SELECT array_agg(f.start ORDER BY f.n), array_agg(f.first ORDER BY f.n), array_agg(coalesce(s."credits", 0) ORDER BY f.n)
+  SELECT array_agg(f.start ORDER BY f.n), array_agg(f.first ORDER BY f.n),
+    array_agg(coalesce(s."credits", 0) ORDER BY f.n)
   INTO period_starts, firsts, spendings
   FROM (
     SELECT i.n, i.api_key_id, i.start, (min(i.n) OVER (PARTITION BY i.api_key_id, i.start))::integer AS first

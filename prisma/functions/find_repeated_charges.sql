@@ -1,6 +1,6 @@
--- For each charge of a batch: `originals`, the id of the charge that exists under its idempotency key or, if the batch
--- is sent again (`is_retry`), under its own id; else null. `firsts`, the position of the first charge of this batch
--- under the same idempotency key, or its own position. Positions count from 1.
+-- For each charge of a batch: `originals`, the id of the charge that exists under its idempotency key or, if
+-- the batch is sent again (`is_retry`), under its own id; else null. `firsts`, the position of the first
+-- charge of this batch under the same idempotency key, or its own position. Positions count from 1.
 CREATE OR REPLACE FUNCTION tollkeeper.find_repeated_charges(
   workspace_ids text[],
   accounts integer[],

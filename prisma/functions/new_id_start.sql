@@ -1,6 +1,6 @@
--- The first 31 characters of an id: the prefix and a UUIDv7 without its last five hexadecimal digits, which the
--- caller adds. Time (microseconds) and sequence come first, so the ids of one account sort in the order of their
--- creation: they are created under the account's lock. The sequence decides within one microsecond.
+-- The first 31 characters of an id: the prefix and a UUIDv7 without its last five hexadecimal digits, which
+-- the caller adds. Time (microseconds) and sequence come first, so the ids of one account sort in the order
+-- of their creation: they are created under the account's lock. The sequence decides within one microsecond.
 CREATE OR REPLACE FUNCTION tollkeeper.new_id_start(prefix text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   microseconds bigint := floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint;

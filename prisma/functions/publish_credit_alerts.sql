@@ -1,6 +1,7 @@
--- Trigger: publishes `credits.low` and `credits.exhausted` in the transaction that took the credits. Each is published
--- once, and again only after credits were added above its threshold: holds that come and go publish nothing new. The
--- trigger's WHEN repeats the conditions, so that a charge that crosses no threshold calls no function.
+-- Trigger: publishes `credits.low` and `credits.exhausted` in the transaction that took the credits. Each is
+-- published once, and again only after credits were added above its threshold: holds that come and go publish
+-- nothing new. The trigger's WHEN repeats the conditions, so that a charge that crosses no threshold calls no
+-- function.
 CREATE OR REPLACE FUNCTION tollkeeper.publish_credit_alerts() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   before integer := OLD."balance" - OLD."held";

@@ -1,6 +1,7 @@
--- Writes an event and one delivery per subscribed endpoint, in the transaction of the cause. Without subscribers the
--- event is stored only if `keep` is true. After a key is revoked its endpoints receive `api_key.revoked` and nothing
--- else. An event whose `chosen_key` (idempotency key) exists already is not written again.
+-- Writes an event and one delivery per subscribed endpoint, in the transaction of the cause. Without
+-- subscribers the event is stored only if `keep` is true. After a key is revoked its endpoints receive
+-- `api_key.revoked` and nothing else. An event whose `chosen_key` (idempotency key) exists already is not
+-- written again.
 CREATE OR REPLACE FUNCTION tollkeeper.publish_event(
   event_id text, workspace text, api_key text, event_type text, body text, chosen_key text, at timestamptz, keep boolean
 ) RETURNS void LANGUAGE sql VOLATILE AS $$

@@ -1,6 +1,7 @@
--- One statement per batch of verifications: the ids that changed since `seen`, and the records of keys that the process
--- has not cached, by the hashes of their secrets in hexadecimal (null: none). The answer is what one snapshot sees, and
--- names it. Planning costs several times what these statements cost, so they are planned once, for any number of rows.
+-- One statement per batch of verifications: the ids that changed since `seen`, and the records of keys that
+-- the process has not cached, by the hashes of their secrets in hexadecimal (null: none). The answer is what
+-- one snapshot sees, and names it. Planning costs several times what these statements cost, so they are
+-- planned once, for any number of rows.
 CREATE OR REPLACE FUNCTION tollkeeper.refresh_keys(
   seen pg_snapshot,
   hashes text[],

@@ -1,5 +1,5 @@
--- Trigger at COMMIT: a call inserts its idempotency record first, so that the primary key decides between concurrent
--- calls, and adds the result last. A record is committed with its result or not at all.
+-- Trigger at COMMIT: a call inserts its idempotency record first, so that the primary key decides between
+-- concurrent calls, and adds the result last. A record is committed with its result or not at all.
 CREATE OR REPLACE FUNCTION tollkeeper.refuse_record_without_result() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF EXISTS (

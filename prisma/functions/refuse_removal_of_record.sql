@@ -1,5 +1,6 @@
--- Trigger: rows that the ledger refers to are never removed or renamed. It replaces foreign keys, whose checks would
--- lock the key and the workspace of each charge. Only a workspace without ledger entries can be deleted.
+-- Trigger: rows that the ledger refers to are never removed or renamed. It replaces foreign keys, whose
+-- checks would lock the key and the workspace of each charge. Only a workspace without ledger entries can be
+-- deleted.
 CREATE OR REPLACE FUNCTION tollkeeper.refuse_removal_of_record() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF TG_OP = 'DELETE' AND TG_TABLE_NAME = 'Workspace'

@@ -1,5 +1,6 @@
--- Expires the grants of these workspaces that are due. Returns the balance and the held credits of each workspace, in
--- the order of `workspace_ids`; null where it has no account. The caller has locked the accounts.
+-- Expires the grants of these workspaces that are due. Returns the balance and the held credits of each
+-- workspace, in the order of `workspace_ids`; null where it has no account. The caller has locked the
+-- accounts.
 CREATE OR REPLACE FUNCTION tollkeeper.settle_accounts(
   workspace_ids text[],
   at timestamptz,

@@ -1,7 +1,7 @@
--- Updates what remains of the grants of one workspace, and expires grants that are due. What the balance has lost since
--- the last time was spent from the grants in the order of priority, expiry and age; credits that are held stay reserved
--- in the same order. Refunded credits that belong to no grant any more become a grant that does not expire. Afterwards
--- the remaining credits of all grants add up to the balance.
+-- Updates what remains of the grants of one workspace, and expires grants that are due. What the balance has
+-- lost since the last time was spent from the grants in the order of priority, expiry and age; credits that
+-- are held stay reserved in the same order. Refunded credits that belong to no grant any more become a grant
+-- that does not expire. Afterwards the remaining credits of all grants add up to the balance.
 CREATE OR REPLACE FUNCTION tollkeeper.settle_grants(workspace text, at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   account "CreditAccount";

@@ -1,5 +1,5 @@
--- Stores what the keys of a batch have spent in their periods. The arrays are those of charge() and the results of
--- find_period_spending(); `spendings` counts at the first charge of each key and period.
+-- Stores what the keys of a batch have spent in their periods. The arrays are those of charge() and the
+-- results of find_period_spending(); `spendings` counts at the first charge of each key and period.
 CREATE OR REPLACE FUNCTION tollkeeper.write_period_spending(
   workspace_ids text[],
   accounts integer[],

@@ -1,10 +1,12 @@
 import { test as base, describe, expect, inject } from 'vitest';
+import { adapterWithin } from '../../src/db/adapter.js';
 import type { Database } from '../../src/db/database.js';
-import { findDrift } from '../../src/db/drift.js';
 import { findPending, migrate, requireMigrated } from '../../src/db/migrate.js';
 import { listFunctions, listMigrations } from '../../src/db/migrations.js';
 import { openDatabase } from '../../src/db/open.js';
 import { StartError } from '../../src/errors.js';
+import { findDrift } from '../../tools/drift.js';
+import { noFilters, schemaEngineOn, toMigrationList } from '../../tools/schema-engine.js';
 import { createTestDatabase } from '../database.js';
 
 const onPostgresql = inject('databaseTemplate').kind === 'postgresql';
@@ -54,6 +56,25 @@ test('an empty database lacks every migration and function, and none once it is 
 test('what is applied is recorded as Prisma records it', async ({ database }) => {
   await migrate(database);
   expect(await recordedIn(database)).toEqual(migrationNames.map((name) => ({ migration_name: name, finished: true })));
+});
+
+test("Prisma's schema engine finds every migration applied and unchanged, and can go on", async ({ database }) => {
+  await migrate(database);
+  const next = { name: '20990101000000_next', script: 'CREATE TABLE next (id int);' };
+  await database.exclusively(async (transaction) => {
+    const engine = await schemaEngineOn(adapterWithin(transaction));
+    const applied = { migrationsList: toMigrationList(allMigrations), filters: noFilters };
+    expect(await engine.diagnoseMigrationHistory({ ...applied, optInToShadowDatabase: false })).toMatchObject({
+      editedMigrationNames: [],
+      failedMigrationNames: [],
+      hasMigrationsTable: true,
+      history: null,
+    });
+    const all = { migrationsList: toMigrationList([...allMigrations, next]), filters: noFilters };
+    expect(await engine.applyMigrations(all)).toEqual({ appliedMigrationNames: [next.name] });
+    engine.free();
+  });
+  expect(await migrate(database, { migrations: [...allMigrations, next] })).toEqual(nothing);
 });
 
 test('several that migrate at once apply each migration once', async ({ openAnother }) => {

@@ -1,9 +1,11 @@
 -- The schema of the first release. Functions have one file each in prisma/functions and are applied after the
--- migrations. Those that triggers and defaults need are declared here; until they have their bodies they refuse.
+-- migrations. Those that triggers and defaults need are declared here; until they have their bodies they
+-- refuse.
 CREATE SCHEMA "tollkeeper";
 GRANT USAGE ON SCHEMA "tollkeeper" TO PUBLIC;
 
--- Every text of a function that was ever applied, by its SHA-256 in hexadecimal; the newest is the current one.
+-- Every text of a function that was ever applied, by its SHA-256 in hexadecimal; the newest is the current
+-- one.
 CREATE TABLE "tollkeeper"."function_version" (
     "function" TEXT NOT NULL,
     "hash" TEXT NOT NULL,
@@ -31,7 +33,8 @@ $$;
 -- Part of the ids that the database makes: decides between ids of the same microsecond.
 CREATE SEQUENCE "LedgerEntry_order" AS bigint CYCLE MAXVALUE 1099511627775;
 
--- What follows up to the next heading is generated from prisma/schema.prisma, without four foreign keys (see below).
+-- What follows up to the next heading is generated from prisma/schema.prisma, without four foreign keys (see
+-- below).
 
 CREATE TYPE "WorkspaceKind" AS ENUM ('PERSONAL', 'ORGANIZATION');
 CREATE TYPE "Role" AS ENUM ('OWNER', 'ADMIN', 'MEMBER');
@@ -469,9 +472,9 @@ ALTER TABLE "WebhookAttempt" ADD CONSTRAINT "WebhookAttempt_deliveryId_fkey" FOR
 
 -- What Prisma's schema cannot express.
 
--- Charges and ledger entries have no foreign keys to "Workspace", "ApiKey" and "Charge": each check would lock the row
--- that it finds, so that every charge would write to its key and its workspace. The statement that writes them reads
--- what they refer to, and triggers refuse its removal.
+-- Charges and ledger entries have no foreign keys to "Workspace", "ApiKey" and "Charge": each check would
+-- lock the row that it finds, so that every charge would write to its key and its workspace. The statement
+-- that writes them reads what they refer to, and triggers refuse its removal.
 CREATE TRIGGER "Workspace_stays" BEFORE DELETE OR UPDATE OF "id" ON "Workspace"
   FOR EACH ROW EXECUTE FUNCTION tollkeeper.refuse_removal_of_record();
 CREATE TRIGGER "Workspace_not_truncated" BEFORE TRUNCATE ON "Workspace"
@@ -528,8 +531,9 @@ CREATE INDEX "ApiKey_active_idx" ON "ApiKey" ("workspaceId", "product") WHERE "r
 CREATE INDEX "ApiKey_expiresAt_idx" ON "ApiKey" ("expiresAt")
   WHERE "expiresAt" IS NOT NULL AND "revokedAt" IS NULL AND "deletedAt" IS NULL;
 
--- Revalidation of cached keys: "changedIn" is the last transaction that changed a row, so one probe at the end of an
--- index finds what was committed since a process looked last. See docs/decisions/0021-keys-kept-in-memory.md.
+-- Revalidation of cached keys: "changedIn" is the last transaction that changed a row, so one probe at the
+-- end of an index finds what was committed since a process looked last. See docs/decisions/0021-keys-kept-in-
+-- memory.md.
 CREATE INDEX "Workspace_changedIn_idx" ON "Workspace" ("changedIn") WHERE "changedIn" IS NOT NULL;
 CREATE INDEX "ApiKey_changedIn_idx" ON "ApiKey" ("changedIn") WHERE "changedIn" IS NOT NULL;
 CREATE INDEX "KeySecret_changedIn_idx" ON "KeySecret" ("changedIn") WHERE "changedIn" IS NOT NULL;

@@ -2,20 +2,34 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { bindMigrationAwareSqlAdapterFactory, type SqlDriverAdapter } from '@prisma/driver-adapter-utils';
-import type { SchemaEngine } from '@prisma/schema-engine-wasm';
+import type { MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm';
 import * as glue from '@prisma/schema-engine-wasm/schema_engine_bg';
-import { prismaDir } from './migrations.js';
+import { migrationsDir, prismaDir, type Script } from '../src/db/migrations.js';
 
 export function readSchema(): Promise<string> {
   return readFile(join(prismaDir, 'schema.prisma'), 'utf8');
 }
 
-/** Nothing of the database is managed outside the schema. */
+/** Migrations as the schema engine takes them. */
+export function toMigrationList(migrations: readonly Script[]): MigrationList {
+  return {
+    baseDir: migrationsDir,
+    lockfile: { path: 'migration_lock.toml', content: 'provider = "postgresql"\n' },
+    shadowDbInitScript: '',
+    migrationDirectories: migrations.map(({ name, script }) => ({
+      path: name,
+      migrationFile: { path: 'migration.sql', content: { tag: 'ok', value: script } },
+    })),
+  };
+}
+
+/** Excludes nothing: the schema describes every table and enum. */
 export const noFilters = { externalTables: [], externalEnums: [] };
 
 /**
- * Prisma's schema engine, as WebAssembly, on one connection: the engine that `prisma migrate` runs as a native binary,
- * which cannot be downloaded everywhere. Whoever asks for it frees it.
+ * Prisma's schema engine, as WebAssembly, on one connection. `prisma migrate` runs the same engine as a native binary,
+ * which cannot be downloaded on every network. For development only: the server applies migrations without it. The
+ * caller frees it.
  */
 export async function schemaEngineOn(connection: SqlDriverAdapter): Promise<SchemaEngine> {
   await loadEngine();
@@ -29,7 +43,7 @@ export async function schemaEngineOn(connection: SqlDriverAdapter): Promise<Sche
   return glue.SchemaEngine.new({ datamodels }, () => undefined, factory);
 }
 
-/** The little of WebAssembly that is used here; Node's own types leave it to those of browsers. */
+/** The part of WebAssembly that is used here: only the types of browsers declare it. */
 declare const WebAssembly: {
   instantiate(bytes: Uint8Array, imports: object): Promise<{ instance: { exports: Record<string, unknown> } }>;
 };
@@ -44,7 +58,7 @@ function loadEngine(): Promise<void> {
 async function instantiateEngine(): Promise<void> {
   const gluePath = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm/schema_engine_bg');
   const bytes = await readFile(join(dirname(gluePath), 'schema_engine_bg.wasm'));
-  const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': withoutLingering(glue) });
+  const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': withoutPendingTimer(glue) });
   glue.__wbg_set_wasm(instance.exports);
   const start = instance.exports.__wbindgen_start;
   if (typeof start !== 'function')
@@ -52,8 +66,8 @@ async function instantiateEngine(): Promise<void> {
   start();
 }
 
-/** The engine never clears the ten-second timer of its own lock, which would keep a process alive that has done its work. */
-function withoutLingering(imports: object): object {
+/** The engine never clears the ten-second timer of its own lock, which would keep the process running. */
+function withoutPendingTimer(imports: object): object {
   const isTimer = ([name]: [string, unknown]) => name.startsWith('__wbg_setTimeout_');
   const setTimer = (work: () => void, delayMs: number) => setTimeout(work, delayMs >>> 0).unref();
   return Object.fromEntries(Object.entries(imports).map((entry) => (isTimer(entry) ? [entry[0], setTimer] : entry)));

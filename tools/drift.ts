@@ -1,14 +1,14 @@
 import { join } from 'node:path';
-import { adapterWithin, type ScriptTransaction } from './adapter.js';
-import { migrate } from './migrate.js';
-import { prismaDir } from './migrations.js';
-import { openDatabase } from './open.js';
+import { adapterWithin, type ScriptTransaction } from '../src/db/adapter.js';
+import { migrate } from '../src/db/migrate.js';
+import { prismaDir } from '../src/db/migrations.js';
+import { openDatabase } from '../src/db/open.js';
 import { noFilters, readSchema, schemaEngineOn } from './schema-engine.js';
 
 /**
- * Prisma's schema has no word for partial indexes, so the engine takes them for ordinary ones: it would drop those that
- * the schema does not name, or believe that one satisfies an @@index. They are written by hand and left out here. Checks
- * and triggers it does not see at all.
+ * Prisma's schema cannot express partial indexes, and the engine mistakes them for ordinary ones: it would drop those
+ * that the schema does not name, or accept one in place of an @@index. So they are removed before the comparison.
+ * The engine does not see checks and triggers.
  */
 const dropPartialIndexes = `
   DO $$
@@ -20,7 +20,7 @@ const dropPartialIndexes = `
     END LOOP;
   END $$`;
 
-/** Relations of the schema that the database does not check; the migration that drops their constraints says why. */
+/** Relations of the schema that have no foreign key in the database; the initial migration explains why. */
 const restoreForeignKeys = `
   ALTER TABLE "Charge"
     ADD CONSTRAINT "Charge_workspaceId_fkey" FOREIGN KEY ("workspaceId") REFERENCES "Workspace"("id") ON DELETE RESTRICT ON UPDATE CASCADE,
@@ -30,8 +30,8 @@ const restoreForeignKeys = `
     ADD CONSTRAINT "LedgerEntry_chargeId_fkey" FOREIGN KEY ("chargeId") REFERENCES "Charge"("id") ON DELETE SET NULL ON UPDATE CASCADE`;
 
 /**
- * What is missing in the migrations for them to give the database of prisma/schema.prisma: SQL, or null where nothing is
- * missing. It applies them to an embedded database in memory, so it needs no server.
+ * The SQL that the migrations lack to produce the database of prisma/schema.prisma, or null. It applies them to an
+ * embedded database in memory, so it needs no server.
  */
 export async function findDrift(): Promise<string | null> {
   const database = await openDatabase({ dataDir: null });

@@ -1,28 +1,28 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { migrationsDir } from '../src/db/migrations.js';
 import { findDrift } from './drift.js';
-import { migrationsDir } from './migrations.js';
 
-/** 20261120103000 for half past ten on that day, in UTC: the form by which Prisma sorts migrations. */
+/** The time in UTC as Prisma's names of migrations begin: 20261120103000. */
 function stampOf(time: Date): string {
   return time.toISOString().replace(/\D/g, '').slice(0, 14);
 }
 
-/** For developers: `write-migration <name>` writes the next migration, `write-migration --check` fails where one is missing. */
+/** `write-migration <name>` writes the next migration; `write-migration --check` fails if one is missing. */
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { check: { type: 'boolean' } } });
   const [name] = positionals;
   if (!values.check && (name === undefined || !/^[a-z][a-z0-9_]*$/.test(name))) {
-    console.error('Name the migration in lower case, such as add_expiry; or ask with --check whether one is missing.');
+    console.error('Name the migration in lower case, such as add_expiry, or pass --check.');
     process.exitCode = 2;
     return;
   }
   const script = await findDrift();
   if (script === null) {
-    console.log('The migrations give the database of prisma/schema.prisma; nothing is missing.');
+    console.log('The migrations match prisma/schema.prisma.');
   } else if (values.check) {
-    console.error(`The migrations do not give the database of prisma/schema.prisma. Missing:\n\n${script}`);
+    console.error(`The migrations do not match prisma/schema.prisma. Missing:\n\n${script}`);
     process.exitCode = 1;
   } else {
     const folder = join(migrationsDir, `${stampOf(new Date())}_${name}`);
