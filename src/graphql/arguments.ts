@@ -34,8 +34,8 @@ declare global {
 }
 
 /**
- * Refuses, for every field at one place, arguments that nothing behind the schema can take: text that PostgreSQL does not store, and
- * pages that are none. It stands behind the errors plugin, so that the refusal is a member of a result where there is one.
+ * Refuses, in one place for every field, arguments that nothing behind the schema accepts: text that PostgreSQL cannot store, and pages
+ * out of range. It stands behind the errors plugin, so that the refusal is a member of a result union where there is one.
  */
 export class ArgumentsPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override wrapResolve(
@@ -53,27 +53,46 @@ export class ArgumentsPlugin<Types extends SchemaTypes> extends BasePlugin<Types
   }
 }
 
-/** PostgreSQL stores no NUL, and half of a surrogate pair is no character: it would come back as another one. */
-const unstorable = /[\0\p{Cs}]/u;
+/** Lists that were checked. Every alias of a request gets the same list of a variable, and one of a megabyte takes 30 ms to check. */
+const checkedLists = new WeakSet<object>();
+/** Shorter lists are checked again: remembering each of them would cost more. */
+const rememberedLengthMin = 100;
 
 /** @throws ValidationError that names the first text, however deep, that cannot be stored. */
 function requireTexts(path: string, values: object): void {
+  if (Array.isArray(values)) {
+    requireTextsOfList(path, values);
+    return;
+  }
   // Every request passes here, so no list of entries is made.
-  for (const name in values) {
-    const value: unknown = values[name as keyof typeof values];
-    if (typeof value === 'string') requireText(path, name, value);
-    else if (typeof value === 'object' && value !== null && !(value instanceof Date)) {
-      requireTexts(path === '' ? name : `${path}.${name}`, value);
-    }
+  for (const name in values) requireStorable(path, name, values[name as keyof typeof values]);
+}
+
+function requireTextsOfList(path: string, values: readonly unknown[]): void {
+  if (checkedLists.has(values)) return;
+  values.forEach((value, index) => {
+    requireStorable(path, index, value);
+  });
+  if (values.length >= rememberedLengthMin) checkedLists.add(values);
+}
+
+function requireStorable(path: string, name: string | number, value: unknown): void {
+  if (typeof value === 'string') {
+    if (!isStorable(value)) throw new ValidationError(join(path, name), unstorable);
+  } else if (typeof value === 'object' && value !== null && !(value instanceof Date)) {
+    requireTexts(join(path, name), value);
   }
 }
 
-function requireText(path: string, name: string, text: string): void {
-  if (!unstorable.test(text)) return;
-  throw new ValidationError(
-    path === '' ? name : `${path}.${name}`,
-    'A text must not contain the NUL character, or half of a surrogate pair.',
-  );
+/** PostgreSQL stores no NUL, and half of a surrogate pair is no character: it would come back as another one. */
+function isStorable(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\0');
+}
+
+const unstorable = 'Text must not contain the NUL character or half of a surrogate pair.';
+
+function join(path: string, name: string | number): string {
+  return path === '' ? String(name) : `${path}.${name}`;
 }
 
 SchemaBuilder.registerPlugin(pluginName, ArgumentsPlugin);

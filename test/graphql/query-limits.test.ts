@@ -5,7 +5,7 @@ import {
   lexicographicSortSchema,
   printSchema,
 } from 'graphql';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { aPerson, createApiKey } from '../factories.js';
 import { aServer } from '../harness.js';
 import { schema } from './specimens.js';
@@ -79,6 +79,25 @@ describe('a request that asks for too much is refused before anything is read', 
     );
     expect({ data, code: errors[0]?.extensions?.code }).toEqual({ data: null, code: 'BAD_USER_INPUT' });
   });
+});
+
+test('the texts of a long list are checked once per request, however many aliases get the list', async () => {
+  const { client } = await aPerson(await aServer());
+  const fields = Array.from(
+    { length: 20 },
+    (_, index) =>
+      `a${index}: explainVerification(input: { credential: { bearer: "x" }, requires: $requires }) { code }`,
+  );
+  const requires = Array.from({ length: 1_000 }, (_, index) => `permission:${index}`);
+  const check = vi.spyOn(String.prototype, 'isWellFormed');
+  try {
+    const { errors } = await client.send(`query ($requires: [String!]) { ${fields.join(' ')} }`, { requires });
+    expect(errors[0]).toMatchObject({ message: 'At most 20 permissions can be required at once.' });
+    const checked = check.mock.contexts.filter((text) => String(text).startsWith('permission:'));
+    expect(checked).toHaveLength(requires.length);
+  } finally {
+    check.mockRestore();
+  }
 });
 
 describe('what is asked for every day is served', () => {
