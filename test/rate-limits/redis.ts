@@ -41,7 +41,7 @@ export async function someWindows(
   const { log, lines } = aLog();
   const windows = openRedisWindows({ url: redisUrl(), log, keyPrefix: aPrefix(), answerWithinMs: 5_000, ...options });
   onTestFinished(() => windows.close());
-  const reason = await windows.untilUp(5_000);
+  const reason = await windows.waitUntilUp(5_000);
   if (reason !== null) throw new Error(`REDIS_URL is set, so the tests want that Redis, and it is away: ${reason}`);
   return { windows, lines };
 }

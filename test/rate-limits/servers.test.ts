@@ -99,7 +99,7 @@ describeWithRedis('servers that share a Redis', () => {
       data: null,
       errors: [
         {
-          message: 'The rate limits cannot be checked just now. Try again in a moment.',
+          message: 'The rate limits cannot be checked now. Try again in a moment.',
           extensions: { code: 'SERVICE_UNAVAILABLE' },
         },
       ],

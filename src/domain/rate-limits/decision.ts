@@ -1,23 +1,26 @@
 import type { RateLimit, RateLimitDecision } from './limiter.js';
 
-/** What one window holds. */
-export interface Standing {
-  /** The requests in it, at most its limit. */
+/** State of one window in a store. */
+export interface WindowUsage {
+  /** Number of requests in the window, at most its limit. */
   readonly used: number;
-  /** Until the oldest of them leaves it; 0 if it is empty. */
+  /** Time until the oldest request leaves the window; 0 if it is empty. */
   readonly resetMs: number;
 }
 
-/** Puts into words what a store of windows found: one standing for each limit, after the request was counted if it was. */
+/**
+ * Builds a decision from the state of the windows in a store: one entry per limit, after the request was
+ * counted (if it was).
+ */
 export function describeDecision(
   limits: readonly RateLimit[],
-  standings: readonly Standing[],
+  usages: readonly WindowUsage[],
   allowed: boolean,
   now: Date,
 ): RateLimitDecision {
   let waitMs = 0;
   const states = limits.map(({ limit, windowSeconds }, index) => {
-    const { used, resetMs } = standings[index] ?? { used: 0, resetMs: 0 };
+    const { used, resetMs } = usages[index] ?? { used: 0, resetMs: 0 };
     if (!allowed && used >= limit) waitMs = Math.max(waitMs, resetMs);
     return {
       limit,

@@ -1,20 +1,21 @@
 import type { RateLimit, RateLimitDecision, RateLimitState } from './limiter.js';
 
-/** A header of an answer. */
+/** A response header. */
 export interface HttpHeader {
   readonly name: string;
   readonly value: string;
 }
 
 /**
- * Says in headers where a key stands, in two ways. No limits, no headers.
+ * The rate limit headers of a decision, in two formats. None if there are no limits.
  *
- * `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11, structured fields) speak of every window, named by its
- * length: `q` requests in any `w` seconds, of which `r` more may come within the next `t` seconds.
+ * `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11, structured fields) list every
+ * window, named by its length: `q` requests in any `w` seconds, `r` remaining for the next `t` seconds.
  *
- * Of the `X-RateLimit-*` there can only be one each, so the tightest window speaks: the one that would let through the fewest further
- * requests, and among equals the one that stays tight the longest. `X-RateLimit-Reset` is Unix time in whole seconds, rounded up, so
- * that who waits until then is not refused. `Retry-After` is seconds (RFC 9110, 10.2.3), and stands on refusals only.
+ * `X-RateLimit-*` can describe only one window: the tightest, which has the fewest remaining requests, and
+ * among equals the latest reset. `X-RateLimit-Reset` is Unix time in whole seconds, rounded up, so a client
+ * that waits until then is not refused. `Retry-After` is in seconds (RFC 9110, 10.2.3), and is set on
+ * refusals only.
  */
 export function rateLimitHeaders({ allowed, states, retryAfterSeconds, decidedAt }: RateLimitDecision): HttpHeader[] {
   const tightest = findTightest(states);
@@ -40,12 +41,12 @@ export function rateLimitHeaders({ allowed, states, retryAfterSeconds, decidedAt
 
 const windowNames: Readonly<Record<number, string>> = { 1: 'second', 60: 'minute', 3600: 'hour', 86400: 'day' };
 
-/** No product has two limits for one window, so its length names it. */
+/** A product has at most one limit per window length, so the length is a unique name. */
 function nameOf({ windowSeconds }: RateLimit): string {
   return windowNames[windowSeconds] ?? `${windowSeconds}s`;
 }
 
-/** For how long no more than the remaining requests may come: until the oldest leaves the window, or for all of it if it is empty. */
+/** Seconds until the oldest request leaves the window. For an empty window: its whole length. */
 function effectiveSeconds({ limit, remaining, windowSeconds, resetAt }: RateLimitState, now: Date): number {
   return remaining === limit ? windowSeconds : Math.ceil((resetAt.getTime() - now.getTime()) / 1000);
 }

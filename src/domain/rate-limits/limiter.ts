@@ -1,41 +1,44 @@
-/** One promise of a product: at most `limit` requests in any `windowSeconds`. */
+/** One rate limit of a product: at most `limit` requests in any `windowSeconds`. */
 export interface RateLimit {
   readonly limit: number;
   readonly windowSeconds: number;
 }
 
-/** What is promised per key, and what holds while nobody can tell how much of it is used up. Every product is one. */
+/**
+ * Rate limits per key, and the behaviour while the shared store is unavailable. Every product has this shape.
+ */
 export interface RateLimitPolicy {
   readonly rateLimits: readonly RateLimit[];
-  /** Where windows are shared and their store does not answer: `open` goes by what this process knows, `closed` refuses to decide. */
+  /** If the shared store does not answer: `open` uses the counts of this process, `closed` throws. */
   readonly rateLimitFallback: 'open' | 'closed';
 }
 
-/** Where one window stands after a request was decided. */
+/** State of one window after a decision. */
 export interface RateLimitState extends RateLimit {
-  /** How many more requests would be let through now. */
+  /** Number of further requests that would be accepted now. */
   readonly remaining: number;
-  /** When the window will have forgotten its oldest request, so that one more fits; the moment of the decision if it is empty. */
+  /** Time when the oldest request leaves the window. For an empty window: the time of the decision. */
   readonly resetAt: Date;
 }
 
 export interface RateLimitDecision {
   readonly allowed: boolean;
-  /** One state for each limit, in the order of the limits. */
+  /** One state per limit, in the order of the limits. */
   readonly states: readonly RateLimitState[];
-  /** Whole seconds until a request would be let through; 0 when this one was. */
+  /** Whole seconds until a request would be accepted; 0 if this one was. */
   readonly retryAfterSeconds: number;
-  /** The present, on the clock of whoever asked. */
+  /** Time of the decision, on the clock of the caller. */
   readonly decidedAt: Date;
 }
 
-/** Decides requests against rolling windows. A refused request counts in none of them. */
+/** Checks requests against rolling windows. A refused request counts in none of them. */
 export interface RateLimiter {
   /**
-   * Decides one request, and counts it where it is let through.
-   * @throws UnavailableError where the windows cannot be reached and the policy is `closed`. The request then counts nowhere.
+   * Decides one request, and counts it if it is accepted.
+   * @throws UnavailableError if the store is unavailable and the policy is `closed`. The request is then not
+   *   counted.
    */
   take(key: string, policy: RateLimitPolicy, now: Date): Promise<RateLimitDecision>;
-  /** Where the windows stand, without counting anything; null where {@link take} would throw. */
+  /** The state of the windows, without counting. Null if {@link take} would throw. */
   peek(key: string, policy: RateLimitPolicy, now: Date): Promise<RateLimitDecision | null>;
 }

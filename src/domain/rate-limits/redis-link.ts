@@ -2,51 +2,60 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
-/** How long a new connection may take, with TLS and authentication. */
+/** Time limit of a new connection, with TLS and authentication. */
 const connectWithinMs = 2_000;
 
-/** Between two tries to reach Redis. It doubles each time that Redis was back for a moment only, so that one at its limits is left alone. */
+/**
+ * Pause between two attempts to connect. It doubles if a connection was short, to spare an overloaded Redis.
+ */
 const pauseMsMin = 250;
 const pauseMsMax = 4_000;
-const steadyAfterMs = 10_000;
+const stableAfterMs = 10_000;
 
-/** Redis is not there, or too slow, or refuses what is asked of it. Which of them it is stands in the log, once. */
-export class RedisAwayError extends Error {
-  override readonly name = 'RedisAwayError';
+/** Redis is unreachable, too slow, or refuses a command. The reason is logged once. */
+export class RedisUnavailableError extends Error {
+  override readonly name = 'RedisUnavailableError';
 }
 
 export interface RedisLinkOptions {
   readonly url: string;
   readonly log: Logger;
-  /** How long a request waits for an answer. */
+  /** Time limit of a command. */
   readonly answerWithinMs: number;
-  /** Does what requests will do. Redis counts as reachable as soon as this succeeds within the time of a request. */
+  /**
+   * Runs the same command as requests do. Redis counts as reachable once this succeeds within the time limit.
+   */
   readonly check: (redis: Redis) => Promise<unknown>;
 }
 
-/** One connection to a Redis that may be away: who asks is never kept waiting, and a new connection is sought in the background. */
+/**
+ * A connection to Redis that reconnects in the background. While Redis is unavailable, commands fail at once.
+ */
 export interface RedisLink {
   readonly isUp: boolean;
-  /** Host and port, without anything secret. */
-  readonly place: string;
-  /** @throws RedisAwayError at once where Redis is known to be away, and after `answerWithinMs` where that is found out */
+  /** Host and port, without user name and password. */
+  readonly target: string;
+  /**
+   * @throws RedisUnavailableError at once while Redis is known to be unavailable, otherwise after
+   *   `answerWithinMs`
+   */
   run<T>(work: (redis: Redis) => Promise<T>): Promise<T>;
-  /** Waits until Redis answers, or the time is over. @returns null, or why it is away */
-  untilUp(patienceMs: number): Promise<string | null>;
+  /** Waits until Redis answers, at most `timeoutMs`. @returns null, or the reason why it is unavailable */
+  waitUntilUp(timeoutMs: number): Promise<string | null>;
   close(): Promise<void>;
 }
 
 export function openRedisLink({ url, log, answerWithinMs, check }: RedisLinkOptions): RedisLink {
   const { hostname, port } = new URL(url);
-  const place = `${hostname}:${port || 6379}`;
+  const target = `${hostname}:${port || 6379}`;
   const closing = new AbortController();
   let connection: Redis | null = null;
   let isUp = false;
   let upSince = 0;
   let pauseMs = pauseMsMin;
   let reason: string | null = null;
-  let seeking: Promise<void> = Promise.resolve();
-  let onTry: (() => void)[] = [];
+  let reconnecting: Promise<void> = Promise.resolve();
+  let onAttempt: (() => void)[] = [];
 
   async function connect(): Promise<void> {
     const redis = openConnection(url);
@@ -60,12 +69,13 @@ export function openRedisLink({ url, log, answerWithinMs, check }: RedisLinkOpti
       if (redis.status !== 'ready') throw new Error('the connection was closed');
     } catch (error) {
       redis.disconnect();
-      // What ioredis throws says that the connection is closed; what it told its listeners says why.
+      // The error that ioredis throws only says that the connection is closed. The `error` event has the
+      // cause.
       throw failures[0] ?? error;
     }
   }
 
-  async function seek(): Promise<void> {
+  async function reconnect(): Promise<void> {
     while (!closing.signal.aborted) {
       try {
         await connect();
@@ -73,12 +83,12 @@ export function openRedisLink({ url, log, answerWithinMs, check }: RedisLinkOpti
         isUp = true;
         upSince = performance.now();
         reason = null;
-        log.info({ redis: place }, 'Redis answers: rate limits are shared');
+        log.info({ redis: target }, 'Redis answers: rate limits are shared');
         return;
       } catch (error) {
-        if (!closing.signal.aborted) tellAway(error);
+        if (!closing.signal.aborted) reportUnavailable(error);
       } finally {
-        for (const told of onTry.splice(0)) told();
+        for (const notify of onAttempt.splice(0)) notify();
       }
       await pause();
     }
@@ -89,51 +99,51 @@ export function openRedisLink({ url, log, answerWithinMs, check }: RedisLinkOpti
     isUp = false;
     redis.disconnect();
     if (closing.signal.aborted) return;
-    tellAway(error);
-    pauseMs = performance.now() - upSince < steadyAfterMs ? Math.min(pauseMs * 2, pauseMsMax) : pauseMsMin;
-    seeking = pause().then(seek);
+    reportUnavailable(error);
+    pauseMs = performance.now() - upSince < stableAfterMs ? Math.min(pauseMs * 2, pauseMsMax) : pauseMsMin;
+    reconnecting = pause().then(reconnect);
   }
 
-  function tellAway(error: unknown): void {
+  function reportUnavailable(error: unknown): void {
     if (reason === null) {
       log.warn(
-        { redis: place, reason: reasonOf(error) },
-        'Redis does not answer: until it does, the rateLimitFallback of each product decides',
+        { redis: target, reason: reasonOf(error) },
+        'Redis does not answer: the rateLimitFallback of each product applies until it does',
       );
     }
     reason = reasonOf(error);
   }
 
   async function pause(): Promise<void> {
-    // Jitter, so that processes which lost it together do not all come back at once.
+    // Jitter, so that processes do not all reconnect at the same time.
     const ms = pauseMs * (0.5 + Math.random());
     await sleep(ms, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
   }
 
-  seeking = seek();
+  reconnecting = reconnect();
 
   return {
     get isUp() {
       return isUp;
     },
-    place,
+    target,
     async run(work) {
       const redis = connection;
-      if (!isUp || redis === null) throw new RedisAwayError();
+      if (!isUp || redis === null) throw new RedisUnavailableError();
       try {
         return await within(answerWithinMs, work(redis));
       } catch (error) {
         lose(redis, error);
-        throw new RedisAwayError('Redis did not answer.', { cause: error });
+        throw new RedisUnavailableError('Redis did not answer.', { cause: error });
       }
     },
-    async untilUp(patienceMs) {
+    async waitUntilUp(timeoutMs) {
       const waiting = new AbortController();
-      const over = sleep(patienceMs, true, { signal: waiting.signal }).catch(() => true);
+      const over = sleep(timeoutMs, true, { signal: waiting.signal }).catch(() => true);
       let isOver = false;
       while (!isUp && !isOver) {
-        const tried = new Promise<boolean>((resolve) => onTry.push(() => resolve(false)));
-        isOver = await Promise.race([over, tried]);
+        const attempted = new Promise<boolean>((resolve) => onAttempt.push(() => resolve(false)));
+        isOver = await Promise.race([over, attempted]);
       }
       waiting.abort();
       return isUp ? null : (reason ?? 'no answer yet');
@@ -141,21 +151,24 @@ export function openRedisLink({ url, log, answerWithinMs, check }: RedisLinkOpti
     async close() {
       closing.abort();
       isUp = false;
-      onTry = [];
+      onAttempt = [];
       connection?.disconnect();
-      await seeking;
+      await reconnecting;
     },
   };
 }
 
-/** A connection that is used once: when it ends, or an answer is late, another one takes its place and nothing is sent twice. */
+/**
+ * A connection that is never reused: if it ends, or an answer is late, a new one replaces it. Nothing is sent
+ * twice.
+ */
 function openConnection(url: string): Redis {
   return new Redis(url, {
     lazyConnect: true,
     retryStrategy: null,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
-    // The check says more than INFO, and needs no permission for it.
+    // Our own check covers more than INFO, and does not need permission for INFO.
     enableReadyCheck: false,
     connectTimeout: connectWithinMs,
     connectionName: 'tollkeeper',
@@ -165,7 +178,7 @@ function openConnection(url: string): Redis {
 function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const giveUp = () => reject(new Error(`no answer within ${limitMs} ms`));
-    // What arrived while this process was busy is read before it counts as late.
+    // Read answers that arrived while this process was busy, before the command counts as late.
     const timer = setTimeout(() => setImmediate(giveUp), limitMs);
     work.then(resolve, reject).finally(() => clearTimeout(timer));
   });

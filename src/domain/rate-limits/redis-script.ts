@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto';
 
 /**
- * Decides a batch of requests at once, each against all windows of its key. A key is a list of the times, in microseconds, of the
- * requests that were let through, oldest first, and never longer than its largest limit: that takes a tenth of the memory of a sorted
- * set. Times are Redis's own, so that processes need not agree on one.
+ * Decides a batch of requests, each against all windows of its key. A key is a list of the times, in
+ * microseconds, of the accepted requests, oldest first, and never longer than its largest limit. This needs a
+ * tenth of the memory of a sorted set. Times come from Redis's clock, so the clocks of the processes need not
+ * agree.
  *
- * KEYS: one for each request.
- * ARGV: the time after which nothing is to be done, since nobody waits any more; a time to decide by, or 0 for Redis's own; then for
- * each request: 1 to count it or 0 to look only, how many windows it has, and for each window its limit and its length.
- * Answers: Redis's time; then for each request: 1 if it fits or 0, and for each window how many requests it holds now, and the
- * milliseconds until the oldest of them leaves it. Redis's time alone, if it came too late.
+ * KEYS: one per request.
+ * ARGV: a deadline, after which the script does nothing, because the callers have timed out; the time to use,
+ * or 0 for Redis's clock; then per request: 1 to count it or 0 to only read, the number of its windows, and
+ * per window its limit and its length.
+ * Result: Redis's time; then per request: 1 if it is accepted or 0, and per window the number of requests in
+ * it, and the milliseconds until the oldest of them leaves it. Only Redis's time if the deadline has passed.
  */
 const text = `
 local clock = redis.call('TIME')
@@ -18,12 +20,13 @@ local answer = { present }
 if present > tonumber(ARGV[1]) then return answer end
 if ARGV[2] ~= '0' then present = tonumber(ARGV[2]) end
 
--- The place of the first request in [low, high) that is later than a moment, and its time. Most often it is the very first.
-local function find_first(key, low, high, moment)
+-- Index and time of the first request in [low, high) that is later than a given time. Most often it is
+-- the very first.
+local function find_first(key, low, high, after)
   local middle, found = low, nil
   while low < high do
     local time = tonumber(redis.call('LINDEX', key, middle))
-    if time > moment then
+    if time > after then
       high, found = middle, time
     else
       low = middle + 1
@@ -43,7 +46,8 @@ for i = 1, #KEYS do
   end
   at = at + 2 + 2 * windows
 
-  -- A clock that went back stands still until it has caught up, for at most the longest window.
+  -- If the clock went back, the last time is used until the clock has caught up, for at most the longest
+  -- window.
   local size, now = redis.call('LLEN', key), present
   if size > 0 then
     local last = tonumber(redis.call('LINDEX', key, -1))
@@ -55,17 +59,17 @@ for i = 1, #KEYS do
     end
   end
 
-  local fits, needless, used, oldest = 1, size, {}, {}
+  local fits, expired, used, oldest = 1, size, {}, {}
   for w = 1, windows do
     local first
     first, oldest[w] = find_first(key, math.max(0, size - limits[w]), size, now - lengths[w])
     used[w] = size - first
-    needless = math.min(needless, first)
+    expired = math.min(expired, first)
     if used[w] >= limits[w] then fits = 0 end
   end
 
   if counts and fits == 1 then
-    if needless > 0 then redis.call('LTRIM', key, needless, -1) end
+    if expired > 0 then redis.call('LTRIM', key, expired, -1) end
     redis.call('RPUSH', key, string.format('%.0f', now))
     redis.call('PEXPIRE', key, string.format('%.0f', math.ceil((now - present + longest) / 1000)))
     for w = 1, windows do
@@ -82,5 +86,5 @@ end
 return answer
 `;
 
-/** The script, and the name under which Redis keeps it. */
+/** The script, and the SHA-1 under which Redis caches it. */
 export const windowsScript = { text, sha: createHash('sha1').update(text).digest('hex') };

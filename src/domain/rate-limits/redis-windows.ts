@@ -1,37 +1,40 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { createBatcher } from '../../db/batcher.js';
-import { describeDecision, type Standing } from './decision.js';
+import { describeDecision, type WindowUsage } from './decision.js';
 import type { RateLimit, RateLimitDecision } from './limiter.js';
-import { openRedisLink, RedisAwayError, type RedisLink } from './redis-link.js';
+import { openRedisLink, type RedisLink, RedisUnavailableError } from './redis-link.js';
 import { windowsScript } from './redis-script.js';
 
 export interface RedisWindowsOptions {
   readonly url: string;
   readonly log: Logger;
-  /** What the names of all keys begin with. */
+  /** Prefix of all key names. */
   readonly keyPrefix?: string;
-  /** How long a request waits for an answer: 50 ms unless a test has more patience. */
+  /** Time limit of a request. Default: 50 ms; some tests need more. */
   readonly answerWithinMs?: number;
-  /** Decides by the `now` of whoever asks instead of Redis's own time, for tests that move the clock and ask one by one. */
+  /**
+   * Uses the caller's `now` instead of Redis's clock, for tests that set the clock and send one request at a
+   * time.
+   */
   readonly usesCallersTime?: boolean;
 }
 
-/** Rolling windows that all processes share. Both methods throw RedisAwayError where Redis does not answer in time. */
-export interface RedisWindows extends Pick<RedisLink, 'place' | 'untilUp' | 'close'> {
+/** Rolling windows that all processes share. Both methods throw RedisUnavailableError if Redis is late. */
+export interface RedisWindows extends Pick<RedisLink, 'target' | 'waitUntilUp' | 'close'> {
   take(key: string, limits: readonly RateLimit[], now: Date): Promise<RateLimitDecision>;
   peek(key: string, limits: readonly RateLimit[], now: Date): Promise<RateLimitDecision>;
 }
 
-interface Question {
+interface WindowRequest {
   readonly key: string;
   readonly limits: readonly RateLimit[];
   readonly counts: boolean;
   readonly now: Date;
 }
 
-/** Taken from before Redis counts as reachable, so that one that only reads, such as a replica, does not. */
-const checkQuestion: Question = {
+/** Counted before Redis is used, so that a read-only Redis, such as a replica, counts as unavailable. */
+const checkRequest: WindowRequest = {
   key: 'check',
   limits: [{ limit: 1_000, windowSeconds: 1 }],
   counts: true,
@@ -39,9 +42,9 @@ const checkQuestion: Question = {
 };
 
 /**
- * Exact rolling windows in Redis or Valkey: never more than `limit` requests in any `windowSeconds` of its clock, whichever process
- * asks. What arrives together is decided in one round trip, in the order of arrival. Absolute times are told on the clock of whoever
- * asks, so that they fit the other dates of the answer.
+ * Exact rolling windows in Redis or Valkey: never more than `limit` requests in any `windowSeconds` of its
+ * clock, over all processes. Concurrent requests are decided in one round trip, in the order of arrival.
+ * Returned times are on the clock of the caller, so that they match the other dates of its answer.
  */
 export function openRedisWindows({
   url,
@@ -50,22 +53,25 @@ export function openRedisWindows({
   answerWithinMs = 50,
   usesCallersTime = false,
 }: RedisWindowsOptions): RedisWindows {
-  /** How far Redis's clock is ahead of this process's, in microseconds. An upper bound, since it ignores the way back. */
+  /**
+   * Redis's clock minus this process's clock, in microseconds. An upper bound, because it ignores the way
+   * back.
+   */
   let aheadUs: number | null = null;
 
-  async function ask(redis: Redis, questions: readonly Question[]): Promise<RateLimitDecision[]> {
+  async function decideBatch(redis: Redis, requests: readonly WindowRequest[]): Promise<RateLimitDecision[]> {
     const sentUs = clockUs();
     const deadlineUs = aheadUs === null ? Number.MAX_SAFE_INTEGER : sentUs + aheadUs + answerWithinMs * 1000;
-    const args = [deadlineUs, usesCallersTime ? (questions[0]?.now.getTime() ?? 0) * 1000 : 0];
-    for (const { limits, counts } of questions) {
+    const args = [deadlineUs, usesCallersTime ? (requests[0]?.now.getTime() ?? 0) * 1000 : 0];
+    for (const { limits, counts } of requests) {
       args.push(counts ? 1 : 0, limits.length);
       for (const { limit, windowSeconds } of limits) args.push(limit, windowSeconds * 1_000_000);
     }
-    const keys = questions.map(({ key }) => keyPrefix + key);
+    const keys = requests.map(({ key }) => keyPrefix + key);
     const [presentUs = 0, ...found] = toNumbers(await runScript(redis, keys, args));
     aheadUs = presentUs - sentUs;
-    if (found.length === 0 && questions.length > 0) throw new Error('the request reached Redis too late');
-    return readDecisions(questions, found);
+    if (found.length === 0 && requests.length > 0) throw new Error('the request reached Redis too late');
+    return readDecisions(requests, found);
   }
 
   const link = openRedisLink({
@@ -75,22 +81,25 @@ export function openRedisWindows({
     check: (redis) => {
       // Another Redis may have another clock.
       aheadUs = null;
-      return ask(redis, [checkQuestion]);
+      return decideBatch(redis, [checkRequest]);
     },
   });
-  const load = createBatcher((questions: readonly Question[]) => link.run((redis) => ask(redis, questions)));
-  const decide = (question: Question) => (link.isUp ? load(question) : Promise.reject(new RedisAwayError()));
+  const enqueue = createBatcher((requests: readonly WindowRequest[]) =>
+    link.run((redis) => decideBatch(redis, requests)),
+  );
+  const decide = (request: WindowRequest) =>
+    link.isUp ? enqueue(request) : Promise.reject(new RedisUnavailableError());
 
   return {
     take: (key, limits, now) => decide({ key, limits, counts: true, now }),
     peek: (key, limits, now) => decide({ key, limits, counts: false, now }),
-    place: link.place,
-    untilUp: link.untilUp,
+    target: link.target,
+    waitUntilUp: link.waitUntilUp,
     close: link.close,
   };
 }
 
-/** A clock that nobody sets. */
+/** A monotonic clock. */
 function clockUs(): number {
   return Math.round(performance.now() * 1000);
 }
@@ -99,23 +108,23 @@ async function runScript(redis: Redis, keys: readonly string[], args: readonly n
   try {
     return await redis.evalsha(windowsScript.sha, keys.length, ...keys, ...args);
   } catch (error) {
-    // It was restarted, or somebody emptied its cache.
+    // Redis was restarted, or its script cache was flushed.
     if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
     return redis.eval(windowsScript.text, keys.length, ...keys, ...args);
   }
 }
 
 function toNumbers(answer: unknown): number[] {
-  if (!Array.isArray(answer)) throw new Error('Redis answered in a form that is not known');
+  if (!Array.isArray(answer)) throw new Error('Redis answered in an unknown format');
   return answer.map(Number);
 }
 
-function readDecisions(questions: readonly Question[], found: readonly number[]): RateLimitDecision[] {
+function readDecisions(requests: readonly WindowRequest[], found: readonly number[]): RateLimitDecision[] {
   let at = 0;
   const next = () => found[at++] ?? 0;
-  return questions.map(({ limits, now }) => {
+  return requests.map(({ limits, now }) => {
     const allowed = next() === 1;
-    const standings: Standing[] = limits.map(() => ({ used: next(), resetMs: next() }));
-    return describeDecision(limits, standings, allowed, now);
+    const usages: WindowUsage[] = limits.map(() => ({ used: next(), resetMs: next() }));
+    return describeDecision(limits, usages, allowed, now);
   });
 }
