@@ -77,6 +77,23 @@ export class UnsupportedMediaTypeError extends DomainError {
   }
 }
 
+/** An `Accept` header without any of the media types that this server sends. */
+export class NotAcceptableError extends DomainError {
+  readonly code = 'BAD_USER_INPUT';
+  readonly field = 'accept';
+  constructor() {
+    super('Accept application/json, application/graphql-response+json or text/event-stream.');
+  }
+}
+
+/** A method that the path does not support. */
+export class MethodNotAllowedError extends DomainError {
+  readonly code = 'BAD_USER_INPUT';
+  constructor(readonly allowedMethods: readonly string[]) {
+    super(`Use one of these methods: ${allowedMethods.join(', ')}.`);
+  }
+}
+
 /** The principal sees the record but lacks the permission. */
 export class ForbiddenError extends DomainError {
   readonly code = 'FORBIDDEN';

@@ -1,8 +1,8 @@
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../errors.js';
 import { builder } from './builder.js';
+import { readsParentOnly } from './compiled/complete-value.js';
 import { ChargeState } from './enums.js';
 import { Node } from './nodes.js';
-import { plain } from './plain/output.js';
 
 export const Charge = builder.prismaObject('Charge', {
   interfaces: [Node],
@@ -23,7 +23,7 @@ export const Charge = builder.prismaObject('Charge', {
     state: t.expose('state', { type: ChargeState, description: 'Current state.' }),
     replayed: t.boolean({
       description: 'Whether this verification returned an earlier charge with the same idempotency key.',
-      extensions: plain,
+      extensions: readsParentOnly,
       resolve: (charge) => 'replayed' in charge && charge.replayed === true,
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Time of creation.' }),

@@ -11,8 +11,8 @@ import type { Wording } from '../products/product.js';
 import { ApiKey } from './api-key/types.js';
 import { builder } from './builder.js';
 import { Charge } from './charge.js';
+import { readsParentOnly } from './compiled/complete-value.js';
 import { Environment, VerificationCode } from './enums.js';
-import { plain } from './plain/output.js';
 import { Workspace } from './workspace.js';
 
 const Rejection = builder.objectRef<Wording>('Rejection').implement({
@@ -53,7 +53,7 @@ const Verification = builder.objectRef<VerificationShape>('Verification').implem
   fields: (t) => ({
     valid: t.boolean({
       description: 'Whether the request may be served.',
-      extensions: plain,
+      extensions: readsParentOnly,
       resolve: ({ code }) => code === 'VALID',
     }),
     code: t.expose('code', { type: VerificationCode, description: 'Result code. `VALID`: the request may be served.' }),
@@ -86,7 +86,7 @@ const Verification = builder.objectRef<VerificationShape>('Verification').implem
       type: Charge,
       nullable: true,
       description: 'The charge. Null: none was requested, or the request was refused.',
-      extensions: plain,
+      extensions: readsParentOnly,
       resolve: ({ charge }) => charge,
     }),
     rateLimits: t.expose('rateLimits', {

@@ -1,3 +1,4 @@
+import type { GraphQLParams, YogaInitialContext } from 'graphql-yoga';
 import type { Actor, ApiKeyPrincipal } from '../domain/access/principal.js';
 import type { Deps } from '../domain/deps.js';
 import type { Domain } from '../domain/domain.js';
@@ -6,11 +7,16 @@ import { RateLimitedError, StaleCookieError } from '../errors.js';
 import type { Context } from '../graphql/context.js';
 import { createLoaders, type Loaders } from '../graphql/loaders.js';
 import type { Product } from '../products/product.js';
-import type { Exchange } from './exchange.js';
 import { readKeyedCall } from './idempotency-key.js';
 import type { Identity, ResolvePrincipal } from './principals/resolve.js';
 import type { Sessions } from './principals/session.js';
-import type { RequestHead } from './request-head.js';
+import type { RequestScope } from './request-scope.js';
+
+/**
+ * The context of resolvers, and what hooks of Yoga and Envelop find in it. Its `request` has method, URL and headers of a WHATWG
+ * request and nothing else: the body has been read.
+ */
+export interface HookContext extends Context, YogaInitialContext {}
 
 export interface ContextOptions {
   readonly deps: Deps;
@@ -20,42 +26,46 @@ export interface ContextOptions {
 }
 
 /**
- * Makes the function that turns a request into what its resolvers get. It throws what ends a request before anything
- * is asked: UnauthenticatedError, ValidationError for two credentials or an Idempotency-Key that is none, RateLimitedError, UnavailableError.
+ * Creates the function that identifies the principal of a request and makes the context of its resolvers. It throws what refuses the
+ * whole request: UnauthenticatedError, ValidationError for two credentials or an invalid Idempotency-Key, RateLimitedError,
+ * UnavailableError.
  */
 export function createContextFactory({ deps, domain, sessions, resolvePrincipal }: ContextOptions) {
-  return async function createContext(request: RequestHead, exchange: Exchange): Promise<Context> {
-    const { requestId, address } = exchange;
+  return async function createContext(scope: RequestScope): Promise<HookContext> {
+    const { request, requestId, address } = scope;
     let identity: Identity;
     try {
       const resolving = resolvePrincipal(request);
       identity = resolving instanceof Promise ? await resolving : resolving;
     } catch (error) {
-      if (error instanceof StaleCookieError) exchange.responseHeaders.append('set-cookie', sessions.expiredCookie);
+      if (error instanceof StaleCookieError) scope.responseHeaders.append('set-cookie', sessions.expiredCookie);
       throw error;
     }
-    exchange.principal = identity.principal;
-    for (const cookie of identity.setCookies) exchange.responseHeaders.append('set-cookie', cookie);
-    if (hasRateLimits(identity)) await takeFromRateLimits(deps, identity, exchange);
+    scope.principal = identity.principal;
+    for (const cookie of identity.setCookies) scope.responseHeaders.append('set-cookie', cookie);
+    if (hasRateLimits(identity)) await takeFromRateLimits(deps, identity, scope);
     const { principal } = identity;
-    const actor = { principal, requestId, address, idempotency: readKeyedCall(request, exchange) };
-    return new RequestContext(deps, domain, actor, exchange);
+    const actor = { principal, requestId, address, idempotency: readKeyedCall(scope) };
+    return new RequestContext(deps, domain, actor, scope);
   };
 }
 
-/** The request that comes most often needs neither loaders nor headers, so they are made when they are asked for. */
-class RequestContext implements Context {
+/** Most operations need neither loaders nor response headers, so these are created on first use. */
+class RequestContext implements HookContext {
   isWeighed = false;
+  params: GraphQLParams = {};
+  readonly request: Request;
   #loaders: Loaders | null = null;
-  readonly #exchange: Exchange;
+  readonly #scope: RequestScope;
 
   constructor(
     readonly deps: Deps,
     readonly domain: Domain,
     readonly actor: Actor,
-    exchange: Exchange,
+    scope: RequestScope,
   ) {
-    this.#exchange = exchange;
+    this.#scope = scope;
+    this.request = new HookRequest(scope) as Pick<Request, 'method' | 'url' | 'headers'> as Request;
   }
 
   get loaders(): Loaders {
@@ -64,7 +74,40 @@ class RequestContext implements Context {
   }
 
   get responseHeaders(): Headers {
-    return this.#exchange.responseHeaders;
+    return this.#scope.responseHeaders;
+  }
+
+  /** For hooks that go on working after the response. */
+  waitUntil(work: unknown): void {
+    Promise.resolve(work).catch((error: unknown) =>
+      this.deps.log.error({ err: error, requestId: this.actor.requestId }, 'A plugin failed after the response.'),
+    );
+  }
+}
+
+class HookRequest implements Pick<Request, 'method' | 'url' | 'headers'> {
+  readonly #scope: RequestScope;
+  #headers: Headers | null = null;
+
+  constructor(scope: RequestScope) {
+    this.#scope = scope;
+  }
+
+  get method(): string {
+    return this.#scope.method;
+  }
+
+  get url(): string {
+    return this.#scope.url?.href ?? this.#scope.origin;
+  }
+
+  get headers(): Headers {
+    this.#headers ??= new Headers(
+      Object.entries(this.#scope.request.headers).flatMap(([name, value]) =>
+        value === undefined ? [] : [[name, String(value)] as [string, string]],
+      ),
+    );
+    return this.#headers;
   }
 }
 
@@ -74,14 +117,14 @@ function hasRateLimits(identity: Identity): identity is LimitedIdentity {
   return identity.principal.kind === 'apiKey' && identity.product !== null && identity.product.rateLimits.length > 0;
 }
 
-/** A key's own requests count in the same windows as its verifications: what a product promises per key, it promises once. */
+/** Requests that use an API key count in the same windows as its verifications: a product's promise per key is one promise. */
 async function takeFromRateLimits(
   { limiter, clock }: Deps,
   { principal, product }: LimitedIdentity,
-  exchange: Exchange,
+  scope: RequestScope,
 ): Promise<void> {
   const decision = await limiter.take(principal.apiKeyId, product, clock());
-  for (const { name, value } of rateLimitHeaders(decision)) exchange.responseHeaders.set(name, value);
+  for (const { name, value } of rateLimitHeaders(decision)) scope.responseHeaders.set(name, value);
   if (decision.allowed) return;
   const { message, code } = product.wording.RATE_LIMITED;
   throw new RateLimitedError(message, decision.retryAfterSeconds, code);

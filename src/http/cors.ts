@@ -1,6 +1,8 @@
+import type { IncomingMessage } from 'node:http';
+import { setHeader } from './answer.js';
 import type { Origins } from './origins.js';
 
-/** What a page of an allowed origin may read beside the body. */
+/** The response headers that pages of allowed origins may read. */
 const exposedHeaders = [
   'idempotency-body-differs',
   'idempotency-replayed',
@@ -16,25 +18,22 @@ const exposedHeaders = [
 
 const preflightSecondsMax = 600;
 
-/** A browser that asks before it sends (Fetch, 4.8). Answered here, since nothing behind it speaks OPTIONS. */
-export function isPreflight(request: Request): boolean {
-  return (
-    request.method === 'OPTIONS' &&
-    request.headers.has('origin') &&
-    request.headers.has('access-control-request-method')
-  );
+/** Whether a browser asks for permission before the request itself (Fetch, 4.8). */
+export function isPreflight({ method, headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
+  return method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
 }
 
-/** Lets pages of the allowed origins read the answer, and no others. Says nothing to those, so that their browsers refuse. */
-export function setCorsHeaders(headers: Headers, request: Request, origins: Origins): void {
-  headers.append('vary', 'origin');
-  const origin = request.headers.get('origin');
-  if (origin === null || !origins.includes(origin)) return;
-  headers.set('access-control-allow-origin', origin);
-  headers.set('access-control-allow-credentials', 'true');
-  headers.set('access-control-expose-headers', exposedHeaders);
+/** Lets pages of the allowed origins read the response. Other origins get no header, so that their browsers refuse. */
+export function addCorsHeaders(headers: string[], request: IncomingMessage, origins: Origins): void {
+  headers.push('vary', 'origin');
+  const { origin } = request.headers;
+  if (origin === undefined || !origins.includes(origin)) return;
+  setHeader(headers, 'access-control-allow-origin', origin);
+  setHeader(headers, 'access-control-allow-credentials', 'true');
+  setHeader(headers, 'access-control-expose-headers', exposedHeaders);
   if (!isPreflight(request)) return;
-  headers.set('access-control-allow-methods', 'GET, POST');
-  headers.set('access-control-allow-headers', request.headers.get('access-control-request-headers') ?? '');
-  headers.set('access-control-max-age', String(preflightSecondsMax));
+  const requestedHeaders = request.headers['access-control-request-headers'];
+  setHeader(headers, 'access-control-allow-methods', 'GET, POST');
+  setHeader(headers, 'access-control-allow-headers', String(requestedHeaders ?? ''));
+  setHeader(headers, 'access-control-max-age', String(preflightSecondsMax));
 }

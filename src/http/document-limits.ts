@@ -12,15 +12,15 @@ import {
 } from 'graphql';
 import { ValidationError } from '../errors.js';
 
-/** The longest operations that tools write, introspection among them, have a few hundred. */
+/** The longest operations that tools write, introspection among them, have a few hundred tokens. */
 const tokensMax = 5_000;
-/** Braces in brackets in parentheses. Reading and checking a document descend into it, on a stack that ends. */
+/** Levels of braces, brackets and parentheses. Parser and validation rules are recursive, and a stack is finite. */
 const nestingMax = 100;
 /** With each fragment counted wherever it is spread. */
 const selectionsMax = 5_000;
 /**
- * How often one place of the answer may be asked for. Whether fields can be merged is checked pair by pair
- * (GraphQL, 5.3.2): ten thousand times the same field would keep a process busy for half a minute, for anybody.
+ * How often one response path may be selected. Validation compares fields of the same path pair by pair (GraphQL, 5.3.2): ten
+ * thousand selections of one field would block the process for half a minute.
  */
 const repetitionsMax = 100;
 
@@ -28,39 +28,37 @@ const opening: ReadonlySet<string> = new Set([TokenKind.BRACE_L, TokenKind.BRACK
 const closing: ReadonlySet<string> = new Set([TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R]);
 
 /**
- * Parses a document that costs little to check, whatever it asks for.
- * @throws GraphQLError for what is not GraphQL, or too long or nested to be read
- * @throws ValidationError for what would be too much to check
+ * Parses a document whose validation is cheap, whatever it selects.
+ * @throws GraphQLError for a syntax error, and for a document that is too long or too deeply nested
+ * @throws ValidationError for a document that would be expensive to validate
  */
 export function parseWithinLimits(text: string | Source, options?: ParseOptions): DocumentNode {
   const source = typeof text === 'string' ? new Source(text) : text;
-  requireFewTokens(source);
-  const document = parse(source, options);
+  requireShallowNesting(source);
+  const document = parse(source, { ...options, maxTokens: tokensMax });
   requireFewSelections(document);
   return document;
 }
 
-function requireFewTokens(source: Source): void {
+/** The parser calls itself for each level and would overflow its stack at about 2,400. It reads no further than its last token. */
+function requireShallowNesting(source: Source): void {
   const lexer = new Lexer(source);
-  let tokens = 0;
   let nesting = 0;
-  for (let token = lexer.advance(); token.kind !== TokenKind.EOF; token = lexer.advance()) {
-    tokens += 1;
-    if (opening.has(token.kind)) nesting += 1;
-    if (closing.has(token.kind)) nesting -= 1;
-    if (tokens > tokensMax) {
-      throw syntaxError(source, token.start, `The document has more than ${tokensMax} tokens.`);
-    }
+  for (let position = 0; position <= tokensMax; position += 1) {
+    const { kind, start } = lexer.advance();
+    if (kind === TokenKind.EOF) return;
+    if (opening.has(kind)) nesting += 1;
+    if (closing.has(kind)) nesting -= 1;
     if (nesting > nestingMax) {
-      throw syntaxError(source, token.start, `The document is nested more than ${nestingMax} levels deep.`);
+      throw syntaxError(source, start, `The document is nested more than ${nestingMax} levels deep.`);
     }
   }
 }
 
-/** A place of the answer: how often it is asked for, and the places in it. */
-interface Place {
-  readonly fields: Map<string, Place>;
-  times: number;
+/** A response path: how often it is selected, and the paths below it. */
+interface ResponsePath {
+  readonly children: Map<string, ResponsePath>;
+  selections: number;
 }
 
 function requireFewSelections({ definitions }: DocumentNode): void {
@@ -72,55 +70,57 @@ function requireFewSelections({ definitions }: DocumentNode): void {
   const reached = new Set<string>();
   let selections = 0;
 
-  function visit({ selections: set }: SelectionSetNode, place: Place, depth: number): void {
-    if (depth > nestingMax) throw tooMuch(`is nested more than ${nestingMax} levels deep`);
+  function visit({ selections: set }: SelectionSetNode, path: ResponsePath, depth: number): void {
+    if (depth > nestingMax) throw tooExpensive(`is nested more than ${nestingMax} levels deep`);
     for (const selection of set) {
       selections += 1;
-      if (selections > selectionsMax) throw tooMuch(`selects more than ${selectionsMax} fields`);
+      if (selections > selectionsMax) throw tooExpensive(`selects more than ${selectionsMax} fields`);
       switch (selection.kind) {
         case Kind.INLINE_FRAGMENT:
-          visit(selection.selectionSet, place, depth + 1);
+          visit(selection.selectionSet, path, depth + 1);
           break;
         case Kind.FRAGMENT_SPREAD: {
           const name = selection.name.value;
           const fragment = fragments.get(name);
-          // One that contains itself, or does not exist, is for the validation to explain.
+          // Validation reports unknown fragments and cycles.
           if (fragment === undefined || spreading.has(name)) break;
           spreading.add(name);
           reached.add(name);
-          visit(fragment.selectionSet, place, depth + 1);
+          visit(fragment.selectionSet, path, depth + 1);
           spreading.delete(name);
           break;
         }
         case Kind.FIELD: {
-          const inner = findPlace(place, (selection.alias ?? selection.name).value);
-          if (selection.selectionSet !== undefined) visit(selection.selectionSet, inner, depth + 1);
+          const child = selectPath(path, (selection.alias ?? selection.name).value);
+          if (selection.selectionSet !== undefined) visit(selection.selectionSet, child, depth + 1);
         }
       }
     }
   }
 
   for (const definition of definitions) {
-    if (definition.kind === Kind.OPERATION_DEFINITION) visit(definition.selectionSet, emptyPlace(), 0);
+    if (definition.kind === Kind.OPERATION_DEFINITION) visit(definition.selectionSet, emptyPath(), 0);
   }
-  // A fragment that no operation reaches is checked by the validation all the same.
+  // Validation also checks fragments that no operation uses.
   for (const [name, { selectionSet }] of fragments) {
-    if (!reached.has(name)) visit(selectionSet, emptyPlace(), 0);
+    if (!reached.has(name)) visit(selectionSet, emptyPath(), 0);
   }
 }
 
-function emptyPlace(): Place {
-  return { fields: new Map(), times: 0 };
+function emptyPath(): ResponsePath {
+  return { children: new Map(), selections: 0 };
 }
 
-function findPlace(outer: Place, name: string): Place {
-  const place = outer.fields.get(name) ?? emptyPlace();
-  place.times += 1;
-  if (place.times > repetitionsMax) throw tooMuch(`asks for "${name}" more than ${repetitionsMax} times in one place`);
-  outer.fields.set(name, place);
-  return place;
+function selectPath(parent: ResponsePath, name: string): ResponsePath {
+  const path = parent.children.get(name) ?? emptyPath();
+  path.selections += 1;
+  if (path.selections > repetitionsMax) {
+    throw tooExpensive(`selects "${name}" more than ${repetitionsMax} times at one path`);
+  }
+  parent.children.set(name, path);
+  return path;
 }
 
-function tooMuch(what: string): ValidationError {
-  return new ValidationError('query', `The document ${what}. Ask for less at once.`);
+function tooExpensive(what: string): ValidationError {
+  return new ValidationError('query', `The document ${what}. Select less in one request.`);
 }

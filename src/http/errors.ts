@@ -1,38 +1,43 @@
-import { GraphQLError, type GraphQLErrorExtensions } from 'graphql';
+import { GraphQLError } from 'graphql';
 import { isUnavailable } from '../db/transaction.js';
+import type { Principal } from '../domain/access/principal.js';
 import {
   BodyTooLargeError,
   DomainError,
   type ErrorCode,
+  MethodNotAllowedError,
+  NotAcceptableError,
   UnauthenticatedError,
   UnavailableError,
   UnsupportedMediaTypeError,
 } from '../errors.js';
+import type { Products } from '../products/product.js';
+import { type Answer, answerJson, toHeaderList } from './answer.js';
 import type { Redact } from './redact.js';
 
-/** The codes that an answer may carry: those of the domain, of graphql-js, and the one for what nobody expected. */
+/** The codes of errors in responses: those of the domain, of graphql-js, and one for unexpected failures. */
 export type PublicCode = ErrorCode | 'GRAPHQL_PARSE_FAILED' | 'GRAPHQL_VALIDATION_FAILED' | 'INTERNAL_SERVER_ERROR';
 
-/** What may be shown of an error, before it is put into GraphQL's or into plain JSON's form. */
+/** The public part of an error, from which routes make the bodies of their responses. */
 export interface PublicError {
   readonly message: string;
   readonly code: PublicCode;
-  /** The HTTP status where the error ends the whole request. */
+  /** The HTTP status if the error fails the whole request. */
   readonly status: number;
-  /** Whether a client that accepts `application/json` only gets 200 all the same, as GraphQL over HTTP (6.4.1) asks for errors of a document. */
+  /** Whether the status is 200 in `application/json` all the same: errors of the document, by GraphQL over HTTP (6.4.1). */
   readonly okForPlainJson: boolean;
   readonly productCode: string | null;
-  /** The path of the input that is wrong, such as `input.name`. */
+  /** The path of the invalid input, such as `input.name`. */
   readonly field: string | null;
   readonly headers: Readonly<Record<string, string>>;
-  /** What to log for the operator: what nobody expected, and a database out of reach. */
+  /** The error to log: an unexpected failure, or an unreachable database. Null: nothing to log. */
   readonly unexpected: unknown;
 }
 
 const internalMessage = 'Something went wrong on our side. Ask its operator, and quote the request id.';
 
-/** These end a request as a whole where nothing else was delivered; all other errors stand beside the data, with 200. */
-const requestEndingCodes: ReadonlySet<PublicCode> = new Set([
+/** These fail the whole request if no field has data. All other errors are reported beside the data, with 200. */
+const requestFailingCodes: ReadonlySet<PublicCode> = new Set([
   'UNAUTHENTICATED',
   'RATE_LIMITED',
   'SERVICE_UNAVAILABLE',
@@ -41,26 +46,35 @@ const requestEndingCodes: ReadonlySet<PublicCode> = new Set([
   'INTERNAL_SERVER_ERROR',
 ]);
 
-/** What is wrong with a header is wrong with the whole request. */
+/** An invalid header fails the whole request. */
 const headerFields: ReadonlySet<string | null> = new Set(['Idempotency-Key']);
 
-export function endsRequest({ code, field }: PublicError): boolean {
-  return requestEndingCodes.has(code) || headerFields.has(field);
+export function failsRequest({ code, field }: PublicError): boolean {
+  return requestFailingCodes.has(code) || headerFields.has(field);
 }
 
 /**
- * Decides what a caller may learn of an error. Domain errors say what they say; errors of graphql-js and of the server
- * about the request itself keep their words, without any secret in them; all else is masked.
+ * Decides what a client learns about an error. Errors of the domain, and errors of graphql-js and plugins about the request, keep
+ * their message, with secrets redacted. All others are masked.
  */
 export function toPublicError(error: unknown, redact: Redact): PublicError {
   const root = findRoot(error);
   if (root instanceof DomainError) return describeDomainError(root);
   if (isUnavailable(root)) return { ...describeDomainError(new UnavailableError()), unexpected: root };
-  // The outermost of them says the most, such as which variable it was.
+  // The outermost error has the path and the extensions.
   if (root instanceof GraphQLError && error instanceof GraphQLError && isAboutTheRequest(root, error)) {
     return describeRequestError(error, redact);
   }
   return { ...base, message: internalMessage, code: 'INTERNAL_SERVER_ERROR', status: 500, unexpected: root };
+}
+
+/** An API key learns of a failure of this server in the wording of its product. */
+export function applyProductWording(error: PublicError, principal: Principal | null, products: Products): PublicError {
+  if (error.code !== 'INTERNAL_SERVER_ERROR' || principal?.kind !== 'apiKey') return error;
+  const wording = products.find(principal.product)?.wording.INTERNAL;
+  return wording === undefined
+    ? error
+    : { ...error, message: wording.message, status: wording.status, productCode: wording.code };
 }
 
 const base = {
@@ -71,14 +85,14 @@ const base = {
   unexpected: null,
 } as const;
 
-/** graphql-js wraps what a resolver throws, to say where. */
+/** graphql-js wraps the error of a resolver to add its path. */
 function findRoot(error: unknown): unknown {
   let root = error;
   while (root instanceof GraphQLError && root.originalError !== undefined) root = root.originalError;
   return root;
 }
 
-/** The HTTP status of an error that ends a whole request. */
+/** The HTTP status of an error that fails the whole request. */
 const statusByCode: Readonly<Record<ErrorCode, number>> = {
   BAD_USER_INPUT: 400,
   UNAUTHENTICATED: 401,
@@ -97,6 +111,8 @@ const statusByCode: Readonly<Record<ErrorCode, number>> = {
 function statusOf(error: DomainError): number {
   if (error instanceof BodyTooLargeError) return 413;
   if (error instanceof UnsupportedMediaTypeError) return 415;
+  if (error instanceof NotAcceptableError) return 406;
+  if (error instanceof MethodNotAllowedError) return 405;
   if (error instanceof UnauthenticatedError && error.productStatus !== null) return error.productStatus;
   return statusByCode[error.code];
 }
@@ -109,17 +125,20 @@ function describeDomainError(error: DomainError): PublicError {
     status: statusOf(error),
     productCode: 'productCode' in error && typeof error.productCode === 'string' ? error.productCode : null,
     field: 'field' in error && typeof error.field === 'string' ? error.field : null,
-    headers:
-      'retryAfterSeconds' in error && typeof error.retryAfterSeconds === 'number'
-        ? { 'retry-after': String(Math.max(1, Math.ceil(error.retryAfterSeconds))) }
-        : {},
+    headers: headersOf(error),
   };
 }
 
+function headersOf(error: DomainError): Record<string, string> {
+  if (error instanceof MethodNotAllowedError) return { allow: error.allowedMethods.join(', ') };
+  if (!('retryAfterSeconds' in error) || typeof error.retryAfterSeconds !== 'number') return {};
+  return { 'retry-after': String(Math.max(1, Math.ceil(error.retryAfterSeconds))) };
+}
+
 /**
- * Whether the request is to blame. An error that states a code was meant to be shown. One that graphql-js raised before
- * any field ran, or about a field's arguments (then it knows their place in the document), is about the request; one
- * that it raised about a field's result is about this server.
+ * Whether an error concerns the request rather than this server. An error with a code is meant for clients. graphql-js reports errors
+ * of the request without a path before it runs a field, and with nodes if an argument is invalid; an error about the result of a
+ * resolver has a path and no nodes of its own.
  */
 function isAboutTheRequest(root: GraphQLError, thrown: GraphQLError): boolean {
   if (typeof root.extensions.code === 'string') return root.extensions.code !== 'INTERNAL_SERVER_ERROR';
@@ -149,68 +168,22 @@ function isPublicCode(code: unknown): code is PublicCode {
 
 function describeRequestError(error: GraphQLError, redact: Redact): PublicError {
   const { code, field, http } = error.extensions;
-  const coercion = findCoercion(error.message);
-  const known = isPublicCode(code) ? code : isSyntaxError(error) ? 'GRAPHQL_PARSE_FAILED' : 'BAD_USER_INPUT';
   return {
     ...base,
-    message: redact(coercion?.message ?? error.message),
-    code: known,
-    status: readStatus(http) ?? 400,
-    okForPlainJson: readSpec(http) ?? code === undefined,
-    field:
-      typeof field === 'string'
-        ? field
-        : (coercion?.field ?? findMissing(error.message) ?? findParameter(error.message)),
-    headers: readHeaders(http),
+    message: redact(error.message),
+    code: isPublicCode(code) ? code : 'BAD_USER_INPUT',
+    status: isRecord(http) && typeof http.status === 'number' ? http.status : 400,
+    // graphql-js gives errors of variables no code, and Yoga marks errors of parsing and validation with `spec`.
+    okForPlainJson: isRecord(http) ? http.spec === true : code === undefined,
+    field: typeof field === 'string' ? field : null,
+    headers: isRecord(http) ? readHeaders(http.headers) : {},
   };
 }
 
-/** Yoga marks these, but only where a whole request of its own came with the document. */
-function isSyntaxError({ message, path }: GraphQLError): boolean {
-  return path === undefined && message.startsWith('Syntax Error: ');
-}
-
-const coercionPattern =
-  /^(?<variable>Variable "\$(?<name>[^"]+)") got invalid value [\s\S]*?(?: at "(?<path>[^"]*)")?; (?<reason>[^;]*)$/;
-
-/**
- * graphql-js quotes the value of a variable that does not fit, whole: with a credential in it, where a neighbour of the
- * credential is wrong. The value is left out; its path is named.
- */
-function findCoercion(message: string): { message: string; field: string } | null {
-  const groups = coercionPattern.exec(message)?.groups;
-  if (groups === undefined) return null;
-  const { variable = '', name = '', path, reason = '' } = groups;
-  const place = path === undefined ? '' : ` at "${path}"`;
-  // An item of a list is named as the domain names it: `input.permissions.0`.
-  const field = (path ?? name).replaceAll(/\[(\d+)\]/g, '.$1');
-  return { message: `${variable} got an invalid value${place}; ${reason}`, field };
-}
-
-/** The variable that was not given, or is null. */
-function findMissing(message: string): string | null {
-  return /^Variable "\$([^"]+)" of (?:required|non-null) type /.exec(message)?.[1] ?? null;
-}
-
-/** The parameter of GraphQL over HTTP that a refusal speaks of. */
-function findParameter(message: string): string | null {
-  return (
-    /"(query|variables|operationName|extensions)"/.exec(message)?.[1] ?? (/query string/.test(message) ? 'query' : null)
-  );
-}
-
-function readStatus(http: GraphQLErrorExtensions['http']): number | null {
-  return isRecord(http) && typeof http.status === 'number' ? http.status : null;
-}
-
-function readSpec(http: GraphQLErrorExtensions['http']): boolean | null {
-  return isRecord(http) ? http.spec === true : null;
-}
-
-function readHeaders(http: GraphQLErrorExtensions['http']): Record<string, string> {
-  if (!isRecord(http) || !isRecord(http.headers)) return {};
+function readHeaders(headers: unknown): Record<string, string> {
+  if (!isRecord(headers)) return {};
   return Object.fromEntries(
-    Object.entries(http.headers).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
+    Object.entries(headers).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
   );
 }
 
@@ -218,7 +191,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-/** What stands in `extensions`: `code` always, the others where there is something to say. */
+/** The `extensions` of an error: always `code` and `requestId`, the others if they are known. */
 export function toExtensions(error: PublicError, requestId: string): Record<string, string> {
   return {
     code: error.code,
@@ -228,10 +201,8 @@ export function toExtensions(error: PublicError, requestId: string): Record<stri
   };
 }
 
-/** The answer to a request that GraphQL never saw, in the form in which GraphQL would have refused it. */
-export function errorResponse(error: PublicError, requestId: string): Response {
-  return Response.json(
-    { errors: [{ message: error.message, extensions: toExtensions(error, requestId) }] },
-    { status: error.status, headers: error.headers },
-  );
+/** The response to a request that fails outside GraphQL, in the form of GraphQL's errors. */
+export function answerError(error: PublicError, requestId: string): Answer {
+  const body = { errors: [{ message: error.message, extensions: toExtensions(error, requestId) }] };
+  return answerJson(body, error.status, toHeaderList(error.headers));
 }

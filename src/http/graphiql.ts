@@ -1,9 +1,12 @@
+import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { GraphiQLOptions } from 'graphql-yoga';
+import type { Answer } from './answer.js';
+import { type RequestScope, readHeader } from './request-scope.js';
 import { graphiqlPolicy } from './security-headers.js';
 
-/** What a newcomer finds in the playground: one tab for each step. The lines are short, since the editor is half a window and breaks none. */
+/** The tabs of the playground, one for each first step. Lines are short because the editor is half a window wide and does not wrap. */
 const tabsFor = (publicUrl: string): NonNullable<GraphiQLOptions['defaultTabs']> => [
   {
     query: `# Welcome to Tollkeeper. Ctrl+Enter runs the operation
@@ -150,33 +153,35 @@ export function graphiqlOptions(publicUrl: string): GraphiQLOptions {
   };
 }
 
-/** Whether a browser asks for a page, and not a client for data. */
-export function wantsGraphiql({ method, headers }: Request): boolean {
-  return method === 'GET' && (headers.get('accept') ?? '').includes('text/html');
+/** Whether a browser requests a page rather than data. */
+export function wantsGraphiql({ method, headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
+  return method === 'GET' && (headers.accept ?? '').includes('text/html');
 }
 
-/** The page holds no secret, and changes with the server's version only. */
+/** The page contains no secret, and changes only with the server's version. */
 const pageSecondsMax = 300;
 
 /**
- * Makes the function that answers with the playground. The page has everything in it, so that it works without the
- * internet: nine megabytes, put together and compressed when somebody first asks for it.
+ * Creates the route of the playground. The page contains all its scripts, so that it works without the internet: nine megabytes,
+ * rendered and compressed at the first request.
  */
-export function createGraphiql(publicUrl: string): (request: Request) => Promise<Response> {
-  let page: Promise<{ plain: Buffer<ArrayBuffer>; zipped: Buffer<ArrayBuffer> }> | null = null;
-  return async (request) => {
+export function createGraphiql(publicUrl: string): (scope: RequestScope) => Promise<Answer> {
+  let page: Promise<{ plain: Buffer; zipped: Buffer }> | null = null;
+  return async ({ request }) => {
     page ??= renderPage(publicUrl);
     const { plain, zipped } = await page;
-    const takesGzip = (request.headers.get('accept-encoding') ?? '').includes('gzip');
-    return new Response(takesGzip ? zipped : plain, {
-      headers: {
-        'content-type': 'text/html; charset=utf-8',
-        ...(takesGzip ? { 'content-encoding': 'gzip' } : {}),
-        'content-security-policy': graphiqlPolicy,
-        'cache-control': `private, max-age=${pageSecondsMax}`,
-        vary: 'accept, accept-encoding',
-      },
-    });
+    const takesGzip = (readHeader(request, 'accept-encoding') ?? '').includes('gzip');
+    const encoding = takesGzip ? ['content-encoding', 'gzip'] : [];
+    return {
+      status: 200,
+      headers: [
+        ...['content-type', 'text/html; charset=utf-8', ...encoding],
+        ...['content-security-policy', graphiqlPolicy],
+        ...['cache-control', `private, max-age=${pageSecondsMax}`],
+        ...['vary', 'accept, accept-encoding'],
+      ],
+      body: takesGzip ? zipped : plain,
+    };
   };
 }
 

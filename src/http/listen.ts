@@ -1,51 +1,41 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { createServerAdapter } from '@whatwg-node/server';
 import { StartError } from '../errors.js';
-import { createDirectTransport } from './direct-transport.js';
-import type { Handler } from './handler.js';
+import type { Pipeline } from './pipeline.js';
 
-/** Every wait has a limit, and the client's comes first. */
+/** Every wait has a limit. */
 const limits = {
   maxHeaderSize: 16_384,
   headersTimeout: 10_000,
   requestTimeout: 30_000,
-  /** Longer than the minute that load balancers keep a connection, so that they let go first. */
+  /** Longer than the minute that load balancers keep an idle connection, so that they close it first. */
   keepAliveTimeout: 65_000,
   connectionsCheckingInterval: 2_000,
-  // Node would drop the second of two Authorization headers in silence. Joined, they are refused.
+  // By default Node drops the second of two Authorization headers. Joined, they are refused.
   joinDuplicateHeaders: true,
 } as const;
 
-/** From the first byte to the last of the answer: a client that does not read holds nothing for longer. */
-const exchangeMsMax = 120_000;
-
-/** How long a client that was refused may take to notice. */
+/** How long a client may go on sending a body after its request was refused. */
 const refusedMsMax = 1_000;
 
-/** What is in flight when the server closes may take this long. */
+/** How long requests may take that are in flight when the server closes. */
 const drainMsMax = 10_000;
 const sweepMs = 50;
 
 export interface Listening {
-  /** The port that was given by the system, where 0 was asked for. */
+  /** The port, also if port 0 let the system choose one. */
   readonly port: number;
-  /** Stops accepting, finishes what is in flight, and ends what idles. Bounded. */
+  /** Stops accepting requests, closes idle connections and waits, within a limit, for the requests in flight. */
   close(): Promise<void>;
 }
 
-/** Serves the handler over HTTP. @throws StartError where the address cannot be had. */
-export async function listen(handler: Handler, { host, port }: { host: string; port: number }): Promise<Listening> {
-  const adapter = createServerAdapter<{ req: IncomingMessage }>((request, { req }) =>
-    handler.fetch(request, { address: req.socket.remoteAddress ?? null }),
-  );
-  const listener: RequestListener = (request, response) => {
-    waitForRefused(request, response);
-    adapter.requestListener(request, response);
-  };
-  const server = createServer(limits, createDirectTransport(handler, listener));
-  server.on('request', limitExchange);
+/** Serves the pipeline over HTTP. @throws StartError if it cannot listen on the address */
+export async function listen(pipeline: Pipeline, { host, port }: { host: string; port: number }): Promise<Listening> {
+  const server = createServer(limits, (request, response) => {
+    endRefusedBody(request, response);
+    pipeline.handle(request, response);
+  });
   const unused = trackUnused(server);
   server.listen(port, host);
   try {
@@ -53,7 +43,7 @@ export async function listen(handler: Handler, { host, port }: { host: string; p
   } catch (error) {
     throw explain(error, host, port);
   }
-  return { port: portOf(server), close: () => close(server, handler, unused) };
+  return { port: portOf(server), close: () => close(server, pipeline, unused) };
 }
 
 function portOf(server: Server): number {
@@ -61,16 +51,11 @@ function portOf(server: Server): number {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-function limitExchange(_request: IncomingMessage, response: ServerResponse): void {
-  const end = setTimeout(() => response.destroy(), exchangeMsMax);
-  response.once('close', () => clearTimeout(end));
-}
-
 /**
- * A request that is refused before its body has come goes on sending. What closes such a connection at once takes the answer with it,
- * so it is given a moment to read it.
+ * A request that is refused before its whole body has arrived goes on sending. Closing the connection at once would discard the
+ * response, so the client gets a moment to read it.
  */
-function waitForRefused(request: IncomingMessage, response: ServerResponse): void {
+function endRefusedBody(request: IncomingMessage, response: ServerResponse): void {
   response.once('finish', () => {
     if (request.complete) return;
     const { socket } = request;
@@ -84,7 +69,7 @@ function waitForRefused(request: IncomingMessage, response: ServerResponse): voi
   });
 }
 
-/** Connections over which nothing has come yet. Browsers open such in advance, and Node takes them for busy. */
+/** Connections on which nothing has arrived. Browsers open them in advance, and Node counts them as busy. */
 function trackUnused(server: Server): () => Socket[] {
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => {
@@ -95,12 +80,12 @@ function trackUnused(server: Server): () => Socket[] {
   return () => [...sockets].filter(({ bytesRead }) => bytesRead === 0);
 }
 
-async function close(server: Server, handler: Handler, unused: () => Socket[]): Promise<void> {
-  handler.drain();
+async function close(server: Server, pipeline: Pipeline, unused: () => Socket[]): Promise<void> {
+  pipeline.drain();
   const closed = once(server, 'close');
   server.close();
   for (const socket of unused()) socket.destroy();
-  // A connection may fall idle after its last answer; Node looks for idle ones only at the moment it is asked.
+  // A connection becomes idle after its last response, and Node closes only those that are idle when it is called.
   const sweep = setInterval(() => server.closeIdleConnections(), sweepMs);
   const end = setTimeout(() => server.closeAllConnections(), drainMsMax);
   await closed;

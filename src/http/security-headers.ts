@@ -1,10 +1,9 @@
-/** For everything that is not a page: nothing in it may run, and no site may frame it. */
+import { hasHeader, setHeader } from './answer.js';
+
+/** For every response that is not a page: no scripts, no frames. */
 const closedPolicy = "default-src 'none'; frame-ancestors 'none'";
 
-/**
- * For GraphiQL, which comes as one page with its scripts and styles inside, and starts its workers from blobs.
- * It talks to this server alone, and loads nothing from elsewhere.
- */
+/** For GraphiQL: one page with inline scripts and styles and with workers from blobs, which connects only to this server. */
 export const graphiqlPolicy = [
   "default-src 'none'",
   "script-src 'unsafe-inline' blob:",
@@ -18,17 +17,18 @@ export const graphiqlPolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** What stands on every answer unless it says otherwise itself. Answers may hold secrets that are shown once, so none is kept. */
+/** Responses can contain secrets that are shown once, so by default none is cached. */
 const defaults: readonly (readonly [name: string, value: string])[] = [
   ['content-security-policy', closedPolicy],
   ['cache-control', 'no-store'],
 ];
 
-export function setSecurityHeaders(headers: Headers): void {
+/** Adds what every response has. A route can set a policy and caching of its own. */
+export function addSecurityHeaders(headers: string[]): void {
   for (const [name, value] of defaults) {
-    if (!headers.has(name)) headers.set(name, value);
+    if (!hasHeader(headers, name)) headers.push(name, value);
   }
-  headers.set('x-content-type-options', 'nosniff');
-  headers.set('referrer-policy', 'same-origin');
-  headers.set('x-frame-options', 'DENY');
+  setHeader(headers, 'x-content-type-options', 'nosniff');
+  setHeader(headers, 'referrer-policy', 'same-origin');
+  setHeader(headers, 'x-frame-options', 'DENY');
 }

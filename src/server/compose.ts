@@ -15,7 +15,8 @@ import { createUseRecorder } from '../domain/usage/use-recorder.js';
 import { createSender } from '../domain/webhooks/send.js';
 import { sweepWebhooks } from '../domain/webhooks/sweep.js';
 import { createWebhookWorker } from '../domain/webhooks/worker.js';
-import { createHandler, type Handler, type HandlerOptions } from '../http/handler.js';
+import { createHandler, type HandlerOptions } from '../http/handler.js';
+import type { Pipeline } from '../http/pipeline.js';
 import type { Products } from '../products/product.js';
 import { keyCacheMbDefault } from '../settings.js';
 import { repeat } from './repeat.js';
@@ -41,7 +42,7 @@ export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
 }
 
 export interface Server {
-  readonly handler: Handler;
+  readonly handler: Pipeline;
   readonly deps: Deps;
   /** Stops the background jobs and writes buffered data. The caller that opened the database closes it. */
   close(): Promise<void>;

@@ -1,10 +1,16 @@
 import { once } from 'node:events';
-import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import {
+  Agent,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { StartError } from '../../src/errors.js';
-import type { Handler } from '../../src/http/handler.js';
 import { type Listening, listen } from '../../src/http/listen.js';
 
 const host = '127.0.0.1';
@@ -15,34 +21,24 @@ afterEach(async () => {
   listening = [];
 });
 
-const leaveToFetch = () => Promise.resolve(null);
-
-/** Serves a function; by default one that says what it was asked. */
-async function serve(answer: (request: Request) => Promise<Response> = describeRequest) {
-  let isDraining = false;
-  const handler: Handler = {
-    async fetch(request, { address }) {
-      const response = await answer(request);
-      response.headers.set('x-address', String(address));
-      if (isDraining) response.headers.set('connection', 'close');
-      return response;
-    },
-    answerDirectly: leaveToFetch,
-    drain() {
-      isDraining = true;
-    },
-  };
-  const server = await listen(handler, { host, port: 0 });
+/** Serves a function; by default one that describes the request. */
+async function serve(answer: RequestListener = describeRequest) {
+  const server = await listen({ handle: answer, drain: () => undefined }, { host, port: 0 });
   listening.push(server);
   return server;
 }
 
-async function describeRequest(request: Request): Promise<Response> {
-  return Response.json({
-    url: request.url,
-    authorization: request.headers.get('authorization'),
-    body: await request.text(),
-  });
+function describeRequest(request: IncomingMessage, response: ServerResponse): void {
+  void text(request).then((body) =>
+    response.end(
+      JSON.stringify({
+        url: request.url,
+        address: request.socket.remoteAddress,
+        authorization: request.headers.authorization,
+        body,
+      }),
+    ),
+  );
 }
 
 /** Writes bytes, and reads until the other side ends the connection. */

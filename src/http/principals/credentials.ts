@@ -1,10 +1,9 @@
 import { ValidationError } from '../../errors.js';
 import type { Product, Products } from '../../products/product.js';
-import { mediaType } from '../body.js';
 import type { Origins } from '../origins.js';
-import type { RequestHead } from '../request-head.js';
+import { type RequestHead, readHeader, readMediaType } from '../request-scope.js';
 
-/** What a request presents of whoever makes it. `unusable` is present and cannot be right, in the words of a product where one is known. */
+/** The credential of a request. `unusable`: present but malformed, with the product whose wording applies, if it is known. */
 export type PresentedCredential =
   | { readonly kind: 'none' }
   | { readonly kind: 'bearer'; readonly token: string }
@@ -16,26 +15,26 @@ export type PresentedCredential =
       readonly code: 'MISSING_CREDENTIAL' | 'INVALID_CREDENTIAL';
     };
 
-/** Room for the tokens of an identity provider, which carry a list of groups; keys are far shorter. */
+/** Room for the tokens of an identity provider, which can contain a list of groups. Keys are far shorter. */
 const authorizationLengthMax = 8_192;
 const pairPartLengthMax = 512;
 const cookieLengthMax = 4_096;
 
-/** The scheme in any case (RFC 9110, 11.1), and something after it. */
+/** The scheme in any case (RFC 9110, 11.1), and a token. */
 const schemePattern = /^bearer +(.+)$/i;
-/** RFC 6750, 2.1, and the % of a session token that was copied out of a cookie. One token: a second header arrives joined by a comma. */
+/** RFC 6750, 2.1, and % as in a session token copied from a cookie. No comma: Node joins a second header with one. */
 const tokenPattern = /^[A-Za-z0-9._~+/%-]+=*$/;
 
 /**
- * Reads what the request presents, and judges only its form. A cookie counts where nothing else is presented.
- * @throws ValidationError for two credentials at once: whoever sends both cannot tell which one acted.
+ * Reads the credential of a request, and checks only its form. A cookie counts only if there is no other credential.
+ * @throws ValidationError for two credentials at once: the client could not tell which one acted.
  */
 export function readCredential(
   request: RequestHead,
   { products, origins, cookieName }: { products: Products; origins: Origins; cookieName: string },
 ): PresentedCredential {
-  const bearer = readAuthorization(request.headers);
-  const pairs = readPairs(request.headers, products);
+  const bearer = readAuthorization(request);
+  const pairs = readPairs(request, products);
   if (pairs.length + (bearer === null ? 0 : 1) > 1) {
     throw new ValidationError(
       'headers',
@@ -45,9 +44,9 @@ export function readCredential(
   return bearer ?? pairs[0] ?? readCookie(request, origins, cookieName);
 }
 
-/** A header without a bearer token is as good as none to the vendors that tell the two apart: they ask for `Authorization: Bearer`. */
-function readAuthorization(headers: RequestHead['headers']): PresentedCredential | null {
-  const value = headers.get('authorization');
+/** Vendors that distinguish missing from invalid credentials treat a header without a bearer token as missing. */
+function readAuthorization(request: RequestHead): PresentedCredential | null {
+  const value = readHeader(request, 'authorization');
   if (value === null) return null;
   const token = schemePattern.exec(value)?.[1];
   if (token === undefined) return { kind: 'unusable', product: null, code: 'MISSING_CREDENTIAL' };
@@ -55,23 +54,25 @@ function readAuthorization(headers: RequestHead['headers']): PresentedCredential
   return isToken ? { kind: 'bearer', token } : { kind: 'unusable', product: null, code: 'INVALID_CREDENTIAL' };
 }
 
-/** Products may share the names of their headers: those are read once, and the first of the products lends its words. */
-function readPairs(headers: RequestHead['headers'], products: Products): PresentedCredential[] {
+/** Products may share header names: these are read once, with the wording of the first product. */
+function readPairs(request: RequestHead, products: Products): PresentedCredential[] {
   const presented: PresentedCredential[] = [];
   const namesRead: string[] = [];
   for (const product of products.all) {
     if (product.credential.transport !== 'headerPair') continue;
     const { keyIdHeader, secretHeader } = product.credential;
-    if (!headers.has(keyIdHeader) && !headers.has(secretHeader)) continue;
+    const keyId = readHeader(request, keyIdHeader);
+    const secret = readHeader(request, secretHeader);
+    if (keyId === null && secret === null) continue;
     const names = `${keyIdHeader} ${secretHeader}`;
     if (namesRead.includes(names)) continue;
     namesRead.push(names);
-    presented.push(readPair(product, headers.get(keyIdHeader) ?? '', headers.get(secretHeader) ?? ''));
+    presented.push(readPair(product, keyId ?? '', secret ?? ''));
   }
   return presented;
 }
 
-/** Half a pair is no pair. */
+/** Half a pair counts as a missing credential. */
 function readPair(product: Product, keyId: string, secret: string): PresentedCredential {
   if (keyId === '' || secret === '') return { kind: 'unusable', product, code: 'MISSING_CREDENTIAL' };
   if (Math.max(keyId.length, secret.length) > pairPartLengthMax) {
@@ -81,16 +82,16 @@ function readPair(product: Product, keyId: string, secret: string): PresentedCre
 }
 
 /**
- * A browser sends cookies along with whatever any site makes it send. So a cookie counts only for what another site
- * cannot send without being asked first: JSON in a POST, from an origin that is allowed. Else it is as if it were not there.
+ * CSRF protection: browsers send cookies with requests of any site. A cookie counts only in requests that need a CORS preflight
+ * elsewhere, which are JSON POSTs from an allowed origin. In all others it is ignored.
  */
 function readCookie(request: RequestHead, origins: Origins, cookieName: string): PresentedCredential {
-  const cookie = request.headers.get('cookie');
+  const cookie = readHeader(request, 'cookie');
   if (cookie === null || !hasCookie(cookie, cookieName)) return { kind: 'none' };
   const isOwn =
     request.method === 'POST' &&
-    mediaType(request) === 'application/json' &&
-    origins.includes(request.headers.get('origin'));
+    readMediaType(request) === 'application/json' &&
+    origins.includes(readHeader(request, 'origin'));
   if (!isOwn) return { kind: 'none' };
   return cookie.length > cookieLengthMax
     ? { kind: 'unusable', product: null, code: 'INVALID_CREDENTIAL' }

@@ -11,23 +11,23 @@ import { ForbiddenError, StaleCookieError, UnauthenticatedError } from '../../er
 import type { Product, Wording } from '../../products/product.js';
 import { findBearerProduct, looksLikeBearer } from '../../products/secret-format.js';
 import type { Origins } from '../origins.js';
-import type { RequestHead } from '../request-head.js';
+import { type RequestHead, readHeader } from '../request-scope.js';
 import { readCredential } from './credentials.js';
 import { type IdentityProvider, looksLikeJwt } from './identity-provider.js';
 import type { Sessions, SignedInUser } from './session.js';
 
-/** Who makes a request, and what that means for its answer. */
+/** The principal of a request, and what it means for the response. */
 export interface Identity {
   readonly principal: Principal;
-  /** Whose limits and words apply; for an API key only. */
+  /** The product whose rate limits and wording apply. Only for an API key. */
   readonly product: Product | null;
-  /** `set-cookie` values that prolong a session. */
+  /** `set-cookie` values that renew a session. */
   readonly setCookies: readonly string[];
 }
 
 /**
- * Tells who makes a request: at once for a service that was seen a moment ago, which is who asks most often.
- * @throws UnauthenticatedError for what is present and wrong, ValidationError for two credentials at once.
+ * Identifies the principal of a request. Synchronous for a service token that was used recently, the most frequent credential.
+ * @throws UnauthenticatedError for a wrong credential, ValidationError for two credentials at once
  */
 export type ResolvePrincipal = (request: RequestHead) => Identity | Promise<Identity>;
 
@@ -39,15 +39,14 @@ export interface ResolverOptions {
   readonly origins: Origins;
 }
 
-/** A person who was seen lately has a workspace; asking once per person and process is enough. */
+/** Users whose personal workspace is known to exist: checking once per user and process is enough. */
 const ensuredUsersMax = 10_000;
 
 /**
- * Makes the function that tells who makes a request.
+ * Creates the function that identifies principals.
  *
- * The form of a bearer token says what it is, in this order: a service token, a product's key, a token of the identity
- * provider, a session. What has none of these forms is refused like an unknown key. What is present and wrong is never
- * anonymous: that would answer a different question than the one that was asked.
+ * A bearer token is recognised by its form, in this order: a service token, a product's key, a token of the identity provider, a
+ * session. A token of another form is refused like an unknown key. A wrong credential never makes the request anonymous.
  */
 export function createResolver({ deps, sessions, identityProvider, origins }: ResolverOptions): ResolvePrincipal {
   const ensured = new LRUCache<string, true>({ max: ensuredUsersMax });
@@ -103,8 +102,8 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
     return user === null ? asApiKey({ kind: 'bearer', token }, request) : asUser(user);
   }
 
-  async function asApiKey(credential: Credential, { headers }: RequestHead): Promise<Identity> {
-    const outcome = await authenticateApiKey(deps, credential, headers.get('origin'));
+  async function asApiKey(credential: Credential, request: RequestHead): Promise<Identity> {
+    const outcome = await authenticateApiKey(deps, credential, readHeader(request, 'origin'));
     if (outcome.kind === 'refused') {
       count('API_KEY');
       throw refusal(outcome.wording);
@@ -130,12 +129,12 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
   }
 }
 
-/** A key whose workspace is suspended is known, and refused all the same: products answer that with 403. */
+/** Some products refuse the key of a suspended workspace with 403. */
 function refusal({ message, code, status }: Wording): UnauthenticatedError | ForbiddenError {
   return status === 403 ? new ForbiddenError('', message, code) : new UnauthenticatedError(message, code, status);
 }
 
-/** better-auth's 32 letters and digits, alone or with the signature that a cookie or `set-auth-token` carries. */
+/** A token of better-auth: 32 letters and digits, optionally with the signature from a cookie or `set-auth-token`. */
 function looksLikeSession(token: string): boolean {
   return /^[A-Za-z0-9]{32}(?:\.[A-Za-z0-9+/=_%-]{20,100})?$/.test(token);
 }

@@ -1,7 +1,9 @@
 import { hkdfSync } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { prismaAdapter } from 'better-auth/adapters/prisma';
 import { APIError } from 'better-auth/api';
 import { betterAuth } from 'better-auth/minimal';
+import { toNodeHandler } from 'better-auth/node';
 import { bearer } from 'better-auth/plugins/bearer';
 import type { Logger } from 'pino';
 import { type IdKind, newId } from '../../db/ids.js';
@@ -11,10 +13,10 @@ import { ensurePersonalWorkspace } from '../../domain/workspaces/personal.js';
 import { UnavailableError, ValidationError } from '../../errors.js';
 import type { Origins } from '../origins.js';
 
-/** Where sign-up, sign-in and the rest of better-auth answer. */
+/** The path of sign-up, sign-in and the other routes of better-auth. */
 export const authPath = '/api/auth';
 
-/** Set by this server on what it hands to better-auth, from the connection itself; what a client sends under this name is dropped. */
+/** The client's address for better-auth, set by this server from the connection. A header of this name that a client sends is dropped. */
 export const addressHeader = 'x-tollkeeper-address';
 
 export interface SignedInUser {
@@ -24,12 +26,12 @@ export interface SignedInUser {
 }
 
 export interface Sessions {
-  /** Answers everything under {@link authPath}. Throws what it did not expect. */
-  readonly handle: (request: Request) => Promise<Response>;
+  /** Answers requests under {@link authPath}. Rejects for unexpected errors. */
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   readonly cookieName: string;
-  /** Whose session a bearer token is, or null. */
+  /** The user of a session token, or null. */
   findByToken(token: string): Promise<SignedInUser | null>;
-  /** Whose session a cookie is, or null; with the cookies that prolong it. */
+  /** The user of a session cookie, with the cookies that renew it, or null. */
   findByCookie(cookie: string): Promise<{ user: SignedInUser; setCookies: readonly string[] } | null>;
   /** The `set-cookie` that removes a session's cookie. */
   readonly expiredCookie: string;
@@ -41,17 +43,17 @@ export interface SessionsOptions {
   readonly encryptionKey: Uint8Array;
   readonly publicUrl: string;
   readonly origins: Origins;
-  /** better-auth's scrypt unless told. */
+  /** Default: scrypt of better-auth. */
   readonly passwordHashing?: PasswordHashing | undefined;
 }
 
-/** How passwords are kept. Meant to be slow, which tests that sign up hundreds of people cannot afford. */
+/** How passwords are hashed. It is slow on purpose, too slow for tests that sign up hundreds of people. */
 export interface PasswordHashing {
   hash(password: string): Promise<string>;
   verify(stored: { hash: string; password: string }): Promise<boolean>;
 }
 
-/** What stays closed: links in e-mails that this server does not send, and other people's sign-in. Outside identities come as tokens. */
+/** Disabled: links in e-mails, which this server does not send, and social sign-in. Outside identities send tokens. */
 const disabledPaths = [
   '/sign-in/social',
   '/link-social',
@@ -80,7 +82,7 @@ const idKinds: Readonly<Record<string, IdKind>> = {
   authVerification: 'authVerification',
 };
 
-/** People with a password, and their sessions: better-auth on this server's own tables. It calls nobody. */
+/** Users with a password, and their sessions: better-auth on this server's tables. It makes no outgoing requests. */
 export function createSessions({
   deps,
   encryptionKey,
@@ -95,7 +97,7 @@ export function createSessions({
     appName: 'Tollkeeper',
     baseURL: new URL(publicUrl).origin,
     basePath: authPath,
-    // A list, since better-auth would otherwise prefer one of its own in the environment.
+    // A list, because better-auth would prefer a single secret from the environment.
     secrets: [{ version: 1, value: secret }],
     trustedOrigins: [...origins.all],
     database: prismaAdapter(deps.db, { provider: 'postgresql' }),
@@ -105,7 +107,7 @@ export function createSessions({
     emailAndPassword: { enabled: true, ...(passwordHashing && { password: passwordHashing }) },
     plugins: [bearer()],
     disabledPaths,
-    // The server's own limiter counts sign-ins; this one keeps its windows in a map that nothing else sees.
+    // The auth route limits sign-in by the server's limiter, which processes share.
     rateLimit: { enabled: false },
     telemetry: { enabled: false },
     logger: { level: 'warn', log: (level, message, ...details) => forward(deps.log, level, message, details) },
@@ -113,7 +115,7 @@ export function createSessions({
     advanced: {
       cookiePrefix: 'tollkeeper',
       useSecureCookies: isSecure,
-      // Said outright, since better-auth switches both checks off where it believes to be tested.
+      // Explicit, because better-auth disables both checks where it detects a test.
       disableCSRFCheck: false,
       disableOriginCheck: false,
       ipAddress: { ipAddressHeaders: [addressHeader] },
@@ -136,16 +138,16 @@ export function createSessions({
       return found.response && { user: found.response.user, setCookies: found.headers.getSetCookie() };
     } catch (error) {
       if (!(error instanceof APIError)) throw error;
-      // The session ended while it was looked at.
+      // The session ended while it was read.
       if (error.statusCode < 500) return null;
-      // better-auth has logged what it was, and a look-up has one way to fail.
+      // better-auth has logged the cause.
       throw new UnavailableError();
     }
   }
 
   const cookieName = `${isSecure ? '__Secure-' : ''}tollkeeper.session_token`;
   return {
-    handle: auth.handler,
+    handle: toNodeHandler(auth),
     cookieName,
     async findByToken(token) {
       return (await findSession({ authorization: `Bearer ${token}` }))?.user ?? null;
@@ -156,12 +158,12 @@ export function createSessions({
 }
 
 function unknownModel(model: string): never {
-  throw new Error(`better-auth asks for an id of a model that this server does not have: ${model}`);
+  throw new Error(`better-auth requests an id of an unknown model: ${model}`);
 }
 
 const imageLengthMax = 2_000;
 
-/** The rules that names and pictures keep everywhere else on this server. */
+/** The same rules for names and pictures as in the rest of this server. */
 function checkProfile({ name, image }: { name?: unknown; image?: unknown }): { name?: string } {
   if (image !== undefined && image !== null && !isImage(image)) {
     throw badRequest('image', `A picture is an https address of at most ${imageLengthMax} characters.`);
@@ -183,7 +185,7 @@ function badRequest(field: string, message: string): APIError {
   return new APIError('BAD_REQUEST', { code: 'BAD_USER_INPUT', message, field });
 }
 
-/** better-auth's own words, and of its details the errors alone: the rest may quote a request. */
+/** Logs messages of better-auth. Of the details, only errors: the others can quote a request. */
 function forward(log: Logger, level: 'debug' | 'info' | 'warn' | 'error', message: string, details: unknown[]): void {
   const err = details.find((detail) => detail instanceof Error);
   log[level](err === undefined ? {} : { err }, `better-auth: ${message}`);

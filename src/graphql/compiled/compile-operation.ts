@@ -20,87 +20,87 @@ import {
   valueFromAST,
 } from 'graphql';
 import type { Context } from '../context.js';
-import { type Coerce, coerceTo, notPlain } from './input.js';
-import { collectPlainFields, type Project, projectTo } from './output.js';
+import { type Coerce, compileCoercion, notCoerced } from './coerce-input.js';
+import { type CompleteValue, collectStaticFields, compileCompletion } from './complete-value.js';
 
 type Values = Readonly<Record<string, unknown>>;
 
-/** Runs an operation; null, before anything happened, where its variables are for the executor to look at. */
-export type RunPlainly = (context: Context, variables: Values) => Promise<ExecutionResult> | null;
+/** Runs an operation. Null, before any resolver has run, if graphql-js has to coerce the variables. */
+export type CompiledOperation = (context: Context, variables: Values) => Promise<ExecutionResult> | null;
 
 /**
- * Looks whether an operation is as plain as `verifyApiKey`, which is asked for every request that a product gets: one field, whose
- * resolver does all there is to do, and of whose answer everything is only read. Such an operation is looked at once, and run without
- * the executor, which walks document and schema anew for every request and costs several times what the resolver does. Null for all
- * others. The resolver is the schema's own, with all that the plugins put around it, and whatever is wrong gets the executor's words.
+ * Compiles an operation such as `verifyApiKey`: one root field whose resolver does all the work, and whose result is only read. A
+ * compiled operation runs several times as fast as graphql-js, which walks document and schema again for each request. Returns null
+ * for all other operations. The resolver is the schema's own, with everything that plugins wrap around it; invalid variables are left
+ * to graphql-js.
  */
-export function findPlainRun(
+export function compileOperation(
   schema: GraphQLSchema,
   document: DocumentNode,
   operation: OperationDefinitionNode,
-): RunPlainly | null {
+): CompiledOperation | null {
   const type = schema.getRootType(operation.operation);
   if (type == null || (operation.directives?.length ?? 0) > 0) return null;
-  const selected = [...(collectPlainFields(type, [operation.selectionSet], document) ?? [])];
+  const selected = [...(collectStaticFields(type, [operation.selectionSet], document) ?? [])];
   const [name, nodes = []] = selected[0] ?? [];
   const field = type.getFields()[nodes[0]?.name.value ?? ''];
   if (selected.length !== 1 || name === undefined || field?.resolve === undefined) return null;
-  const readVariables = variablesReader(schema, operation);
-  const readArguments = argumentsReader(field, nodes);
-  const complete = completion(field.type, name, nodes, document);
-  if (readVariables === null || readArguments === null || complete === null) return null;
+  const coerceVariables = compileVariables(schema, operation);
+  const readArguments = compileArguments(field, nodes);
+  const runField = compileField(field.type, name, nodes, document);
+  if (coerceVariables === null || readArguments === null || runField === null) return null;
   const resolve = field.resolve;
-  const infoOf = infoMaker(schema, document, operation, type, field, name, nodes);
+  const createInfo = compileInfo(schema, document, operation, type, field, name, nodes);
 
-  return (context, given) => {
-    const variables = readVariables(given);
+  return (context, inputs) => {
+    const variables = coerceVariables(inputs);
     const args = variables && readArguments(variables);
     return variables === null || args === null
       ? null
-      : complete(() => resolve(undefined, args, context, infoOf(variables)));
+      : runField(() => resolve(undefined, args, context, createInfo(variables)));
   };
 }
 
-function variablesReader(
+function compileVariables(
   schema: GraphQLSchema,
   operation: OperationDefinitionNode,
-): ((given: Values) => Values | null) | null {
+): ((inputs: Values) => Values | null) | null {
   const variables: { name: string; coerce: Coerce; isRequired: boolean; defaultValue: unknown }[] = [];
   for (const { variable, type: typeNode, defaultValue } of operation.variableDefinitions ?? []) {
     const type = typeFromAST(schema, typeNode);
     if (!isInputType(type)) return null;
     variables.push({
       name: variable.name.value,
-      coerce: coerceTo(type),
+      coerce: compileCoercion(type),
       isRequired: type instanceof GraphQLNonNull,
       defaultValue: defaultValue && valueFromAST(defaultValue, type),
     });
   }
-  return (given) => {
+  return (inputs) => {
     const values: Record<string, unknown> = {};
     for (const { name, coerce, isRequired, defaultValue } of variables) {
-      if (!Object.hasOwn(given, name) || given[name] === undefined) {
+      if (!Object.hasOwn(inputs, name) || inputs[name] === undefined) {
         if (defaultValue !== undefined) values[name] = defaultValue;
         else if (isRequired) return null;
         continue;
       }
-      const value = coerce(given[name]);
-      if (value === notPlain) return null;
+      const value = coerce(inputs[name]);
+      if (value === notCoerced) return null;
       values[name] = value;
     }
     return values;
   };
 }
 
-function argumentsReader(
+function compileArguments(
   field: GraphQLField<unknown, Context>,
   nodes: readonly FieldNode[],
 ): ((variables: Values) => Values | null) | null {
   const readers: { name: string; read: (variables: Values) => unknown; isRequired: boolean; defaultValue: unknown }[] =
     [];
   for (const argument of field.args) {
-    const given = nodes[0]?.arguments?.find(({ name }) => name.value === argument.name)?.value;
-    const read = given === undefined ? () => undefined : argumentReader(argument, given);
+    const node = nodes[0]?.arguments?.find(({ name }) => name.value === argument.name)?.value;
+    const read = node === undefined ? () => undefined : compileArgument(argument, node);
     if (read === null) return null;
     const { name, type, defaultValue } = argument;
     readers.push({ name, read, isRequired: type instanceof GraphQLNonNull, defaultValue });
@@ -117,8 +117,8 @@ function argumentsReader(
   };
 }
 
-/** A whole variable, or a value without any; null for one with variables inside. */
-function argumentReader({ type }: GraphQLArgument, node: ValueNode): ((variables: Values) => unknown) | null {
+/** A variable, or a literal without variables. Null for a literal that contains variables. */
+function compileArgument({ type }: GraphQLArgument, node: ValueNode): ((variables: Values) => unknown) | null {
   if (node.kind === Kind.VARIABLE) {
     const name = node.name.value;
     return (variables) => variables[name];
@@ -127,53 +127,63 @@ function argumentReader({ type }: GraphQLArgument, node: ValueNode): ((variables
   return value === undefined ? null : () => value;
 }
 
-type Ask = () => unknown;
+type RunField = (resolve: () => unknown) => Promise<ExecutionResult>;
 
-/** Ends the field as the executor does: an error stands beside the data at its place, and takes with it what cannot be null. */
-function completion(type: GraphQLOutputType, name: string, nodes: readonly FieldNode[], document: DocumentNode) {
+/** Compiles the execution of the root field (GraphQL, 6.4): an error is reported at its path, and null propagates as usual. */
+function compileField(
+  type: GraphQLOutputType,
+  name: string,
+  nodes: readonly FieldNode[],
+  document: DocumentNode,
+): RunField | null {
   const nullableType = type instanceof GraphQLNonNull ? type.ofType : type;
   const failed = type instanceof GraphQLNonNull ? null : { [name]: null };
   const isList = nullableType instanceof GraphQLList;
-  // An item that cannot be null takes others with it when it fails.
+  // If an item that cannot be null fails, the whole list is null.
   if (isList && nullableType.ofType instanceof GraphQLNonNull) return null;
-  const complete = isList ? completeList : completeOne;
-  const project = projectTo(isList ? nullableType.ofType : type, nodes, document);
-  if (project === null) return null;
-  return async (ask: Ask): Promise<ExecutionResult> => {
+  const completeField = isList ? completeList : completeSingle;
+  const complete = compileCompletion(isList ? nullableType.ofType : type, nodes, document);
+  if (complete === null) return null;
+  return async (resolve) => {
     try {
-      const value = await ask();
-      if (value == null && failed === null) throw new Error('A field that always has a value has none.');
-      return await complete(value, name, nodes, project);
+      const value = await resolve();
+      if (value == null && failed === null) throw new Error('A non-null field resolved to null.');
+      return await completeField(value, name, nodes, complete);
     } catch (error) {
       return { data: failed, errors: [locatedError(error, nodes, [name])] };
     }
   };
 }
 
-function completeOne(value: unknown, name: string, _nodes: readonly FieldNode[], project: Project): ExecutionResult {
-  return { data: { [name]: project(value) } };
+function completeSingle(
+  value: unknown,
+  name: string,
+  _nodes: readonly FieldNode[],
+  complete: CompleteValue,
+): ExecutionResult {
+  return { data: { [name]: complete(value) } };
 }
 
-/** Where a list is expected, only its absence is none. */
-function requireNothing(value: unknown): null {
-  if (value != null) throw new Error('A field that is a list has something else.');
+/** The only value of a list field that is not a list. */
+function requireNull(value: unknown): null {
+  if (value != null) throw new Error('A list field resolved to a value that is not a list.');
   return null;
 }
 
-/** Each item is answered for by itself. */
+/** An item that fails is null, with an error at its path. The other items are unaffected. */
 async function completeList(
   value: unknown,
   name: string,
   nodes: readonly FieldNode[],
-  project: Project,
+  complete: CompleteValue,
 ): Promise<ExecutionResult> {
-  if (!Array.isArray(value)) return completeOne(value, name, nodes, requireNothing);
+  if (!Array.isArray(value)) return completeSingle(value, name, nodes, requireNull);
   const settled = await Promise.allSettled(value);
   const errors: GraphQLError[] = [];
   const items = settled.map((outcome, index) => {
     try {
       if (outcome.status === 'rejected') throw outcome.reason;
-      return project(outcome.value);
+      return complete(outcome.value);
     } catch (error) {
       errors.push(locatedError(error, nodes, [name, index]));
       return null;
@@ -182,8 +192,8 @@ async function completeList(
   return { data: { [name]: items }, ...(errors.length > 0 ? { errors } : {}) };
 }
 
-/** What resolvers and plugins are told about the field. Of it, only the variables differ from request to request. */
-function infoMaker(
+/** Compiles the `info` of the resolver. Only its variables differ between requests. */
+function compileInfo(
   schema: GraphQLSchema,
   document: DocumentNode,
   operation: OperationDefinitionNode,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { coerceInputValue, type GraphQLInputType, isInputType } from 'graphql';
 import { expect, test } from 'vitest';
-import { coerceTo, notPlain } from '../../../src/graphql/plain/input.js';
+import { compileCoercion, notCoerced } from '../../../src/graphql/compiled/coerce-input.js';
 import { buildSchema } from '../../../src/graphql/schema.js';
 
 const schema = buildSchema({ mutationsPerMinute: 60 });
@@ -59,14 +59,14 @@ const questions = some({
 
 test('what is coerced plainly is what graphql-js makes of it, and what it refuses is never coerced', () => {
   const type = inputType('VerifyApiKeyInput');
-  const coerce = coerceTo(type);
+  const coerce = compileCoercion(type);
   let plainCount = 0;
   fc.assert(
     fc.property(mostly(questions), (question) => {
       const value: unknown = JSON.parse(JSON.stringify(question));
       const expected = coerceByTheBook(type, value);
       const coerced = coerce(value);
-      if (coerced === notPlain) return;
+      if (coerced === notCoerced) return;
       plainCount += 1;
       expect(expected).not.toBeNull();
       expect(coerced).toEqual(expected?.value);
@@ -78,7 +78,7 @@ test('what is coerced plainly is what graphql-js makes of it, and what it refuse
 
 test('a question as backends ask it is coerced plainly, defaults included', () => {
   const question = { credential: { bearer: 'x' }, requires: ['data:read'], charge: { action: 'request' } };
-  expect(coerceTo(inputType('VerifyApiKeyInput'))(question)).toEqual({
+  expect(compileCoercion(inputType('VerifyApiKeyInput'))(question)).toEqual({
     ...question,
     charge: { action: 'request', quantity: 1, hold: false },
   });
@@ -92,5 +92,5 @@ test.each([
   ['a field that every object inherits', { credential: { bearer: 'x' }, constructor: 'x' }],
   ['a number for a text', { credential: { bearer: 1 } }],
 ])('%s is left to the executor', (_what, question) => {
-  expect(coerceTo(inputType('VerifyApiKeyInput'))(question)).toBe(notPlain);
+  expect(compileCoercion(inputType('VerifyApiKeyInput'))(question)).toBe(notCoerced);
 });

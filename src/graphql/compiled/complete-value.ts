@@ -13,16 +13,16 @@ import {
   type SelectionSetNode,
 } from 'graphql';
 
-/** Makes of what a resolver answered what its part of the result says. @throws Error for what its type does not allow. */
-export type Project = (value: unknown) => unknown;
+/** Completes a resolved value (GraphQL, 6.4.3). @throws Error for a value that the field's type does not allow. */
+export type CompleteValue = (value: unknown) => unknown;
 
 type Fields = Map<string, FieldNode[]>;
 
 /**
- * The fields that a selection asks of a type, by the names that their answers get; null where that cannot be said beforehand: directives
- * depend on variables, and fragments on other types on what is found.
+ * Collects the fields of selection sets by response name. Null if they can differ between requests: directives depend on variables,
+ * and fragments on other types depend on the value.
  */
-export function collectPlainFields(
+export function collectStaticFields(
   type: GraphQLObjectType,
   sets: readonly SelectionSetNode[],
   document: DocumentNode,
@@ -37,7 +37,7 @@ export function collectPlainFields(
     }
     const fragment = selection.kind === Kind.INLINE_FRAGMENT ? selection : findFragment(document, selection.name.value);
     if ((fragment.typeCondition?.name.value ?? type.name) !== type.name) return null;
-    if (collectPlainFields(type, [fragment.selectionSet], document, fields) === null) return null;
+    if (collectStaticFields(type, [fragment.selectionSet], document, fields) === null) return null;
   }
   return fields;
 }
@@ -47,31 +47,35 @@ function findFragment(document: DocumentNode, name: string): FragmentDefinitionN
     (definition): definition is FragmentDefinitionNode =>
       definition.kind === Kind.FRAGMENT_DEFINITION && definition.name.value === name,
   );
-  if (found === undefined) throw new Error(`A valid document has the fragment ${name}.`);
+  if (found === undefined) throw new Error(`A validated document lacks the fragment ${name}.`);
   return found;
 }
 
-/** Makes the projection of a field's value, or null where something in it has to be resolved by the executor. */
-export function projectTo(
+/** Compiles the completion of a field's value, or returns null if a field in it needs its resolver. */
+export function compileCompletion(
   type: GraphQLOutputType,
   nodes: readonly FieldNode[],
   document: DocumentNode,
-): Project | null {
+): CompleteValue | null {
   if (type instanceof GraphQLNonNull) {
-    const project = projectTo(type.ofType, nodes, document);
-    return project && ((value) => required(project(value)));
+    const complete = compileCompletion(type.ofType, nodes, document);
+    return complete && ((value) => required(complete(value)));
   }
   if (type instanceof GraphQLList) {
-    const project = projectTo(type.ofType, nodes, document);
-    return project && ((value) => (value == null ? null : requireList(value).map(project)));
+    const complete = compileCompletion(type.ofType, nodes, document);
+    return complete && ((value) => (value == null ? null : requireList(value).map((item) => complete(item))));
   }
   if (isLeafType(type)) return (value) => (value == null ? null : type.serialize(value));
-  return isObjectType(type) ? projectToObject(type, nodes, document) : null;
+  return isObjectType(type) ? compileObject(type, nodes, document) : null;
 }
 
-function projectToObject(type: GraphQLObjectType, nodes: readonly FieldNode[], document: DocumentNode): Project | null {
+function compileObject(
+  type: GraphQLObjectType,
+  nodes: readonly FieldNode[],
+  document: DocumentNode,
+): CompleteValue | null {
   const sets = nodes.flatMap(({ selectionSet }) => selectionSet ?? []);
-  const selected = collectPlainFields(type, sets, document);
+  const selected = collectStaticFields(type, sets, document);
   if (selected === null) return null;
   const parts: { readonly name: string; readonly read: (parent: Parent) => unknown }[] = [];
   for (const [name, [node, ...more]] of selected) {
@@ -81,10 +85,10 @@ function projectToObject(type: GraphQLObjectType, nodes: readonly FieldNode[], d
       continue;
     }
     const field = type.getFields()[node.name.value];
-    const find = field === undefined ? null : plainReader(type, field);
-    const project = field === undefined ? null : projectTo(field.type, [node, ...more], document);
-    if (find === null || project === null) return null;
-    parts.push({ name, read: (parent) => project(find(parent)) });
+    const read = field === undefined ? null : propertyReader(type, field);
+    const complete = field === undefined ? null : compileCompletion(field.type, [node, ...more], document);
+    if (read === null || complete === null) return null;
+    parts.push({ name, read: (parent) => complete(read(parent)) });
   }
   return (value) => {
     if (value == null) return null;
@@ -97,11 +101,11 @@ function projectToObject(type: GraphQLObjectType, nodes: readonly FieldNode[], d
 type Parent = Readonly<Record<string, unknown>>;
 type Field = GraphQLField<unknown, unknown>;
 
-/** Set on a field by `extensions: plain`: its resolver looks at nothing but its parent, and answers at once. */
-export const plain = { plain: true } as const;
+/** For `extensions` of a field whose resolver reads only its parent, and is synchronous. */
+export const readsParentOnly = { readsParentOnly: true } as const;
 
-/** How a field is read off its parent, or null where a resolver has to be asked. */
-function plainReader(
+/** How a field is read from its parent, or null if its resolver needs more than the parent. */
+function propertyReader(
   type: GraphQLObjectType,
   { name, args, resolve, extensions }: Field,
 ): ((parent: Parent) => unknown) | null {
@@ -109,16 +113,16 @@ function plainReader(
   // The id of a node is the id of its row, so that its resolver would find the same (see node-types.ts).
   const isNodeId = name === 'id' && type.getInterfaces().some((each) => each.name === 'Node');
   if (resolve === undefined || isNodeId) return (parent) => parent[name];
-  if (extensions.plain !== true) return null;
+  if (extensions.readsParentOnly !== true) return null;
   return resolve as unknown as (parent: Parent) => unknown;
 }
 
 function required(value: unknown): unknown {
-  if (value == null) throw new Error('A field that always has a value has none.');
+  if (value == null) throw new Error('A non-null field resolved to null.');
   return value;
 }
 
 function requireList(value: unknown): readonly unknown[] {
-  if (!Array.isArray(value)) throw new Error('A field that is a list has something else.');
+  if (!Array.isArray(value)) throw new Error('A list field resolved to a value that is not a list.');
   return value;
 }

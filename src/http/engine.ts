@@ -1,0 +1,210 @@
+import {
+  type DocumentNode,
+  type ExecutionArgs,
+  type GraphQLError,
+  type GraphQLSchema,
+  subscribe,
+  type ValidationRule,
+} from 'graphql';
+import {
+  chain,
+  createYoga,
+  type GraphQLParams,
+  getInstrumented,
+  type Instrumentation,
+  type OnParamsEventPayload,
+  type Plugin,
+} from 'graphql-yoga';
+import { LRUCache } from 'lru-cache';
+import { createExecute } from '../graphql/compiled/execute.js';
+import type { HookContext } from './context.js';
+import { parseWithinLimits } from './document-limits.js';
+import { requireValidParams } from './graphql-params.js';
+import type { OperationResult } from './operation-result.js';
+import { graphqlPath } from './request-scope.js';
+
+/** Documents are cached by their text. The characters are limited too: one document of a megabyte weighs like a thousand. */
+const cachedDocumentsMax = 1_000;
+const cachedCharactersMax = 1_000_000;
+const cachedDocumentCharactersMax = 20_000;
+
+/** Runs the operation that parameters name. Never rejects: a failure becomes a result with errors. */
+export type RunOperation = (params: GraphQLParams, context: HookContext) => Promise<OperationResult>;
+
+export interface EngineOptions {
+  readonly schema: GraphQLSchema;
+  /** Plugins of Yoga and Envelop. Hooks that need WHATWG requests and responses are not called: see docs/architecture.md. */
+  readonly plugins: readonly Plugin[];
+}
+
+/** GraphQL by Yoga, without its HTTP layer, which {@link createPipeline} replaces. */
+export interface Engine {
+  /** The functions of graphql-js with Envelop's hooks around them, for one request. */
+  readonly envelop: (context: HookContext) => {
+    readonly schema: GraphQLSchema;
+    readonly parse: (document: string) => DocumentNode;
+    readonly validate: (schema: GraphQLSchema, document: DocumentNode) => readonly GraphQLError[];
+    readonly contextFactory: () => unknown;
+    readonly execute: (args: ExecutionArgs) => OperationResult | Promise<OperationResult>;
+    readonly subscribe: (args: ExecutionArgs) => OperationResult | Promise<OperationResult>;
+  };
+  /** Runs an operation with the `onParams` and `onExecutionResult` hooks of all plugins before and after it. */
+  readonly runWithHooks: (
+    params: GraphQLParams,
+    context: HookContext,
+    runOperation: RunOperation,
+  ) => Promise<OperationResult>;
+}
+
+export function createEngine({ schema, plugins }: EngineOptions): Engine {
+  const yoga = createYoga<object, HookContext>({
+    schema,
+    graphqlEndpoint: graphqlPath,
+    plugins: [useExecution(), useDocumentLimits(), ...plugins, useValidationCache(), useParamsCheck()],
+    parserAndValidationCache: {
+      documentCache: createDocumentCache<DocumentNode>(),
+      errorCache: createDocumentCache<object>(),
+      validationCache: false,
+    },
+    // The pipeline masks errors when it presents a result, after all hooks.
+    maskedErrors: false,
+    logging: false,
+    // All that follows belongs to Yoga's HTTP layer.
+    graphiql: false,
+    batching: false,
+    multipart: false,
+    cors: false,
+    maxRequestBodySize: false,
+    landingPage: false,
+  });
+  const all = yoga.getEnveloped._plugins as unknown as readonly Plugin[];
+  const paramsHooks = all.flatMap(({ onParams }) => onParams ?? []);
+  const resultHooks = all.flatMap(({ onExecutionResult }) => onExecutionResult ?? []);
+  const tracers = all.flatMap(({ instrumentation }) => instrumentation ?? []);
+  const tracer = tracers.length === 0 ? undefined : tracers.reduce<Instrumentation<object>>(chain, {});
+
+  async function runWithHooks(
+    given: GraphQLParams,
+    context: HookContext,
+    runOperation: RunOperation,
+  ): Promise<OperationResult> {
+    const { request } = context;
+    const hookContext = context as HookContext & Record<string, unknown>;
+    let params = given;
+    let run: OnParamsEventPayload['paramsHandler'] = (payload) =>
+      runOperation(payload.params, payload.context as HookContext & typeof payload.context);
+    let result: OperationResult | undefined;
+    for (const onParams of paramsHooks) {
+      await onParams({
+        request,
+        params,
+        context: hookContext,
+        setParams: (changed) => {
+          params = changed;
+        },
+        paramsHandler: run,
+        setParamsHandler: (changed) => {
+          run = changed;
+        },
+        setResult: (early) => {
+          result = early;
+        },
+        fetchAPI: yoga.fetchAPI,
+      });
+    }
+    result ??= await run({ request, params, context: hookContext });
+    for (const onExecutionResult of resultHooks) {
+      await onExecutionResult({
+        request,
+        result,
+        context: hookContext,
+        setResult: (changed) => {
+          result = changed;
+        },
+      });
+    }
+    return result;
+  }
+
+  return {
+    envelop: (context) => yoga.getEnveloped(context),
+    runWithHooks:
+      tracer?.operation === undefined
+        ? runWithHooks
+        : async (params, context, runOperation) =>
+            getInstrumented({ context, request: context.request }).asyncFn(tracer.operation, runWithHooks)(
+              params,
+              context,
+              runOperation,
+            ),
+  };
+}
+
+/** The first plugin: all others can replace or wrap these functions. */
+function useExecution(): Plugin {
+  const execute = createExecute();
+  return {
+    onExecute({ setExecuteFn }) {
+      setExecuteFn(execute);
+    },
+    onSubscribe({ setSubscribeFn }) {
+      setSubscribeFn(subscribe);
+    },
+  };
+}
+
+function useDocumentLimits(): Plugin {
+  return {
+    onParse({ setParseFn }) {
+      setParseFn(parseWithinLimits);
+    },
+  };
+}
+
+/**
+ * Validates a document once for the same schema and rules, which plugins before it may have added to. Yoga's own cache joins the
+ * names of all rules for each request, which takes longer than all other hooks together.
+ */
+function useValidationCache(): Plugin {
+  interface Validated {
+    readonly schema: GraphQLSchema;
+    readonly rules: readonly ValidationRule[];
+    readonly errors: readonly GraphQLError[];
+  }
+  const cache = new WeakMap<DocumentNode, Validated>();
+  return {
+    onValidate({ params: { schema, documentAST, rules = [] }, setResult }) {
+      const known = cache.get(documentAST);
+      if (known !== undefined && known.schema === schema && isSameList(known.rules, rules)) {
+        setResult([...known.errors]);
+        return;
+      }
+      return ({ result }) => {
+        cache.set(documentAST, { schema, rules: [...rules], errors: result as readonly GraphQLError[] });
+      };
+    },
+  };
+}
+
+function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {
+  return one.length === other.length && one.every((item, index) => item === other[index]);
+}
+
+/** The last plugin: plugins such as persisted operations replace the parameters before. */
+function useParamsCheck(): Plugin {
+  return {
+    onParams({ params }) {
+      requireValidParams(params);
+    },
+  };
+}
+
+/** A cache by the text of documents, with a bound. */
+function createDocumentCache<Value extends object>(): LRUCache<string, Value> {
+  return new LRUCache({
+    max: cachedDocumentsMax,
+    maxSize: cachedCharactersMax,
+    maxEntrySize: cachedDocumentCharactersMax,
+    sizeCalculation: (_value, document) => Math.max(1, document.length),
+  });
+}
