@@ -14,6 +14,7 @@ import {
   type Instrumentation,
   type OnParamsEventPayload,
   type Plugin,
+  type YogaServer,
 } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
 import { createExecute } from '../graphql/compiled/execute.js';
@@ -57,10 +58,11 @@ export interface Engine {
 }
 
 export function createEngine({ schema, plugins }: EngineOptions): Engine {
-  const yoga = createYoga<object, HookContext>({
+  const { plugin: access, getYoga } = accessToYoga();
+  createYoga<object, HookContext>({
     schema,
     graphqlEndpoint: graphqlPath,
-    plugins: [useExecution(), useDocumentLimits(), ...plugins, useValidationCache(), useParamsCheck()],
+    plugins: [useExecution(), useDocumentLimits(), ...plugins, useValidationCache(), useParamsCheck(), access],
     parserAndValidationCache: {
       documentCache: createDocumentCache<DocumentNode>(),
       errorCache: createDocumentCache<object>(),
@@ -77,6 +79,7 @@ export function createEngine({ schema, plugins }: EngineOptions): Engine {
     maxRequestBodySize: false,
     landingPage: false,
   });
+  const yoga = getYoga();
   const all = yoga.getEnveloped._plugins as unknown as readonly Plugin[];
   const paramsHooks = all.flatMap(({ onParams }) => onParams ?? []);
   const resultHooks = all.flatMap(({ onExecutionResult }) => onExecutionResult ?? []);
@@ -137,6 +140,23 @@ export function createEngine({ schema, plugins }: EngineOptions): Engine {
               context,
               runOperation,
             ),
+  };
+}
+
+/** Yoga itself, with its list of plugins. `createYoga` returns a WHATWG adapter around it, which hides the list. */
+function accessToYoga() {
+  let found: YogaServer<object, HookContext> | undefined;
+  const plugin: Plugin = {
+    onYogaInit({ yoga }) {
+      found = yoga as unknown as YogaServer<object, HookContext>;
+    },
+  };
+  return {
+    plugin,
+    getYoga() {
+      if (found === undefined) throw new Error('Yoga has not called onYogaInit.');
+      return found;
+    },
   };
 }
 

@@ -45,7 +45,7 @@ describe('a request that asks for too much is refused before anything is read', 
       data: null,
       errors: [
         {
-          message: 'The document selects more than 5000 fields. Ask for less at once.',
+          message: 'The document selects more than 5000 fields. Select less in one request.',
           extensions: { code: 'BAD_USER_INPUT', field: 'query' },
         },
       ],
@@ -60,7 +60,7 @@ describe('a request that asks for too much is refused before anything is read', 
       data: null,
       errors: [
         {
-          message: 'Syntax Error: The document has more than 5000 tokens.',
+          message: 'Syntax Error: Document contains more that 5000 tokens. Parsing aborted.',
           extensions: { code: 'GRAPHQL_PARSE_FAILED' },
         },
       ],

@@ -7,7 +7,7 @@ import {
   GraphQLString,
 } from 'graphql';
 import { auditServer } from 'graphql-http';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import {
   ForbiddenError,
   RateLimitedError,
@@ -15,18 +15,8 @@ import {
   UnavailableError,
   ValidationError,
 } from '../../src/errors.js';
-import type { Context } from '../../src/graphql/context.js';
-import { openExchange } from '../../src/http/exchange.js';
-import { createGraphqlEndpoint } from '../../src/http/graphql-endpoint.js';
-import type { Handler } from '../../src/http/handler.js';
-import { type Listening, listen } from '../../src/http/listen.js';
-import { createLog } from '../../src/http/log.js';
-import { createPublisher } from '../../src/http/publish.js';
-import { createRedact } from '../../src/http/redact.js';
-import { loadProducts } from '../../src/products/load.js';
 import { aKeyOf, aPerson } from '../factories.js';
-import { Client, startServer, type TestServer } from '../harness.js';
-import { connectTo } from '../http-client.js';
+import { startServer, type TestServer } from '../harness.js';
 
 let server: TestServer;
 
@@ -243,12 +233,8 @@ describe('a request id', () => {
   });
 });
 
-const products = await loadProducts(['default']);
-
 describe('what an error may tell', () => {
   const secret = `mk_pub_${'0123456789abcdef'.repeat(2)}`;
-  const logged: string[] = [];
-  const log = createLog({ level: 'info', destination: { write: (line) => void logged.push(line) } });
 
   const Input = new GraphQLInputObjectType({
     name: 'Input',
@@ -279,39 +265,20 @@ describe('what an error may tell', () => {
       },
     }),
   });
-  const endpoint = createGraphqlEndpoint({
-    schema,
-    createContext: () => Promise.resolve({} as Context),
-    publish: createPublisher({ log, redact: createRedact(), products }),
-  });
-  const handler: Handler = {
-    fetch: (request, { address }) => endpoint.answer(request, openExchange(request, address)),
-    answerDirectly: () => Promise.resolve(null),
-    drain: () => undefined,
-  };
-  let listening: Listening;
-  let client: Client;
-  let disconnect: () => void;
+  let failing: TestServer;
 
   beforeAll(async () => {
-    listening = await listen(handler, { host: '127.0.0.1', port: 0 });
-    const connection = connectTo(listening.port);
-    client = new Client(connection.fetch, {});
-    disconnect = connection.disconnect;
-  });
-  afterAll(async () => {
-    disconnect();
-    await listening.close();
+    failing = await startServer({ products: ['default'], schema });
   });
 
   function ask(query: string, { accept = 'application/graphql-response+json', variables = {} } = {}) {
-    return client.with({ accept, 'x-request-id': 'r1' }).send(query, variables);
+    return failing.anonymous.with({ accept, 'x-request-id': 'r1' }).send(query, variables);
   }
 
   test.each(['bug', 'thrown', 'misprint', 'void'])(
     'a failure that nobody declared is masked and logged: %s',
     async (field) => {
-      logged.length = 0;
+      const loggedBefore = failing.logged().length;
       const answer = await ask(`{ ${field} }`);
       expect(answer.status).toBe(500);
       expect(answer.body).toEqual({
@@ -324,12 +291,12 @@ describe('what an error may tell', () => {
           },
         ],
       });
-      expect(JSON.parse(logged.join(''))).toMatchObject({
-        level: 50,
-        requestId: 'r1',
-        err: { message: expect.any(String) },
-      });
-      expect(logged.join('')).not.toContain(secret);
+      const logged = failing.logged().slice(loggedBefore);
+      const failures = logged.split('\n').filter((line) => line.includes('"level":50'));
+      expect(failures.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+        { requestId: 'r1', err: { message: expect.any(String) } },
+      ]);
+      expect(logged).not.toContain(secret);
     },
   );
 
@@ -359,7 +326,7 @@ describe('what an error may tell', () => {
 
   test.each([
     ['a throttled request', 'throttled', '8'],
-    ['one that finds the database away', 'unavailable', '1'],
+    ['a request without a database', 'unavailable', '1'],
   ])('%s is told when to come back, in whole seconds', async (_, field, seconds) => {
     expect((await ask(`{ ${field} }`)).headers.get('retry-after')).toBe(seconds);
   });

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { networkOf } from '../../src/http/auth-endpoint.js';
+import { networkOf } from '../../src/http/auth-route.js';
 import { openTestDatabase } from '../database.js';
 import { aPerson } from '../factories.js';
 import { startServer, type TestServer } from '../harness.js';

@@ -1,6 +1,6 @@
 import { buildSchema as buildFrom, Kind, type OperationDefinitionNode, parse } from 'graphql';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { findPlainRun } from '../../src/graphql/plain/operation.js';
+import { compileOperation } from '../../src/graphql/compiled/compile-operation.js';
 import { buildSchema } from '../../src/graphql/schema.js';
 import { aKeyOf } from '../factories.js';
 import { startServer, type TestServer } from '../harness.js';
@@ -31,7 +31,7 @@ async function answer(query: string, variables: object) {
 }
 
 /** A skipped second root field leaves the answer unchanged and makes graphql-js execute the operation. */
-function answerByExecutor(query: string, variables: object) {
+function answerByGraphqlJs(query: string, variables: object) {
   const operation = parse(query).definitions.find((definition) => definition.kind === Kind.OPERATION_DEFINITION);
   const end = (operation?.selectionSet.loc?.end ?? 0) - 1;
   return answer(`${query.slice(0, end)}skipped: __typename @skip(if: true)${query.slice(end)}`, variables);
@@ -41,7 +41,7 @@ function withoutRequestId(body: string): unknown {
   return JSON.parse(body, (name, value: unknown) => (name === 'requestId' ? undefined : value));
 }
 
-describe('an operation that is run plainly gets the answer of the executor', () => {
+describe('a compiled operation has the same response as by graphql-js', () => {
   const bearer = () => ({ credential: { bearer: secret } });
   const idempotencyKey = 'once';
   test.each<[string, string, () => object]>([
@@ -99,32 +99,32 @@ describe('an operation that is run plainly gets the answer of the executor', () 
       () => ({ b: secret }),
     ],
   ])('%s', async (_what, query, variables) => {
-    // Once more than the first time, since what was found out about a document is used from then on.
-    await answerByExecutor(query, variables());
+    // Twice, because from its second run on a document is known to be within the limits.
+    await answerByGraphqlJs(query, variables());
     await answer(query, variables());
-    expect(await answer(query, variables())).toEqual(await answerByExecutor(query, variables()));
+    expect(await answer(query, variables())).toEqual(await answerByGraphqlJs(query, variables()));
   });
 
-  test('who may not ask is refused', async () => {
+  test('a client without permission is refused', async () => {
     const authorised = headers;
     headers = { 'content-type': 'application/json', accept: 'application/json' };
     const variables = { input: { credential: { bearer: secret } } };
-    const plain = await answer(one, variables);
-    expect(plain).toEqual(await answerByExecutor(one, variables));
-    expect(plain.status).toBe(401);
+    const compiled = await answer(one, variables);
+    expect(compiled).toEqual(await answerByGraphqlJs(one, variables));
+    expect(compiled.status).toBe(401);
     headers = authorised;
   });
 });
 
-describe('only what needs no executor is run without it', () => {
+describe('only operations whose fields need no resolver are compiled', () => {
   const schema = buildSchema({ mutationsPerMinute: 60 });
-  const isPlain = (document: string, of = schema) => {
+  const isCompiled = (document: string, of = schema) => {
     const parsed = parse(document);
-    return findPlainRun(of, parsed, parsed.definitions[0] as OperationDefinitionNode) !== null;
+    return compileOperation(of, parsed, parsed.definitions[0] as OperationDefinitionNode) !== null;
   };
 
   test('a verification is, of one or of many', () => {
-    expect([one, many].map((document) => isPlain(document))).toEqual([true, true]);
+    expect([one, many].map((document) => isCompiled(document))).toEqual([true, true]);
   });
 
   test.each([
@@ -137,9 +137,9 @@ describe('only what needs no executor is run without it', () => {
     ['a union', 'mutation { revokeApiKey(input: { apiKeyId: "x" }) { __typename } }'],
     ['a connection', '{ workspaces { nodes { id } } }'],
     ['introspection', '{ __schema { types { name } } }'],
-  ])('%s is not', (_what, document) => expect(isPlain(document)).toBe(false));
+  ])('%s is not', (_what, document) => expect(isCompiled(document)).toBe(false));
 
   test('a field without a resolver is not', () => {
-    expect(isPlain('{ hello }', buildFrom('type Query { hello: String }'))).toBe(false);
+    expect(isCompiled('{ hello }', buildFrom('type Query { hello: String }'))).toBe(false);
   });
 });
