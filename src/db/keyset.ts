@@ -1,7 +1,10 @@
 import { Prisma } from '../generated/prisma/client.js';
 import type { Db } from './transaction.js';
 
-/** A page of a list. Lists are newest first, and ids sort by time, so a page is bounded by ids and not by offsets. */
+/**
+ * A page of a list. Lists are newest first, and ids sort by time, so a page is bounded by ids and not by
+ * offsets.
+ */
 export interface Keyset {
   /** Only what is older than this id. */
   readonly after?: string | undefined;
@@ -24,8 +27,8 @@ export function toPrismaPage<Where extends object>({ after, before, limit, inver
 }
 
 /**
- * The same page under each of many parents, in two statements. Prisma would read every row under every parent and cut afterwards; a
- * lateral join reads one page of each from the index.
+ * The same page under each of many parents, in two statements. Prisma would read every row under every parent
+ * and cut afterwards; a lateral join reads one page of each from the index.
  * @param rowsOfParent selects `"id"` of the rows under the parent `p."id"`; its last part is a condition
  * @returns the rows by the id of their parent; parents without rows are left out
  */

@@ -34,8 +34,9 @@ declare global {
 }
 
 /**
- * Refuses, in one place for every field, arguments that nothing behind the schema accepts: text that PostgreSQL cannot store, and pages
- * out of range. It stands behind the errors plugin, so that the refusal is a member of a result union where there is one.
+ * Refuses, in one place for every field, arguments that nothing behind the schema accepts: text that
+ * PostgreSQL cannot store, and pages out of range. It stands behind the errors plugin, so that the refusal is
+ * a member of a result union where there is one.
  */
 export class ArgumentsPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override wrapResolve(
@@ -53,7 +54,10 @@ export class ArgumentsPlugin<Types extends SchemaTypes> extends BasePlugin<Types
   }
 }
 
-/** Lists that were checked. Every alias of a request gets the same list of a variable, and one of a megabyte takes 30 ms to check. */
+/**
+ * Lists that were checked. Every alias of a request gets the same list of a variable, and one of a megabyte
+ * takes 30 ms to check.
+ */
 const checkedLists = new WeakSet<object>();
 /** Shorter lists are checked again: remembering each of them would cost more. */
 const rememberedLengthMin = 100;
@@ -84,7 +88,9 @@ function requireStorable(path: string, name: string | number, value: unknown): v
   }
 }
 
-/** PostgreSQL stores no NUL, and half of a surrogate pair is no character: it would come back as another one. */
+/**
+ * PostgreSQL stores no NUL, and half of a surrogate pair is no character: it would come back as another one.
+ */
 function isStorable(text: string): boolean {
   return text.isWellFormed() && !text.includes('\0');
 }

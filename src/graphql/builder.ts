@@ -11,7 +11,7 @@ import ArgumentsPlugin from './arguments.js';
 import type { Context } from './context.js';
 import { findNodeType } from './node-types.js';
 
-/** How much one request may ask for. A page of 100 counts a hundredfold. */
+/** Limits of one request. A page counts as often as it has items, and a look-up by id ten times. */
 export const queryLimits = { complexity: 25_000, depth: 16, breadth: 5_000 };
 
 interface SchemaTypes {
@@ -28,11 +28,12 @@ interface SchemaTypes {
 }
 
 export const builder = new SchemaBuilder<SchemaTypes>({
-  // Authorisation comes before the errors plugin, so that a refusal never becomes a member of a result union.
+  // Authorization comes before the errors plugin, so that a refusal never becomes a member of a result union.
   plugins: [ComplexityPlugin, AccessPlugin, ErrorsPlugin, ArgumentsPlugin, RelayPlugin, PrismaPlugin],
   defaultFieldNullability: false,
   complexity: {
-    // What was weighed before and weighs the same every time is not weighed again.
+    // An operation that was weighed before, and whose weight does not depend on variables, is not weighed
+    // again.
     limit: ({ isWeighed }) => (isWeighed ? {} : queryLimits),
     complexityError: (kind) =>
       new ValidationError(
@@ -54,7 +55,8 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       resolveType: (node) => findNodeType((node as { readonly id: string }).id),
     },
     pageInfoTypeOptions: { description: 'Position of a page in its list.' },
-    // nodes.ts has these two: Pothos would decode every id again for every alias, and load them alias by alias.
+    // nodes.ts has these two: Pothos would decode every id again for every alias, and load them alias by
+    // alias.
     nodeQueryOptions: false,
     nodesQueryOptions: false,
     edgesFieldOptions: {

@@ -7,7 +7,7 @@ const pageInfo: Record<string, string> = {
   endCursor: 'Cursor of the last item, to pass as `after` for the next page. Null: the page is empty.',
 };
 
-/** Describes what the plugins make by themselves: result unions, connections, edges, PageInfo and the id of a Node. */
+/** Describes what the plugins generate: result unions, connections, edges, PageInfo and the id of a Node. */
 export function describeGenerated(schema: GraphQLSchema): GraphQLSchema {
   for (const type of Object.values(schema.getTypeMap())) {
     if (isUnionType(type) && type.name.endsWith('Result')) {

@@ -30,12 +30,17 @@ import { listInvitationsOf, listMembersOf, readFeaturesOf } from '../domain/work
 import type { ApiKey } from '../generated/prisma/client.js';
 import { findNodeType, type NodeType } from './node-types.js';
 
-/** The most events of a chain that one request checks. The database hashes some ten thousand of them in a tenth of a second. */
+/**
+ * The most events of a chain that one request checks. The database hashes some ten thousand of them in a
+ * tenth of a second.
+ */
 export const chainCheckMax = 10_000;
 
 export type Loaders = ReturnType<typeof createLoaders>;
 
-/** Everything that a request looks up in batches: made for one request, and each part when it is first used. */
+/**
+ * Everything that a request looks up in batches: made for one request, and each part when it is first used.
+ */
 export function createLoaders({ db }: Pick<Deps, 'db'>, principal: Principal) {
   return lazily({
     /** What can be looked up by its id, as far as the principal sees it. */
@@ -48,7 +53,9 @@ export function createLoaders({ db }: Pick<Deps, 'db'>, principal: Principal) {
     webhookEndpointsById: () => rowLoader((query) => db.webhookEndpoint.findMany(query)),
     webhookEventsById: () => rowLoader((query) => db.webhookEvent.findMany(query)),
     workspacesById: () => rowLoader((query) => db.workspace.findMany(query)),
-    /** The users behind audit events, by `workspaceId userId`; null for users that the principal does not see. */
+    /**
+     * The users behind audit events, by `workspaceId userId`; null for users that the principal does not see.
+     */
     auditActors: () => batchLoader((keys: readonly string[]) => findActors(db, principal, keys), null),
 
     // Pages under a parent.
@@ -65,7 +72,10 @@ export function createLoaders({ db }: Pick<Deps, 'db'>, principal: Principal) {
       batchLoader((ids) => readAccountsOf(db, ids), { balance: 0, held: 0, lowAt: null }, { cache: false }),
     featuresOf: () => batchLoader((ids) => readFeaturesOf(db, ids), []),
     usageOfWorkspace: () => usageLoader(db, 'workspace'),
-    /** Whether the newest {@link chainCheckMax} events of a workspace are as they were recorded. One chain is checked after the other. */
+    /**
+     * Whether the newest {@link chainCheckMax} events of a workspace are as they were recorded. One chain is
+     * checked after the other.
+     */
     isChainIntact: () =>
       new DataLoader<string, boolean>(async (workspaceIds) => {
         const intact: boolean[] = [];
@@ -133,8 +143,8 @@ function visibleFinder<Row extends { readonly id: string }, Visible extends obje
 }
 
 /**
- * Looks up each id once per request, and the ids that are requested together in one statement. Ids of other types, and types of which
- * the principal sees no row (`findRows` is null), need no statement.
+ * Looks up each id once per request, and the ids that are requested together in one statement. Ids of other
+ * types, and types of which the principal sees no row (`findRows` is null), need no statement.
  */
 function nodeFinder<Row extends { readonly id: string }>(
   type: NodeType,
@@ -198,7 +208,7 @@ interface UsageRequest {
   readonly buckets: UsageBuckets;
 }
 
-/** The usage of many owners: one statement for all owners that are asked for the same time. */
+/** The usage of many owners: one statement for all owners that are requested for the same time. */
 function usageLoader(db: Db, owner: UsageOwner): DataLoader<UsageRequest, UsageBucket[], string> {
   return groupLoader(
     ({ ownerId }) => ownerId,

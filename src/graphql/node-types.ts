@@ -1,6 +1,9 @@
 import { findIdKind, type IdKind } from '../db/ids.js';
 
-/** The types that implement Node. Ids are the database's own: the prefix of an id says which type it belongs to. */
+/**
+ * The types that implement Node. Ids are the database's own: the prefix of an id says which type it belongs
+ * to.
+ */
 const nodeTypes = {
   apiKey: 'ApiKey',
   auditEvent: 'AuditEvent',

@@ -10,8 +10,9 @@ export const Node = builder.nodeInterfaceRef();
 const nodesMax = 100;
 
 /**
- * What one id weighs beside what is selected of it, so that a request looks up at most 2,272 ids, however many aliases it spreads them over.
- * A different id costs a row of a statement; the same id again only its place in the answer.
+ * What one id weighs beside what is selected of it, so that a request looks up at most 2,272 ids, however
+ * many aliases it spreads them over. A different id costs a row of a statement; the same id again only its
+ * place in the answer.
  */
 const nodeWeight = 10;
 
@@ -39,7 +40,7 @@ builder.queryFields((t) => ({
     },
     args: { ids: t.arg.idList({ required: true, description: 'Ids of the objects, at most 100.' }) },
     resolve: (_root, { ids }, { loaders }) => {
-      if (ids.length > nodesMax) throw new ValidationError('ids', `At most ${nodesMax} ids can be asked for at once.`);
+      if (ids.length > nodesMax) throw new ValidationError('ids', `At most ${nodesMax} ids can be requested at once.`);
       return ids.map((id) => findNode(loaders, id));
     },
   }),

@@ -17,7 +17,7 @@ interface PageArgs {
   readonly before?: string | null | undefined;
 }
 
-/** Refuses a page that is out of bounds, rather than giving another one than was asked for. @throws ValidationError */
+/** Refuses a page that is out of range instead of returning another one. @throws ValidationError */
 export function requirePage(args: PageArgs): void {
   for (const name of ['first', 'last'] as const) {
     const size = args[name];
@@ -35,12 +35,12 @@ export function requirePage(args: PageArgs): void {
   }
 }
 
-/** The cursor of an item: opaque, and the same wherever the item is listed. */
+/** The cursor of an item: opaque, and the same in every list. */
 function formatCursor({ id }: { id: string }): string {
   return formatPrismaCursor({ id }, 'id');
 }
 
-/** The id of the item that a cursor marks. @throws ValidationError for what this server did not make. */
+/** The id of the item of a cursor. @throws ValidationError for a cursor that this server did not make. */
 function parseCursor(name: 'after' | 'before', cursor: string): string {
   const id = cursor.length > cursorLengthMax ? null : readCursor(cursor);
   if (typeof id !== 'string' || findIdKind(id) === null) throw new ValidationError(name, 'This is not a cursor.');
@@ -58,7 +58,10 @@ function readCursor(cursor: string): unknown {
 /** The limits of every connection. */
 const pageSizes = { maxSize: pageSizeMax, defaultSize: pageSizeDefault };
 
-/** A list counts tenfold by itself; a page counts as often as it has items. A size out of bounds is refused later, by name. */
+/**
+ * A page counts as often as it has items. A size out of range is refused later, with the name of its
+ * argument.
+ */
 export function pageComplexity({ first, last }: PageArgs): { field: number; multiplier: number } {
   const size = Math.min(first ?? last ?? pageSizeDefault, pageSizeMax);
   return { field: 1, multiplier: Math.max(0.1, size / 10) };
@@ -67,8 +70,8 @@ export function pageComplexity({ first, last }: PageArgs): { field: number; mult
 type ConnectionArgs = Parameters<typeof resolveCursorConnection>[0]['args'];
 
 /**
- * A Relay page of a list. It is found by comparing ids, newest first: unlike Prisma's own cursors, that leaves nothing out where the item
- * at the cursor has left the list meanwhile.
+ * A Relay page of a list, newest first. It is found by comparing ids: unlike Prisma's own cursors, that skips
+ * nothing when the item at the cursor has left the list in the meantime.
  */
 export async function resolvePage<Row extends { id: string }>(
   args: ConnectionArgs,
@@ -84,12 +87,12 @@ export async function resolvePage<Row extends { id: string }>(
         inverted,
       }),
   );
-  // An empty page would repeat the cursor that it was asked for.
+  // An empty page would repeat the cursor of the request.
   if (page.edges.length > 0) return page;
   return { ...page, pageInfo: { ...page.pageInfo, startCursor: null, endCursor: null } };
 }
 
-/** A page of a list that hangs under a parent, read together with those of its siblings. */
+/** A page of a list under a parent, read together with the pages of other parents. */
 export function resolveNestedPage<Row extends { id: string }>(
   loader: PageLoader<Row>,
   parentId: string,

@@ -27,7 +27,7 @@ function isDay(day: string): boolean {
   return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(day);
 }
 
-/** More than anybody means: what reads a value later steps into it level by level. */
+/** More than any client needs. Code that reads a value later recurses into its levels. */
 const jsonDepthMax = 20;
 
 builder.scalarType('JSON', {

@@ -27,7 +27,7 @@ const UsageBucket = builder.objectRef<UsageBucketShape>('UsageBucket').implement
     }),
     refusals: t.field({
       type: [RefusalCount],
-      // Most buckets have none, and few have more than two.
+      // Most buckets have no refusals, and few have more than two kinds.
       complexity: { field: 1, multiplier: 2 },
       description: 'Number of refused requests by reason, in the order of the checks. Empty: none was refused.',
       resolve: ({ refusals }) => [...refusals],
@@ -39,10 +39,10 @@ const UsageBucket = builder.objectRef<UsageBucketShape>('UsageBucket').implement
   }),
 });
 
-/** One statement reads it, and each bucket has to be told. */
+/** One statement reads all buckets, and each bucket is a part of the response. */
 const usageComplexity = (range: UsageRange) => ({ field: 10, multiplier: estimateBuckets(range) });
 
-const range = builder.args((t) => ({
+const rangeArgs = builder.args((t) => ({
   from: t.field({ type: 'DateTime', required: true, description: 'Time in the first bucket.' }),
   to: t.field({
     type: 'DateTime',
@@ -66,8 +66,8 @@ builder.prismaObjectField(ApiKey, 'usage', (t) =>
     complexity: usageComplexity,
     authScopes: { permission: 'apiKey:read' },
     description: `Usage of the key, ${gapless}`,
-    args: range,
-    resolve: ({ id }, asked, { loaders }) => loaders.usageOfKey.load({ ownerId: id, buckets: decideBuckets(asked) }),
+    args: rangeArgs,
+    resolve: ({ id }, range, { loaders }) => loaders.usageOfKey.load({ ownerId: id, buckets: decideBuckets(range) }),
   }),
 );
 
@@ -77,8 +77,8 @@ builder.objectField(Credits, 'usage', (t) =>
     complexity: usageComplexity,
     authScopes: { permission: 'credits:read' },
     description: `Usage of all keys of the workspace, including deleted ones, ${gapless}`,
-    args: range,
-    resolve: ({ workspaceId }, asked, { loaders }) =>
-      loaders.usageOfWorkspace.load({ ownerId: workspaceId, buckets: decideBuckets(asked) }),
+    args: rangeArgs,
+    resolve: ({ workspaceId }, range, { loaders }) =>
+      loaders.usageOfWorkspace.load({ ownerId: workspaceId, buckets: decideBuckets(range) }),
   }),
 );

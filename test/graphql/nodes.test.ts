@@ -155,7 +155,7 @@ test('nodes come in the order of their ids, 100 at most', async () => {
   expect({ none, errors }).toMatchObject({
     none: null,
     errors: [
-      { message: 'At most 100 ids can be asked for at once.', extensions: { code: 'BAD_USER_INPUT', field: 'ids' } },
+      { message: 'At most 100 ids can be requested at once.', extensions: { code: 'BAD_USER_INPUT', field: 'ids' } },
     ],
   });
 });
@@ -177,7 +177,7 @@ test('a key whose product lets it see no credits sees no line of the ledger and 
   });
 });
 
-describe('looking up ids costs little, however many are asked for', () => {
+describe('looking up ids costs little, however many a request has', () => {
   const aliases = (count: number, field: (index: number) => string) =>
     Array.from({ length: count }, (_, index) => `a${index}: ${field(index)}`).join(' ');
 
@@ -193,7 +193,7 @@ describe('looking up ids costs little, however many are asked for', () => {
     return (await send(query, variables)) - identifying;
   }
 
-  test('more than 2,272 of them, or as many repetitions, are refused before anything is looked up', async () => {
+  test('requests for more than 2,272 ids, different or repeated, are refused before any statement', async () => {
     const hundred = Array.from({ length: 100 }, () => newId('apiKey'));
     for (const principal of ['anonymous', 'key', 'owner', 'service'] as const) {
       const client = world.clients[principal];
@@ -212,7 +212,7 @@ describe('looking up ids costs little, however many are asked for', () => {
     expect(await statementsOf(service, most, { i: hundred })).toBe(1);
   });
 
-  test('each type is read with one statement, and each id once, however many aliases ask for it', async () => {
+  test('each type is read with one statement per request, however many aliases request its ids', async () => {
     const { service, owner } = world.clients;
     const everything = Object.values(ids);
     const types = new Set(everything.map((id) => id.slice(0, 3))).size;
@@ -248,12 +248,12 @@ describe('looking up ids costs little, however many are asked for', () => {
     for (const id of Object.values(ids)) expect(await statementsOf(anonymous, one, { id })).toBe(0);
   });
 
-  test('a list of 200,000 ids is refused by its length, under every alias', async () => {
+  test('a list of 200,000 ids is refused by its length', async () => {
     const document = `query ($i: [ID!]!) { ${aliases(22, () => 'nodes(ids: $i) { id }')} }`;
     const { data, errors } = await world.clients.anonymous.send(document, { i: Array(200_000).fill('') });
     expect({ data, codes: new Set(errors.map(({ message }) => message)) }).toEqual({
       data: null,
-      codes: new Set(['At most 100 ids can be asked for at once.']),
+      codes: new Set(['At most 100 ids can be requested at once.']),
     });
   });
 });

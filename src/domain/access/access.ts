@@ -9,7 +9,7 @@ export interface Access {
   readonly workspaceId: string;
   readonly workspaceKind: WorkspaceKind;
   readonly suspendedAt: Date | null;
-  /** The principal's role; null for whoever is no member: services and API keys. */
+  /** Role of the member. Null for services and API keys. */
   readonly role: Role | null;
   /** Permissions that the member was given one by one. */
   readonly givenPermissions: ReadonlySet<Permission>;
@@ -17,7 +17,9 @@ export interface Access {
   readonly permissions: ReadonlySet<Permission>;
 }
 
-/** What the principal may do in a workspace; null where it does not exist or the principal does not see it. */
+/**
+ * What the principal may do in a workspace; null where it does not exist or the principal does not see it.
+ */
 export async function findAccess(db: Db | Tx, principal: Principal, workspaceId: string): Promise<Access | null> {
   if (principal.kind === 'anonymous') return null;
   if (principal.kind === 'apiKey' && principal.workspaceId !== workspaceId) return null;
@@ -54,7 +56,7 @@ export async function findAccess(db: Db | Tx, principal: Principal, workspaceId:
 }
 
 /**
- * What the principal may do in a workspace, where it may do what is asked.
+ * What the principal may do in a workspace, if it holds the permission.
  * @throws NotFoundError for a workspace that it does not see, ForbiddenError where it lacks the permission.
  */
 export async function getAccess(
@@ -70,7 +72,9 @@ export async function getAccess(
   return access;
 }
 
-/** Makes every other change of this workspace's members, keys and features wait until the transaction ends. */
+/**
+ * Makes every other change of this workspace's members, keys and features wait until the transaction ends.
+ */
 export async function lockWorkspace(tx: Tx, workspaceId: string): Promise<void> {
   await tx.$queryRaw`SELECT 1 FROM "Workspace" WHERE "id" = ${workspaceId} FOR UPDATE`;
 }

@@ -1,7 +1,10 @@
 import type { Role } from '../../generated/prisma/enums.js';
 import type { Principal } from './principal.js';
 
-/** Every permission that this server checks, and what it allows. (What a key may do at the product stands in the product file.) */
+/**
+ * Every permission that this server checks, and what it allows. (A product file defines what its keys may do
+ * at the product.)
+ */
 export const permissions = {
   'workspace:read': 'See a workspace.',
   'workspace:create': 'Create an organization.',
@@ -9,7 +12,7 @@ export const permissions = {
   'workspace:suspend': 'Suspend and resume a workspace.',
   'feature:update': 'Switch a feature of a product on or off for a workspace.',
   'member:read': 'See who belongs to a workspace.',
-  'member:invite': 'Invite somebody.',
+  'member:invite': 'Invite a person to a workspace.',
   'member:join': 'Accept an invitation.',
   'member:update': "Change a member's role and permissions.",
   'member:remove': 'Remove a member.',
@@ -30,7 +33,7 @@ export const permissions = {
   'event:publish': "Tell a customer of an event of the product's own.",
   'audit:read': 'See who did what in a workspace, and what was refused.',
   'authentication:read': 'See how many credentials were refused.',
-  'settings:manage': 'Manage the settings of a workspace, which some products ask of whoever creates keys.',
+  'settings:manage': 'Manage the settings of a workspace. Some products require it to create keys.',
 } as const;
 
 export type Permission = keyof typeof permissions;
@@ -57,19 +60,22 @@ const adminPermissions: readonly Permission[] = [
   'settings:manage',
 ];
 
-/** What a role holds in its workspace. OWNER and ADMIN differ in whom they may change: only an owner makes or unmakes owners. */
+/**
+ * Permissions of a role in its workspace. OWNER and ADMIN differ in whom they may change: only an owner
+ * appoints or removes owners.
+ */
 export const rolePermissions: Readonly<Record<Role, ReadonlySet<Permission>>> = {
   OWNER: new Set(adminPermissions),
   ADMIN: new Set(adminPermissions),
   MEMBER: new Set(memberPermissions),
 };
 
-/** The roles that hold a permission by themselves. */
+/** The roles that include a permission. */
 export function rolesWith(permission: Permission): Role[] {
   return (Object.keys(rolePermissions) as Role[]).filter((role) => rolePermissions[role].has(permission));
 }
 
-/** What a member may be given beside a role, one by one. */
+/** Permissions that a member can get in addition to a role. */
 export const grantablePermissions: ReadonlySet<Permission> = new Set<Permission>([
   'settings:manage',
   'apiKey:create',
@@ -83,15 +89,18 @@ export const grantablePermissions: ReadonlySet<Permission> = new Set<Permission>
   'member:invite',
 ]);
 
-/** What a service token holds, in every workspace. */
+/** Permissions of a service token, in every workspace. */
 export const servicePermissions: ReadonlySet<Permission> = new Set(
   (Object.keys(permissions) as Permission[]).filter((p) => p !== 'workspace:create' && p !== 'member:join'),
 );
 
-/** What a signed-in person holds outside every workspace. */
+/** Permissions of a signed-in person outside any workspace. */
 export const userPermissions: ReadonlySet<Permission> = new Set<Permission>(['workspace:create', 'member:join']);
 
-/** Whether this kind of principal can hold a permission in any workspace at all. The answer for one workspace is {@link requirePermission}'s. */
+/**
+ * Whether this kind of principal can hold a permission in any workspace at all. The answer for one workspace
+ * is {@link requirePermission}'s.
+ */
 export function mayHold(principal: Principal, permission: Permission): boolean {
   switch (principal.kind) {
     case 'anonymous':

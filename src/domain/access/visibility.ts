@@ -3,8 +3,9 @@ import { mayHold, type Permission, rolesWith } from './permissions.js';
 import type { Principal } from './principal.js';
 
 /**
- * Who sees which rows: one filter for each type of row, used by lists, by look-ups by id and by the guards of commands. A principal
- * that sees no row of a type at all gets {@link nothing}; ask {@link isNothing} before a statement.
+ * Who sees which rows: one filter for each type of row, used by lists, by look-ups by id and by the guards of
+ * commands. A principal that sees no row of a type at all gets {@link nothing}; test with {@link isNothing}
+ * to save the statement.
  */
 
 /** Matches no row. */
@@ -30,7 +31,9 @@ export function visibleWorkspaces(principal: Principal): Prisma.WorkspaceWhereIn
   }
 }
 
-/** The keys in a user's workspaces; an API key sees only itself, a service all. Deleted keys are not visible. */
+/**
+ * The keys in a user's workspaces; an API key sees only itself, a service all. Deleted keys are not visible.
+ */
 export function visibleApiKeys(principal: Principal): Prisma.ApiKeyWhereInput {
   if (!mayHold(principal, 'apiKey:read')) return nothing;
   switch (principal.kind) {
@@ -92,8 +95,9 @@ export function visibleUsers(principal: Principal): Prisma.UserWhereInput {
 }
 
 /**
- * The webhook endpoints of workspaces in which a user holds `webhook:read` or `webhook:manage`; all for a service. Plain members see
- * none: a URL may be a secret of the person who set it up, and a response may contain anything. Endpoints of deleted keys are not visible.
+ * The webhook endpoints of workspaces in which a user holds `webhook:read` or `webhook:manage`; all for a
+ * service. Plain members see none: a URL may be a secret of the person who set it up, and a response may
+ * contain anything. Endpoints of deleted keys are not visible.
  */
 export function visibleWebhookEndpoints(principal: Principal): Prisma.WebhookEndpointWhereInput {
   const exists = { deletedAt: null, apiKey: { deletedAt: null } };

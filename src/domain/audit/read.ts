@@ -8,25 +8,25 @@ import type { Principal } from '../access/principal.js';
 
 const read: Permission = 'audit:read';
 
-/** Which events to list; what is not named does not matter. */
+/** Conditions that listed events meet. Omitted ones are ignored. */
 export interface AuditFilter {
   readonly action?: string | null | undefined;
   readonly subjectId?: string | null | undefined;
   readonly actorKind?: PrincipalKind | null | undefined;
   readonly actorId?: string | null | undefined;
   readonly refused?: boolean | null | undefined;
-  /** From this moment on. */
+  /** At or after this time. */
   readonly from?: Date | null | undefined;
-  /** Before this moment. */
+  /** Before this time. */
   readonly to?: Date | null | undefined;
 }
 
-/** Whether somebody may read the events of a workspace: owners, admins and services. */
+/** Whether the principal may read the events of a workspace: owners, admins and services may. */
 export async function mayReadAudit(db: Db, principal: Principal, workspaceId: string): Promise<boolean> {
   return (await findAccess(db, principal, workspaceId))?.permissions.has(read) ?? false;
 }
 
-/** The events of these ids that somebody may read. One without a workspace is read by services. */
+/** The events with these ids that the principal may read. Only services read events without a workspace. */
 export async function findReadableEvents(db: Db, principal: Principal, ids: readonly string[]): Promise<AuditEvent[]> {
   if (principal.kind !== 'service' && principal.kind !== 'user') return [];
   const events = await db.auditEvent.findMany({ where: { id: { in: [...ids] } } });
@@ -43,7 +43,9 @@ export async function findReadableEvents(db: Db, principal: Principal, ids: read
   return events.filter(({ workspaceId }) => readable.has(workspaceId));
 }
 
-/** The events of a workspace, in the order of their numbers, newest first. Ask {@link mayReadAudit} before. */
+/**
+ * The events of a workspace, in the order of their numbers, newest first. Check {@link mayReadAudit} first.
+ */
 export async function listEvents(
   db: Db,
   workspaceId: string,
@@ -77,16 +79,19 @@ function conditionsOf({ action, subjectId, actorKind, actorId, refused, from, to
   };
 }
 
-/** The people behind events, each by `workspaceId userId`, as far as the reader may see them: members of the workspace, and for services everybody. */
+/**
+ * Users by `workspaceId userId`, as far as the principal may see them: members of the workspace, and all
+ * users for services.
+ */
 export async function findActors(db: Db, principal: Principal, keys: readonly string[]): Promise<Map<string, User>> {
-  const asked = keys.map((key) => key.split(' '));
-  const userIds = asked.map(([, userId = '']) => userId);
+  const pairs = keys.map((key) => key.split(' '));
+  const userIds = pairs.map(([, userId = '']) => userId);
   if (principal.kind === 'service') {
     const users = await db.user.findMany({ where: { id: { in: userIds } } });
     return new Map(keys.flatMap((key) => users.filter(({ id }) => key.endsWith(` ${id}`)).map((user) => [key, user])));
   }
   const members = await db.member.findMany({
-    where: { workspaceId: { in: asked.map(([workspaceId = '']) => workspaceId) }, userId: { in: userIds } },
+    where: { workspaceId: { in: pairs.map(([workspaceId = '']) => workspaceId) }, userId: { in: userIds } },
     include: { user: true },
   });
   return new Map(members.map(({ workspaceId, userId, user }) => [`${workspaceId} ${userId}`, user]));

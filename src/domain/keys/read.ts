@@ -6,7 +6,7 @@ import type { Principal } from '../access/principal.js';
 import { visibleApiKeys } from '../access/visibility.js';
 import { type ApiKeyStatus, hasStatus } from './status.js';
 
-/** Which keys to list. What is not named does not matter. */
+/** Conditions that listed keys meet. Omitted ones are ignored. */
 export interface ApiKeyFilter {
   readonly workspaceId?: string | null | undefined;
   /** The status that the keys have now. */
@@ -32,7 +32,10 @@ export function listApiKeys(
   return db.apiKey.findMany(toPrismaPage(page, { AND: [visibleApiKeys(principal), conditions] }));
 }
 
-/** A page of the keys of each workspace. An API key sees none in this way: it sees itself, but not the other keys of its workspace. */
+/**
+ * A page of the keys of each workspace. An API key sees none in this way: it sees itself, but not the other
+ * keys of its workspace.
+ */
 export async function listApiKeysOf(
   db: Db,
   principal: Principal,

@@ -13,7 +13,10 @@ export function listEntriesOf(
   return readNestedPages(db, rows, workspaceIds, page, (query) => db.ledgerEntry.findMany(query));
 }
 
-/** An account, and from how many available credits on webhook endpoints are told that they are few; null: never. */
+/**
+ * An account, and from how many available credits on webhook endpoints are told that they are few; null:
+ * never.
+ */
 export type AccountWithAlert = Account & { readonly lowAt: number | null };
 
 /** The credit account of each workspace. A workspace that never had credits has none, and is left out. */

@@ -10,7 +10,7 @@ import type { WebhookDeliveryState } from '../../generated/prisma/enums.js';
 import type { Principal } from '../access/principal.js';
 import { visibleWebhookDeliveries, visibleWebhookEndpoints } from '../access/visibility.js';
 
-/** Which endpoints to list. What is not named does not matter. */
+/** Conditions that listed endpoints meet. Omitted ones are ignored. */
 export interface WebhookEndpointFilter {
   readonly workspaceId?: string | null | undefined;
   readonly apiKeyId?: string | null | undefined;
@@ -27,7 +27,7 @@ export function listWebhookEndpoints(
   return db.webhookEndpoint.findMany(toPrismaPage(page, { AND: [visibleWebhookEndpoints(principal), conditions] }));
 }
 
-/** Which deliveries to list. What is not named does not matter. */
+/** Conditions that listed deliveries meet. Omitted ones are ignored. */
 export interface WebhookDeliveryFilter {
   readonly workspaceId?: string | null | undefined;
   readonly state?: WebhookDeliveryState | null | undefined;
