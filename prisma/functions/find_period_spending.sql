@@ -12,7 +12,7 @@ CREATE OR REPLACE FUNCTION tollkeeper.find_period_spending(
 ) LANGUAGE plpgsql STABLE AS $$
 BEGIN
   SELECT array_agg(f.start ORDER BY f.n), array_agg(f.first ORDER BY f.n),
-    array_agg(coalesce(s."credits", 0) ORDER BY f.n)
+    array_agg(coalesce(s."credits", 0)::bigint ORDER BY f.n)
   INTO period_starts, firsts, spendings
   FROM (
     SELECT i.n, i.api_key_id, i.start, (min(i.n) OVER (PARTITION BY i.api_key_id, i.start))::integer AS first

@@ -7,7 +7,7 @@ DECLARE
   before integer := OLD."balance" - OLD."held";
   after integer := NEW."balance" - NEW."held";
   at timestamptz := clock_timestamp();
-  event_types text[] := '{}';
+  event_types text[] := ARRAY[]::text[];
   event_type text;
 BEGIN
   IF NEW."balance" > OLD."balance" THEN

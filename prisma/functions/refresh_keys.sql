@@ -12,7 +12,7 @@ CREATE OR REPLACE FUNCTION tollkeeper.refresh_keys(
 ) LANGUAGE plpgsql STABLE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   era := tollkeeper.era();
-  snapshot := pg_current_snapshot();
+  snapshot := pg_current_snapshot()::text;
   SELECT array_agg(c."id") INTO changed FROM tollkeeper.changed_since(seen) c;
   IF hashes IS NOT NULL THEN
     SELECT json_agg(json_build_array(
@@ -23,7 +23,7 @@ BEGIN
         SELECT f."feature" FROM "WorkspaceFeature" f
         WHERE f."workspaceId" = k."workspaceId" AND f."product" = k."product"
       )
-    )) INTO records
+    ))::text INTO records
     FROM unnest(hashes) AS i(hash)
     JOIN "KeySecret" s ON s."hash" = decode(i.hash, 'hex')
     JOIN "ApiKey" k ON k."id" = s."apiKeyId" AND k."workspaceId" = s."workspaceId"

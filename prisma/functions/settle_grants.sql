@@ -21,7 +21,7 @@ BEGIN
     SELECT * FROM "CreditGrant" WHERE "workspaceId" = workspace AND "remaining" > 0
     ORDER BY "priority", "expiresAt" NULLS LAST, "id"
   LOOP
-    rest := given."remaining" - least(given."remaining", greatest(spent, 0));
+    rest := (given."remaining" - least(given."remaining", greatest(spent, 0)))::integer;
     spent := spent - (given."remaining" - rest);
     reserved_here := least(rest, reserved);
     reserved := reserved - reserved_here;
