@@ -89,16 +89,19 @@ export function createKeyCache(run: RunStatement, bytesMax: number): KeyCache {
 
   // Cached keys cost the database nothing, so there is no limit to how many requests share a refresh.
   const load = createBatcher<Candidate, KeyRecord | null>(async (candidates) => {
-    const cached = new Set<string>();
+    const cached = new Map<string, KeyRecord>();
     const missing = new Set<string>();
-    for (const { hash } of candidates) (table.has(hash) ? cached : missing).add(hash);
+    for (const { hash } of candidates) {
+      const key = table.get(hash);
+      if (key === null) missing.add(hash);
+      else cached.set(hash, key);
+    }
     const found = new Map<string, KeyRecord>();
     await refreshAll([...missing], found);
     const removed: string[] = [];
-    for (const hash of cached) {
-      const key = table.get(hash);
-      if (key === null) removed.push(hash);
-      else found.set(hash, key);
+    for (const [hash, key] of cached) {
+      if (table.isCurrent(key)) found.set(hash, key);
+      else removed.push(hash);
     }
     if (removed.length > 0) await refreshAll(removed, found);
     return candidates.map((candidate) => confirm(candidate, found.get(candidate.hash) ?? null));
