@@ -121,6 +121,7 @@ async function openServer({
     passwordHashing: quickHashing,
     sweepsCredits: false,
     forgetsKeys: false,
+    fillsKeyCache: false,
     deliversWebhooks: false,
     ...options,
   });

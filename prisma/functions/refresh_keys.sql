@@ -8,22 +8,16 @@ CREATE OR REPLACE FUNCTION tollkeeper.refresh_keys(
   OUT era text,
   OUT snapshot text,
   OUT changed text[],
-  OUT records text
+  OUT records json
 ) LANGUAGE plpgsql STABLE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   era := tollkeeper.era();
   snapshot := pg_current_snapshot()::text;
   SELECT array_agg(c."id") INTO changed FROM tollkeeper.changed_since(seen) c;
   IF hashes IS NOT NULL THEN
-    SELECT json_agg(json_build_array(
-      i.hash, s."id", s."retiresAt", k."id", k."workspaceId", k."product", k."environment", k."keyId", k."permissions",
-      k."allowedOrigins", k."spendLimit", k."spendPeriod", k."disabledAt", k."expiresAt", k."revokedAt", k."deletedAt",
-      w."suspendedAt",
-      ARRAY(
-        SELECT f."feature" FROM "WorkspaceFeature" f
-        WHERE f."workspaceId" = k."workspaceId" AND f."product" = k."product"
-      )
-    ))::text INTO records
+    SELECT json_agg(tollkeeper.key_record(s, k, w, ARRAY(
+      SELECT f."feature" FROM "WorkspaceFeature" f WHERE f."workspaceId" = k."workspaceId" AND f."product" = k."product"
+    ))) INTO records
     FROM unnest(hashes) AS i(hash)
     JOIN "KeySecret" s ON s."hash" = decode(i.hash, 'hex')
     JOIN "ApiKey" k ON k."id" = s."apiKeyId" AND k."workspaceId" = s."workspaceId"

@@ -21,13 +21,14 @@ import {
 import { verifyChain } from '../domain/audit/chain.js';
 import { findActors, findReadableEvents } from '../domain/audit/read.js';
 import type { Deps } from '../domain/deps.js';
-import { listApiKeysOf, readSecretsOf, readSigningSecretsOf, type SecretsOfKey } from '../domain/keys/read.js';
+import { listApiKeysOf, readSecretsOf, readSigningSecretsOf } from '../domain/keys/read.js';
 import { listEntriesOf, readAccountsOf } from '../domain/ledger/read.js';
 import type { UsageBuckets } from '../domain/usage/buckets.js';
+import { type LastUses, neverUsed, readLastUses } from '../domain/usage/last-use.js';
 import { readUsage, type UsageBucket, type UsageOwner } from '../domain/usage/read.js';
 import { listAttemptsOf, listDeliveriesOf } from '../domain/webhooks/read.js';
 import { listInvitationsOf, listMembersOf, readFeaturesOf } from '../domain/workspaces/read.js';
-import type { ApiKey } from '../generated/prisma/client.js';
+import type { ApiKey, KeySecret } from '../generated/prisma/client.js';
 import { findNodeType, type NodeType } from './node-types.js';
 
 /**
@@ -85,10 +86,18 @@ export function createLoaders({ db }: Pick<Deps, 'db'>, principal: Principal) {
 
     // Of a key.
     secretsOf: () =>
-      new DataLoader<Pick<ApiKey, 'id' | 'workspaceId'>, SecretsOfKey, string>(
+      new DataLoader<Pick<ApiKey, 'id' | 'workspaceId'>, readonly KeySecret[], string>(
         async (keys) => {
           const secrets = await readSecretsOf(db, keys);
-          return keys.map(({ id }) => secrets.get(id) ?? { newest: [], lastUsedAt: null });
+          return keys.map(({ id }) => secrets.get(id) ?? []);
+        },
+        { cacheKeyFn: ({ id }) => id },
+      ),
+    lastUsesOf: () =>
+      new DataLoader<Pick<ApiKey, 'id' | 'workspaceId'>, LastUses, string>(
+        async (keys) => {
+          const uses = await readLastUses(db, keys);
+          return keys.map(({ id }) => uses.get(id) ?? neverUsed);
         },
         { cacheKeyFn: ({ id }) => id },
       ),

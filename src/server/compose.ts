@@ -37,6 +37,8 @@ export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
   readonly deliversWebhooks?: boolean;
   /** Whether webhooks may go to private addresses and over http. Default: false. */
   readonly webhooksAllowPrivate?: boolean;
+  /** Whether keys are read into the cache ahead, in the background. */
+  readonly fillsKeyCache?: boolean;
   /** Memory budget of the key cache; {@link keyCacheMbDefault} by default. */
   readonly keyCacheMb?: number;
 }
@@ -64,6 +66,7 @@ export function composeServer({
   forgetsKeys = true,
   deliversWebhooks = true,
   webhooksAllowPrivate = false,
+  fillsKeyCache = true,
   keyCacheMb = keyCacheMbDefault,
   ...options
 }: ComposeOptions): Server {
@@ -83,6 +86,7 @@ export function composeServer({
     authenticationFailures: createAuthenticationFailures(database.run, log),
     webhooksAllowPrivate,
   };
+  const filling = fillsKeyCache ? fillKeyCache(deps) : null;
   const creditSweep = sweepsCredits
     ? repeat(
         creditSweepMs,
@@ -102,10 +106,25 @@ export function composeServer({
     handler: createHandler({ deps, ...options }),
     deps,
     async close() {
-      await Promise.all([creditSweep?.stop(), forgetting?.stop(), webhooks?.stop()]);
+      await Promise.all([filling?.stop(), creditSweep?.stop(), forgetting?.stop(), webhooks?.stop()]);
       await deps.refusals.close();
       await deps.authenticationFailures.close();
       await deps.uses.close();
+    },
+  };
+}
+
+/** Reads keys into the cache. If the database fails meanwhile, they are read when they are used. */
+function fillKeyCache({ keys, log }: Deps): { stop(): Promise<void> } {
+  const ending = new AbortController();
+  const filled = keys.fill(ending.signal).then(
+    () => log.debug({ keys: keys.size, bytes: keys.bytes }, 'filled the key cache'),
+    (error: unknown) => log.warn({ err: error }, 'could not fill the key cache; keys are read when they are used'),
+  );
+  return {
+    async stop() {
+      ending.abort();
+      await filled;
     },
   };
 }

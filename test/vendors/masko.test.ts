@@ -145,7 +145,6 @@ describe('API Keys', () => {
         hash: expect.anything(),
         preview: secret.slice(-4),
         createdAt: expect.any(Date),
-        lastUsedAt: null,
         retiresAt: null,
       },
     ]);

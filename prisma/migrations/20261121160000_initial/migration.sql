@@ -179,7 +179,6 @@ CREATE TABLE "KeySecret" (
     "hash" BYTEA NOT NULL,
     "preview" TEXT NOT NULL,
     "createdAt" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "lastUsedAt" TIMESTAMPTZ(3),
     "retiresAt" TIMESTAMPTZ(3),
     "changedIn" BIGINT,
 
@@ -254,10 +253,12 @@ CREATE TABLE "KeyUsage" (
     "apiKeyId" TEXT NOT NULL,
     "hour" TIMESTAMPTZ(3) NOT NULL,
     "code" TEXT NOT NULL,
+    "secretId" TEXT NOT NULL,
     "requests" BIGINT NOT NULL,
     "credits" BIGINT NOT NULL,
+    "lastUsedAt" TIMESTAMPTZ(3),
 
-    CONSTRAINT "KeyUsage_pkey" PRIMARY KEY ("apiKeyId","hour","code")
+    CONSTRAINT "KeyUsage_pkey" PRIMARY KEY ("apiKeyId","hour","code","secretId")
 );
 
 CREATE TABLE "Charge" (
@@ -436,7 +437,6 @@ CREATE INDEX "KeySecret_workspaceId_apiKeyId_idx" ON "KeySecret"("workspaceId", 
 CREATE INDEX "SigningSecret_apiKeyId_id_idx" ON "SigningSecret"("apiKeyId", "id");
 CREATE INDEX "LedgerEntry_workspaceId_id_idx" ON "LedgerEntry"("workspaceId", "id");
 CREATE INDEX "CreditGrant_workspaceId_id_idx" ON "CreditGrant"("workspaceId", "id");
-CREATE INDEX "KeyUsage_workspaceId_hour_idx" ON "KeyUsage"("workspaceId", "hour");
 CREATE INDEX "WebhookEndpoint_workspaceId_id_idx" ON "WebhookEndpoint"("workspaceId", "id");
 CREATE INDEX "WebhookEndpoint_apiKeyId_id_idx" ON "WebhookEndpoint"("apiKeyId", "id");
 CREATE INDEX "WebhookEvent_createdAt_idx" ON "WebhookEvent"("createdAt");
@@ -541,9 +541,7 @@ CREATE TRIGGER "Workspace_notes_change" BEFORE UPDATE ON "Workspace"
   FOR EACH ROW EXECUTE FUNCTION tollkeeper.note_change();
 CREATE TRIGGER "ApiKey_notes_change" BEFORE UPDATE ON "ApiKey"
   FOR EACH ROW EXECUTE FUNCTION tollkeeper.note_change();
--- Without "lastUsedAt": a use of a secret is not a change of it.
-CREATE TRIGGER "KeySecret_notes_change"
-  BEFORE UPDATE OF "id", "workspaceId", "apiKeyId", "hash", "retiresAt" ON "KeySecret"
+CREATE TRIGGER "KeySecret_notes_change" BEFORE UPDATE ON "KeySecret"
   FOR EACH ROW EXECUTE FUNCTION tollkeeper.note_change();
 CREATE TRIGGER "KeySecret_removal_changes_key" AFTER DELETE OR UPDATE OF "apiKeyId" ON "KeySecret"
   FOR EACH ROW EXECUTE FUNCTION tollkeeper.note_change_of_key();
@@ -592,5 +590,4 @@ CREATE INDEX "WebhookDelivery_pending_idx" ON "WebhookDelivery" ("endpointId", "
 
 -- Rows that change often: free space on their pages keeps new versions there, and out of the indexes.
 ALTER TABLE "CreditAccount" SET (fillfactor = 60);
-ALTER TABLE "KeySecret" SET (fillfactor = 80);
 ALTER TABLE "KeyUsage" SET (fillfactor = 80);

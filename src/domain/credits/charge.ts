@@ -1,6 +1,7 @@
 import { createBatcher } from '../../db/batcher.js';
 import type { RunStatement, Statement } from '../../db/database.js';
 import { newId } from '../../db/ids.js';
+import { arrayOf, list, nameParameters, nullableList, single } from '../../db/named-parameters.js';
 import type { Db } from '../../db/transaction.js';
 import { UnavailableError, type ValidationError } from '../../errors.js';
 import type { Charge } from '../../generated/prisma/client.js';
@@ -41,17 +42,32 @@ export type ChargeOutcome =
 /** @throws ValidationError for an unknown action or an impossible quantity, UnavailableError */
 export type TakeCharge = (order: ChargeOrder) => Promise<ChargeOutcome>;
 
-// Lists travel as texts wherever no item can hold a comma: that is cheaper on both sides than arrays.
+const parameters = nameParameters({
+  era: single<string>('text'),
+  seen: single<string | null>('pg_snapshot'),
+  is_retry: single<boolean>('boolean'),
+  workspace_ids: list<string>('text'),
+  /** Of each charge: the position of its workspace, from 1. What follows is one item per charge, too. */
+  accounts: list<number>('integer'),
+  charge_ids: list<string>('text'),
+  api_key_ids: list<string>('text'),
+  products: list<string>('text'),
+  actions: list<string>('text'),
+  quantities: list<number>('double precision'),
+  /** -1 without a price. */
+  prices: list<number>('integer'),
+  made_at: list<string>('timestamptz'),
+  /** The lists from here on are null where no charge of the batch has such a value. */
+  holds: nullableList<string>('boolean'),
+  hold_ends: nullableList<string>('timestamptz'),
+  idempotency_keys: arrayOf<string>('text'),
+  spend_limits: nullableList<number>('integer'),
+  spend_periods: nullableList<string>('text'),
+});
+
 const takeCharges: Statement = {
   name: 'take-charges',
-  text: `SELECT * FROM tollkeeper.charge(
-    era => $1, seen => $2::pg_snapshot, workspace_ids => string_to_array($3, ','), accounts => string_to_array($4, ',')::int[],
-    charge_ids => string_to_array($5, ','), api_key_ids => string_to_array($6, ','), products => string_to_array($7, ','),
-    actions => string_to_array($8, ','), quantities => string_to_array($9, ',')::float8[], prices => string_to_array($10, ',')::int[],
-    holds => string_to_array($11, ',')::bool[], hold_ends => string_to_array($12, ',', '')::timestamptz[],
-    made_at => string_to_array($13, ',')::timestamptz[], idempotency_keys => $14::text[],
-    spend_limits => string_to_array($15, ',', '')::int[], spend_periods => string_to_array($16, ',', ''), is_retry => $17::bool
-  )`,
+  text: `SELECT * FROM tollkeeper.charge(${parameters.callArguments})`,
 };
 
 type Decision = 'done' | 'replayed' | 'insufficient' | 'capped' | 'unpriced' | 'stale';
@@ -132,10 +148,15 @@ function scopeToEnvironment(idempotencyKey: string, environment: Environment): s
 }
 
 /** Sends a batch. If its answer is lost it is sent once more, under the same ids: what the first one wrote is then found, not written again. */
-async function decide(run: RunStatement, drafts: readonly Draft[], snapshot: CacheSnapshot): Promise<Decisions> {
+async function decide(
+  run: RunStatement,
+  drafts: readonly Draft[],
+  { era, transactions }: CacheSnapshot,
+): Promise<Decisions> {
   const columns = columnsOf(drafts);
   const send = async (isRetry: boolean) => {
-    const [decisions] = await run<Decisions>(takeCharges, [snapshot.era, snapshot.transactions, ...columns, isRetry]);
+    const values = parameters.encode({ era, seen: transactions, is_retry: isRetry, ...columns });
+    const [decisions] = await run<Decisions>(takeCharges, values);
     if (decisions === undefined) throw new Error('A batch of charges was not decided.');
     return decisions;
   };
@@ -147,30 +168,29 @@ async function decide(run: RunStatement, drafts: readonly Draft[], snapshot: Cac
   }
 }
 
-function columnsOf(drafts: readonly Draft[]): unknown[] {
-  // In one order in every process, since the accounts are locked in it.
+function columnsOf(drafts: readonly Draft[]) {
+  // Every process sorts the workspaces the same way, since their accounts are locked in this order.
   const workspaceIds = [...new Set(drafts.map(({ charge }) => charge.workspaceId))].sort();
   const accounts = new Map(workspaceIds.map((id, index) => [id, index + 1]));
-  const list = (read: (draft: Draft) => unknown) => drafts.map(read).join(',');
+  const hasHolds = drafts.some(({ charge }) => charge.state === 'HELD');
+  const hasKeys = drafts.some(({ charge }) => charge.idempotencyKey !== null);
   const hasLimits = drafts.some(({ key }) => key.spendLimit !== null);
-  return [
-    workspaceIds.join(','),
-    list(({ charge }) => accounts.get(charge.workspaceId)),
-    list(({ charge }) => charge.id),
-    list(({ charge }) => charge.apiKeyId),
-    list(({ charge }) => charge.product),
-    list(({ charge }) => charge.action),
-    list(({ charge }) => charge.quantity),
-    list(({ charge, unpriced }) => (unpriced === null ? charge.credits : -1)),
-    list(({ charge }) => charge.state === 'HELD'),
-    list(({ charge }) => charge.expiresAt?.toISOString()),
-    list(({ charge }) => charge.createdAt.toISOString()),
-    drafts.some(({ charge }) => charge.idempotencyKey !== null)
-      ? drafts.map(({ charge }) => charge.idempotencyKey)
-      : null,
-    hasLimits ? list(({ key }) => key.spendLimit) : null,
-    hasLimits ? list(({ key }) => key.spendPeriod) : null,
-  ];
+  return {
+    workspace_ids: workspaceIds,
+    accounts: drafts.map(({ charge }) => accounts.get(charge.workspaceId) ?? 0),
+    charge_ids: drafts.map(({ charge }) => charge.id),
+    api_key_ids: drafts.map(({ charge }) => charge.apiKeyId),
+    products: drafts.map(({ charge }) => charge.product),
+    actions: drafts.map(({ charge }) => charge.action),
+    quantities: drafts.map(({ charge }) => charge.quantity),
+    prices: drafts.map(({ charge, unpriced }) => (unpriced === null ? charge.credits : -1)),
+    made_at: drafts.map(({ charge }) => charge.createdAt.toISOString()),
+    holds: hasHolds ? drafts.map(({ charge }) => (charge.state === 'HELD' ? 'true' : 'false')) : null,
+    hold_ends: hasHolds ? drafts.map(({ charge }) => charge.expiresAt?.toISOString() ?? null) : null,
+    idempotency_keys: hasKeys ? drafts.map(({ charge }) => charge.idempotencyKey) : null,
+    spend_limits: hasLimits ? drafts.map(({ key }) => key.spendLimit) : null,
+    spend_periods: hasLimits ? drafts.map(({ key }) => key.spendPeriod) : null,
+  };
 }
 
 async function findOriginals(db: Db, { outcomes, originals }: Decisions): Promise<ReadonlyMap<string, Charge>> {

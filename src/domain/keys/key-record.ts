@@ -47,52 +47,34 @@ export interface KeyFields extends KeyIds {
   readonly own: OwnDetails;
 }
 
-/** As `tollkeeper.refresh_keys()` writes it. */
-type StoredRecord = [
-  hash: string,
-  secretId: string,
-  secretRetiresAt: string | null,
-  id: string,
-  workspaceId: string,
-  product: string,
-  environment: Environment,
-  keyId: string | null,
-  permissions: string[],
-  allowedOrigins: string[],
-  spendLimit: number | null,
-  spendPeriod: SpendPeriod | null,
-  disabledAt: string | null,
-  expiresAt: string | null,
-  revokedAt: string | null,
-  deletedAt: string | null,
-  workspaceSuspendedAt: string | null,
-  features: string[],
-];
+type Stored<Fields> = { readonly [Name in keyof Fields]: Date extends Fields[Name] ? string | null : Fields[Name] };
 
-/** @param text null where no key was found */
-export function parseRecords(text: string | null): KeyFields[] {
-  return text === null ? [] : (JSON.parse(text) as StoredRecord[]).map(parseRecord);
-}
+/** As the SQL function `tollkeeper.key_record` writes it. */
+export type StoredKey = KeyIds & Stored<SharedDetails> & Stored<OwnDetails>;
 
-function parseRecord(stored: StoredRecord): KeyFields {
+export function parseKey({ hash, secretId, id, workspaceId, ...stored }: StoredKey): KeyFields {
   return {
-    hash: stored[0],
-    secretId: stored[1],
-    id: stored[3],
-    workspaceId: stored[4],
-    own: { keyId: stored[7], secretRetiresAt: parseTime(stored[2]), expiresAt: parseTime(stored[13]) },
+    hash,
+    secretId,
+    id,
+    workspaceId,
+    own: {
+      keyId: stored.keyId,
+      secretRetiresAt: parseTime(stored.secretRetiresAt),
+      expiresAt: parseTime(stored.expiresAt),
+    },
     shared: {
-      product: stored[5],
-      environment: stored[6],
-      permissions: stored[8],
-      allowedOrigins: stored[9],
-      spendLimit: stored[10],
-      spendPeriod: stored[11],
-      disabledAt: parseTime(stored[12]),
-      revokedAt: parseTime(stored[14]),
-      deletedAt: parseTime(stored[15]),
-      workspaceSuspendedAt: parseTime(stored[16]),
-      features: stored[17],
+      product: stored.product,
+      environment: stored.environment,
+      permissions: stored.permissions,
+      allowedOrigins: stored.allowedOrigins,
+      spendLimit: stored.spendLimit,
+      spendPeriod: stored.spendPeriod,
+      disabledAt: parseTime(stored.disabledAt),
+      revokedAt: parseTime(stored.revokedAt),
+      deletedAt: parseTime(stored.deletedAt),
+      workspaceSuspendedAt: parseTime(stored.workspaceSuspendedAt),
+      features: stored.features,
     },
   };
 }

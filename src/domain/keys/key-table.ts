@@ -91,6 +91,11 @@ export class KeyTable {
     return this.size * slotBytes + this.#detailsBytes;
   }
 
+  /** Whether one key more would remove another. */
+  get isFull(): boolean {
+    return this.bytes + slotBytes > this.#bytesMax;
+  }
+
   has(hash: string): boolean {
     return this.#find(hash) >= 0;
   }
@@ -114,7 +119,7 @@ export class KeyTable {
     const existing = this.#find(fields.hash);
     if (existing >= 0) this.#remove(existing);
     const details = this.#hold(fields);
-    while (this.size > 0 && this.bytes + slotBytes > this.#bytesMax) this.#evict();
+    while (this.size > 0 && this.isFull) this.#evict();
     const slot = this.#fill(fields, details);
     return this.#unpack(slot, fields.hash);
   }

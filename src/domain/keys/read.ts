@@ -47,35 +47,28 @@ export async function listApiKeysOf(
   return readNestedPages(db, rows, workspaceIds, page, (query) => db.apiKey.findMany(query));
 }
 
-export interface SecretsOfKey {
-  /** The newest first, at most {@link secretsMax}. */
-  readonly newest: readonly KeySecret[];
-  /** The last use of any secret, also of one that is not shown any more. */
-  readonly lastUsedAt: Date | null;
-}
-
 /** The most secrets of one key that are shown. */
 export const secretsMax = 20;
 
-/** The secrets of each key, in one statement. Keys without secrets are left out. */
+/** The newest secrets of each key, at most {@link secretsMax}, in one statement. Keys without secrets are left out. */
 export async function readSecretsOf(
   db: Db,
   keys: readonly Pick<ApiKey, 'id' | 'workspaceId'>[],
-): Promise<Map<string, SecretsOfKey>> {
-  const rows = await db.$queryRaw<(KeySecret & { lastUseOfKey: Date | null })[]>`
+): Promise<Map<string, KeySecret[]>> {
+  const rows = await db.$queryRaw<KeySecret[]>`
     SELECT s.*
     FROM unnest(${keys.map(({ id }) => id)}::text[], ${keys.map(({ workspaceId }) => workspaceId)}::text[]) AS k(id, workspace_id)
     CROSS JOIN LATERAL (
-      SELECT *, max("lastUsedAt") OVER () AS "lastUseOfKey" FROM "KeySecret"
+      SELECT * FROM "KeySecret"
       WHERE "workspaceId" = k.workspace_id AND "apiKeyId" = k.id
       -- The one that does not retire is the newest, whatever the clocks of the processes that made them said.
       ORDER BY "retiresAt" IS NULL DESC, "id" DESC LIMIT ${secretsMax}
     ) s`;
-  const secrets = new Map<string, { newest: KeySecret[]; lastUsedAt: Date | null }>();
+  const secrets = new Map<string, KeySecret[]>();
   for (const row of rows) {
     const known = secrets.get(row.apiKeyId);
-    if (known === undefined) secrets.set(row.apiKeyId, { newest: [row], lastUsedAt: row.lastUseOfKey });
-    else known.newest.push(row);
+    if (known === undefined) secrets.set(row.apiKeyId, [row]);
+    else known.push(row);
   }
   return secrets;
 }

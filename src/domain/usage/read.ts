@@ -26,12 +26,17 @@ interface UsageRow {
   readonly credits: number;
 }
 
-const ownerColumn = { apiKey: Prisma.sql`"apiKeyId"`, workspace: Prisma.sql`"workspaceId"` };
+/** The keys whose usage counts for each owner; deleted keys, too. */
+const keysOf: Readonly<Record<UsageOwner, (ownerIds: readonly string[]) => Prisma.Sql>> = {
+  apiKey: (ids) => Prisma.sql`SELECT id, id AS "ownerId" FROM unnest(${ids}::text[]) AS id`,
+  workspace: (ids) =>
+    Prisma.sql`SELECT "id", "workspaceId" AS "ownerId" FROM "ApiKey" WHERE "workspaceId" = ANY (${ids}::text[])`,
+};
 
 /**
- * The usage of several owners in one statement, with empty buckets where nothing was asked. What the processes have not written yet
- * is not in it.
- * @returns a function that gives the buckets of one owner, oldest first.
+ * The usage of several owners in one statement, with empty buckets where there was none. What the processes have not written yet is
+ * not included.
+ * @returns a function that returns the buckets of one owner, oldest first.
  */
 export async function readUsage(
   db: Db,
@@ -40,13 +45,13 @@ export async function readUsage(
   { size, starts, end }: UsageBuckets,
 ): Promise<(ownerId: string) => UsageBucket[]> {
   const unit = size.toLowerCase();
-  const column = ownerColumn[owner];
   // Sums of bigint are numeric; as doubles they are exact up to 2^53.
   const rows = await db.$queryRaw<UsageRow[]>`
-    SELECT ${column} AS "ownerId", extract(epoch FROM date_trunc(${unit}, "hour", 'UTC'))::float8 * 1000 AS "startsAt", "code",
-      sum("requests")::float8 AS "requests", sum("credits")::float8 AS "credits"
-    FROM "KeyUsage"
-    WHERE ${column} = ANY (${[...ownerIds]}::text[]) AND "hour" >= ${starts[0]}::timestamptz AND "hour" < ${end}::timestamptz
+    SELECT k."ownerId", extract(epoch FROM date_trunc(${unit}, u."hour", 'UTC'))::float8 * 1000 AS "startsAt", u."code",
+      sum(u."requests")::float8 AS "requests", sum(u."credits")::float8 AS "credits"
+    FROM (${keysOf[owner](ownerIds)}) k
+    JOIN "KeyUsage" u ON u."apiKeyId" = k."id"
+    WHERE u."hour" >= ${starts[0]}::timestamptz AND u."hour" < ${end}::timestamptz
     GROUP BY 1, 2, 3`;
   const rowsOf = new Map<string, UsageRow[]>();
   for (const row of rows) {

@@ -1,123 +1,98 @@
 import type { VerificationCode } from '../../products/product.js';
 
-/** What was asked with a key in one hour and ended in one code. */
+/** What was done with one secret of a key in one hour and ended in one code. */
 export interface Tally {
   readonly workspaceId: string;
   readonly apiKeyId: string;
+  /** null for credits that were taken without a secret: those of captured holds. */
+  readonly secretId: string | null;
   /** Hours since 1970. */
   readonly hour: number;
   readonly code: VerificationCode;
   requests: number;
   credits: number;
+  /** Milliseconds since 1970; 0 for none. A number, since a Date for each use would be an object that outlives its request. */
+  lastUsedAtMs: number;
 }
 
-/** When a secret was last used. */
-export interface LastUse {
-  readonly secretId: string;
-  /** Milliseconds since 1970: kept in its place, where a Date for each use would be an object that outlives its request. */
-  atMs: number;
-}
-
-type TalliesByKey = Map<string, Tally>;
+/** By the secret, or by the key where there is no secret. */
+type TalliesById = Map<string, Tally>;
 
 /**
- * Adds up what is to be written down about uses. Each key, hour and code is kept once, however often it is used, so what is kept
- * grows with the number of keys and not with their traffic; where it is kept already, adding makes no object. What came first is
- * taken first.
+ * Adds up what is to be written about uses. Each secret, hour and code takes one tally, however often it is used, so the size depends
+ * on the number of keys and not on their traffic; adding to an existing tally allocates nothing. The oldest are taken first.
  */
 export class UseBuffer {
-  #tallies = new Map<VerificationCode, Map<number, TalliesByKey>>();
-  #tallyOrder: Tally[] = [];
-  #lastUses = new Map<string, LastUse>();
+  #tallies = new Map<VerificationCode, Map<number, TalliesById>>();
+  #order: Tally[] = [];
 
-  /** @param sizeMax the most tallies, and the most last uses, that are kept. */
+  /** @param sizeMax the most tallies that are kept */
   constructor(readonly sizeMax: number) {}
 
-  get tallyCount(): number {
-    return this.#tallyOrder.length;
+  get size(): number {
+    return this.#order.length;
   }
 
-  get lastUseCount(): number {
-    return this.#lastUses.size;
-  }
-
-  /** @returns false, with nothing kept, where this would be one more than fit. */
+  /** @returns false, with nothing kept, where this would be one tally more than fit. */
   add(
-    workspaceId: string,
-    apiKeyId: string,
+    key: { readonly workspaceId: string; readonly id: string },
+    secretId: string | null,
     hour: number,
     code: VerificationCode,
     requests: number,
     credits: number,
+    lastUsedAtMs: number,
   ): boolean {
-    const tally = this.#tallies.get(code)?.get(hour)?.get(apiKeyId);
+    const tally = this.#tallies
+      .get(code)
+      ?.get(hour)
+      ?.get(secretId ?? key.id);
     if (tally !== undefined) {
       tally.requests += requests;
       tally.credits += credits;
+      if (tally.lastUsedAtMs < lastUsedAtMs) tally.lastUsedAtMs = lastUsedAtMs;
       return true;
     }
-    if (this.tallyCount >= this.sizeMax) return false;
-    this.#insert({ workspaceId, apiKeyId, hour, code, requests, credits });
-    return true;
-  }
-
-  /** @returns false, with nothing kept, where this would be one more than fit. */
-  touch(secretId: string, atMs: number): boolean {
-    const lastUse = this.#lastUses.get(secretId);
-    if (lastUse !== undefined) {
-      if (lastUse.atMs < atMs) lastUse.atMs = atMs;
-      return true;
-    }
-    if (this.lastUseCount >= this.sizeMax) return false;
-    this.#lastUses.set(secretId, { secretId, atMs });
+    if (this.size >= this.sizeMax) return false;
+    const { workspaceId, id: apiKeyId } = key;
+    this.#insert({ workspaceId, apiKeyId, secretId, hour, code, requests, credits, lastUsedAtMs });
     return true;
   }
 
   /** Takes out the oldest. */
-  takeTallies(countMax: number): Tally[] {
-    const taken = this.#tallyOrder.splice(0, countMax);
-    for (const { code, hour, apiKeyId } of taken) {
-      const byHour = this.#tallies.get(code);
-      const byKey = byHour?.get(hour);
-      byKey?.delete(apiKeyId);
-      if (byKey?.size === 0) byHour?.delete(hour);
+  take(countMax: number): Tally[] {
+    const taken = this.#order.splice(0, countMax);
+    for (const tally of taken) {
+      const byHour = this.#tallies.get(tally.code);
+      const byId = byHour?.get(tally.hour);
+      byId?.delete(idOf(tally));
+      if (byId?.size === 0) byHour?.delete(tally.hour);
     }
     return taken;
   }
 
-  /** Takes out the oldest. */
-  takeLastUses(countMax: number): LastUse[] {
-    const taken: LastUse[] = [];
-    for (const lastUse of this.#lastUses.values()) {
-      if (taken.length === countMax) break;
-      taken.push(lastUse);
-    }
-    for (const { secretId } of taken) this.#lastUses.delete(secretId);
-    return taken;
-  }
-
-  /** Puts back what was taken and could not be written. It had its place, so it has it still. */
-  putBack({ tallies = [], lastUses = [] }: { tallies?: readonly Tally[]; lastUses?: readonly LastUse[] }): void {
+  /** Puts back what was taken and could not be written. There is always room for it. */
+  putBack(tallies: readonly Tally[]): void {
     for (const tally of tallies) {
-      const { code, hour, apiKeyId } = tally;
-      const newer = this.#tallies.get(code)?.get(hour)?.get(apiKeyId);
+      const newer = this.#tallies.get(tally.code)?.get(tally.hour)?.get(idOf(tally));
       if (newer === undefined) {
         this.#insert(tally);
       } else {
         newer.requests += tally.requests;
         newer.credits += tally.credits;
+        newer.lastUsedAtMs = Math.max(newer.lastUsedAtMs, tally.lastUsedAtMs);
       }
-    }
-    for (const lastUse of lastUses) {
-      const newer = this.#lastUses.get(lastUse.secretId);
-      if (newer === undefined || newer.atMs < lastUse.atMs) this.#lastUses.set(lastUse.secretId, lastUse);
     }
   }
 
   #insert(tally: Tally): void {
-    const byHour = this.#tallies.get(tally.code) ?? new Map<number, TalliesByKey>();
-    const byKey = byHour.get(tally.hour) ?? new Map<string, Tally>();
-    this.#tallies.set(tally.code, byHour.set(tally.hour, byKey.set(tally.apiKeyId, tally)));
-    this.#tallyOrder.push(tally);
+    const byHour = this.#tallies.get(tally.code) ?? new Map<number, TalliesById>();
+    const byId = byHour.get(tally.hour) ?? new Map<string, Tally>();
+    this.#tallies.set(tally.code, byHour.set(tally.hour, byId.set(idOf(tally), tally)));
+    this.#order.push(tally);
   }
+}
+
+function idOf({ secretId, apiKeyId }: Tally): string {
+  return secretId ?? apiKeyId;
 }

@@ -24,11 +24,13 @@ const KeySecret = builder.prismaObject('KeySecret', {
     id: t.exposeID('id', { description: 'Unique id, for `retireSecret`. It is not secret.' }),
     preview: t.exposeString('preview', { description: 'Last four characters of the secret.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Time of creation.' }),
-    lastUsedAt: t.expose('lastUsedAt', {
+    lastUsedAt: t.field({
       type: 'DateTime',
       nullable: true,
       description:
         'Time of the last accepted use, in a verification or with this API. Delayed by a few seconds. Null: never used.',
+      resolve: async ({ id, apiKeyId, workspaceId }, _args, { loaders }) =>
+        (await loaders.lastUsesOf.load({ id: apiKeyId, workspaceId })).bySecret.get(id) ?? null,
     }),
     retiresAt: t.expose('retiresAt', {
       type: 'DateTime',
@@ -56,7 +58,7 @@ export const ApiKey = builder.prismaObject('ApiKey', {
     }),
     preview: t.string({
       description: 'Last four characters of the newest secret.',
-      resolve: async (key, _args, { loaders }) => (await loaders.secretsOf.load(key)).newest[0]?.preview ?? '',
+      resolve: async (key, _args, { loaders }) => (await loaders.secretsOf.load(key))[0]?.preview ?? '',
     }),
     keyId: t.exposeString('keyId', {
       nullable: true,
@@ -88,7 +90,7 @@ export const ApiKey = builder.prismaObject('ApiKey', {
       nullable: true,
       description:
         'Time of the last accepted use of any secret, in a verification or with this API. Delayed by a few seconds. Null: never used.',
-      resolve: async (key, _args, { loaders }) => (await loaders.secretsOf.load(key)).lastUsedAt,
+      resolve: async (key, _args, { loaders }) => (await loaders.lastUsesOf.load(key)).ofKey,
     }),
     revokedAt: t.expose('revokedAt', {
       type: 'DateTime',
@@ -110,7 +112,7 @@ export const ApiKey = builder.prismaObject('ApiKey', {
       type: [KeySecret],
       authScopes: { permission: 'apiKey:read' },
       description: `The newest ${secretsMax} secrets, newest first. An old secret that is no longer used can be retired.`,
-      resolve: async (key, _args, { loaders }) => [...(await loaders.secretsOf.load(key)).newest],
+      resolve: async (key, _args, { loaders }) => [...(await loaders.secretsOf.load(key))],
     }),
     signingSecretPreview: t.string({
       nullable: true,

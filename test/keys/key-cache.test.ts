@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import { createKeyCache } from '../../src/domain/keys/key-cache.js';
+import { decidePresented } from '../../src/domain/keys/presented.js';
+import { aPerson, createApiKey } from '../factories.js';
+import { aServer, sharedDatabase } from '../harness.js';
+
+const budgetBytes = 10_000_000;
+
+/** Keys of one person, and a cache that has not read them. */
+async function anEmptyCache(bytesMax = budgetBytes) {
+  const server = await aServer();
+  const owner = await aPerson(server);
+  const keys = await Promise.all(
+    ['one', 'two', 'three'].map((name) => createApiKey(owner.client, { name, product: 'default' })),
+  );
+  const candidates = keys.map(({ secret }) => {
+    const presented = decidePresented(server.deps.products, { kind: 'bearer', token: secret });
+    if (presented.kind !== 'candidate') throw new Error('The secret has not the form of its product.');
+    return presented;
+  });
+  const cache = createKeyCache((await sharedDatabase()).run, bytesMax);
+  const cachedIds = () => candidates.map((candidate) => cache.getCached(candidate)?.id ?? null);
+  return { server, candidates, cache, cachedIds, ids: keys.map(({ apiKey }) => apiKey.id) };
+}
+
+test('a cache that is filled has the keys before they are used, and sees what changes afterwards', async () => {
+  const { server, candidates, cache, cachedIds, ids } = await anEmptyCache();
+  expect(cachedIds()).toEqual([null, null, null]);
+  await cache.fill(new AbortController().signal);
+  expect(cachedIds()).toEqual(ids);
+  await server.deps.db.apiKey.update({ where: { id: ids[0] ?? '' }, data: { disabledAt: new Date() } });
+  const [first, second] = await Promise.all(candidates.map((candidate) => cache.load(candidate)));
+  expect(first?.disabledAt).toBeInstanceOf(Date);
+  expect(second?.disabledAt).toBeNull();
+});
+
+test('filling leaves out revoked keys and stops at the budget', async () => {
+  const { server, cache, cachedIds, ids } = await anEmptyCache();
+  await server.deps.db.apiKey.update({ where: { id: ids[1] ?? '' }, data: { revokedAt: new Date() } });
+  await cache.fill(new AbortController().signal);
+  expect(cachedIds()).toEqual([ids[0], null, ids[2]]);
+  const small = createKeyCache((await sharedDatabase()).run, 2_000);
+  await small.fill(new AbortController().signal);
+  expect(small.size).toBeGreaterThan(0);
+  expect(small.bytes).toBeLessThanOrEqual(2_000);
+});
+
+test('filling does not disturb verifications', async () => {
+  const { candidates, cache, ids } = await anEmptyCache();
+  const loading = Promise.all(
+    candidates.flatMap((candidate) => Array.from({ length: 10 }, () => cache.load(candidate))),
+  );
+  const [found] = await Promise.all([loading, cache.fill(new AbortController().signal)]);
+  expect(found.map((key) => key?.id)).toEqual(ids.flatMap((id) => Array.from({ length: 10 }, () => id)));
+});
