@@ -245,7 +245,7 @@ describe('an endpoint is https', () => {
     ['https://HOOKS.example.com:8443', false, 'https://hooks.example.com:8443/'],
   ])('%s, private allowed %s: %s', (url, allowsPrivate, expected) => {
     const parse = () => parseEndpointUrl('url', url, allowsPrivate);
-    if (expected === null) expect(parse).toThrow('begins with https://');
+    if (expected === null) expect(parse).toThrow('begin with https://');
     else expect(parse()).toBe(expected);
   });
 });

@@ -1,8 +1,8 @@
 import { BlockList, isIP } from 'node:net';
 
 /**
- * IPv4 that is no global unicast: the IANA special-purpose registry (RFC 6890 and its successors), multicast and what is reserved.
- * 192.88.99.0/24 once relayed 6to4.
+ * IPv4 ranges that are not global unicast: the IANA special-purpose registry (RFC 6890 and its successors),
+ * multicast and reserved ranges. 192.88.99.0/24 was used by 6to4 relays.
  */
 const notGlobalIpv4 = [
   '0.0.0.0/8',
@@ -25,7 +25,10 @@ const notGlobalIpv4 = [
   '240.0.0.0/4',
 ];
 
-/** Within 2000::/3, what is no global unicast or carries another address inside: protocol assignments with Teredo, documentation, 6to4. */
+/**
+ * Ranges within 2000::/3 that are not global unicast or embed another address: protocol assignments with
+ * Teredo, documentation, 6to4.
+ */
 const notGlobalIpv6 = ['2001::/23', '2001:db8::/32', '2002::/16', '2620:4f:8000::/48', '3fff::/20'];
 
 const refused = new BlockList();
@@ -33,22 +36,26 @@ for (const range of notGlobalIpv4) addRange(range, 'ipv4');
 for (const range of notGlobalIpv6) addRange(range, 'ipv6');
 
 /**
- * The only IPv6 that is given out as global unicast (RFC 4291). Whatever holds an IPv4 address in another notation is outside of it:
- * mapped and compatible ones, NAT64 (64:ff9b::/96, 64:ff9b:1::/48), and so are loopback, link-local, unique local and multicast.
+ * The only IPv6 range that is assigned as global unicast (RFC 4291). Outside of it are the addresses that
+ * embed an IPv4 address (IPv4-mapped, IPv4-compatible, NAT64: 64:ff9b::/96 and 64:ff9b:1::/48), loopback,
+ * link-local, unique local and multicast.
  */
 const globalIpv6 = new BlockList();
 globalIpv6.addSubnet('2000::', 3, 'ipv6');
 
-/** Cloud metadata that has a public-looking address of its own. */
+/** Cloud metadata services in public address ranges. */
 const metadata: ReadonlySet<string> = new Set(['168.63.129.16']);
 
-/** Whether an address is one of the public internet. @param address as a resolver or a socket gives it; anything else is not. */
+/**
+ * Whether an address is a public internet address.
+ * @param address in the format of a resolver or a socket; false for anything else
+ */
 export function isPublicAddress(address: string): boolean {
   switch (isIP(address)) {
     case 4:
       return !refused.check(address, 'ipv4') && !metadata.has(address);
     case 6:
-      // An address with a zone is of this machine's own links.
+      // An address with a zone belongs to a link of this machine.
       return !address.includes('%') && globalIpv6.check(address, 'ipv6') && !refused.check(address, 'ipv6');
     default:
       return false;

@@ -1,9 +1,12 @@
 import type { RunStatement, Statement } from '../../db/database.js';
 
-/** How long a claim lasts. Longer than an attempt may take, and short enough that what a killed process leaves goes on within a minute. */
+/**
+ * Duration of a lease. Longer than an attempt may take, and short enough that another process takes over the
+ * deliveries of a killed process within a minute.
+ */
 export const leaseMs = 30_000;
 
-/** A delivery that nobody else tries until its lease ends, and all that an attempt needs. */
+/** A delivery that this process holds until the lease ends, with all data for an attempt. */
 export interface ClaimedDelivery {
   readonly id: string;
   readonly leaseId: string;
@@ -13,33 +16,33 @@ export interface ClaimedDelivery {
   readonly attemptCount: number;
   readonly payload: string;
   readonly url: string;
-  /** Whether the endpoint was disabled or deleted since. */
+  /** Whether the endpoint was disabled or deleted since the event. */
   readonly isClosed: boolean;
   /** The slug of the product of the endpoint's key. */
   readonly product: string;
-  /** Those that sign now, newest first. */
+  /** The signing secrets that are valid now, newest first. */
   readonly secrets: readonly { readonly id: string; readonly ciphertext: string }[];
 }
 
 export interface Claim {
   readonly now: Date;
   readonly leaseId: string;
-  /** The most deliveries. */
+  /** Maximum number of deliveries. */
   readonly limit: number;
-  /** Endpoints whose last attempt failed wait in a line of their own. */
+  /** Whether to claim from the queue of failing endpoints: those whose last attempt failed. */
   readonly failing: boolean;
-  /** Only endpoints whose id is greater: claims go around, so that no endpoint is always first. */
+  /** Only endpoints with a greater id. Claims rotate through the endpoints, so that none is always first. */
   readonly after: string;
-  /** The most deliveries of one endpoint at a time, in this process. */
+  /** Maximum number of concurrent deliveries per endpoint in this process. */
   readonly perEndpoint: number;
-  /** How many this process has under way already, by endpoint. */
-  readonly underWay: ReadonlyMap<string, number>;
+  /** Number of deliveries in flight in this process, by endpoint id. */
+  readonly inFlight: ReadonlyMap<string, number>;
 }
 
 /**
- * Steps from endpoint to endpoint through the partial index, and takes a few deliveries of each: what waits at one endpoint is not read
- * to find what is due at another. Rows that another process claims at this moment are skipped; a claim is a lease, so that nothing
- * has to be done for those of a process that dies.
+ * Steps from endpoint to endpoint through the partial index, and takes a few deliveries of each. So the
+ * pending deliveries of one endpoint are not read to find the due deliveries of another. Rows that another
+ * process is claiming are skipped. A claim is a lease, so a crashed process needs no clean-up.
  */
 const claimDue: Statement = {
   name: 'claim-webhook-deliveries',
@@ -55,11 +58,11 @@ const claimDue: Statement = {
       SELECT due."id"
       FROM waiting w
       JOIN "WebhookEndpoint" e ON e."id" = w."endpointId" AND (e."failingSince" IS NOT NULL) = $5::bool
-      LEFT JOIN unnest($7::text[], $8::int[]) AS u(endpoint_id, under_way) ON u.endpoint_id = w."endpointId"
+      LEFT JOIN unnest($7::text[], $8::int[]) AS u(endpoint_id, in_flight) ON u.endpoint_id = w."endpointId"
       CROSS JOIN LATERAL (
         SELECT d."id" FROM "WebhookDelivery" d
         WHERE d."state" = 'PENDING' AND d."endpointId" = w."endpointId" AND d."dueAt" <= $1::timestamptz
-        ORDER BY d."dueAt" LIMIT greatest(0, $6::int - coalesce(u.under_way, 0))
+        ORDER BY d."dueAt" LIMIT greatest(0, $6::int - coalesce(u.in_flight, 0))
         FOR UPDATE SKIP LOCKED
       ) due
       LIMIT $3::int
@@ -75,7 +78,7 @@ const claimDue: Statement = {
       ) AS "secrets"`,
 };
 
-/** Claims what is due. The same on PGlite and PostgreSQL, by any number of processes. */
+/** Claims due deliveries. Safe with any number of processes. */
 export function claimDeliveries(run: RunStatement, claim: Claim): Promise<ClaimedDelivery[]> {
   return run<ClaimedDelivery>(claimDue, [
     claim.now.toISOString(),
@@ -84,8 +87,8 @@ export function claimDeliveries(run: RunStatement, claim: Claim): Promise<Claime
     claim.after,
     claim.failing,
     claim.perEndpoint,
-    [...claim.underWay.keys()],
-    [...claim.underWay.values()],
+    [...claim.inFlight.keys()],
+    [...claim.inFlight.values()],
   ]);
 }
 
@@ -96,7 +99,10 @@ const releaseAll: Statement = {
     WHERE "id" = ANY ($2::text[]) AND "leaseId" = ANY ($3::text[]) AND "state" = 'PENDING'`,
 };
 
-/** Gives deliveries back that were not tried, so that another process need not wait for the end of the lease. */
+/**
+ * Releases deliveries that were not attempted, so that another process need not wait for the end of the
+ * lease.
+ */
 export async function releaseDeliveries(
   run: RunStatement,
   deliveries: readonly ClaimedDelivery[],

@@ -6,8 +6,8 @@ import { publishEvent } from '../events/publish.js';
 import { failingMsMax } from './health.js';
 
 /**
- * Stops an endpoint that said 410, or at which nothing succeeded for five days. Its owner hears of it through the other endpoints of the
- * workspace, and reads it from the endpoint itself. Doing it twice is not an error.
+ * Disables an endpoint that answered 410, or that had no success for five days. The other endpoints of the
+ * workspace receive an event, and the endpoint shows the reason. Calling it twice is not an error.
  */
 export async function disableFailedEndpoint(
   deps: Pick<Deps, 'db' | 'clock'>,
@@ -16,9 +16,9 @@ export async function disableFailedEndpoint(
 ): Promise<void> {
   const at = deps.clock();
   await transaction(deps.db, async (tx) => {
-    const stillSo = reason === 'FAILING' ? { failingSince: { lte: new Date(at.getTime() - failingMsMax) } } : {};
+    const stillFailing = reason === 'FAILING' ? { failingSince: { lte: new Date(at.getTime() - failingMsMax) } } : {};
     const { count } = await tx.webhookEndpoint.updateMany({
-      where: { id: endpointId, disabledAt: null, deletedAt: null, ...stillSo },
+      where: { id: endpointId, disabledAt: null, deletedAt: null, ...stillFailing },
       data: { disabledAt: at, disabledReason: reason },
     });
     if (count === 0) return;
@@ -31,7 +31,8 @@ export async function disableFailedEndpoint(
       apiKeyId: null,
       type: 'webhook_endpoint.disabled',
       at,
-      // The host alone: a path may be a secret of whoever set the endpoint up, and this goes to others.
+      // Only the host: a path may contain a secret of the endpoint's owner, and this event goes to other
+      // endpoints.
       data: {
         workspaceId,
         apiKeyId,
@@ -51,7 +52,7 @@ export async function disableFailedEndpoint(
   });
 }
 
-/** Ends the deliveries that wait for an endpoint. What is being tried at this moment ends by itself. */
+/** Cancels the pending deliveries of an endpoint. Attempts in flight end normally. */
 export async function cancelWaiting(tx: Tx, endpointId: string, at: Date): Promise<void> {
   await tx.webhookDelivery.updateMany({
     where: { endpointId, state: 'PENDING', leaseId: null },

@@ -5,32 +5,35 @@ import { isPublicAddress } from './address.js';
 const urlLengthMax = 2_000;
 
 /**
- * The address of an endpoint, written as it is called: the URL standard turns decimal, octal and hexadecimal hosts into the addresses
- * that they are. A name is judged when it is called, on what it then resolves to.
- * @throws ValidationError for anything but https without credentials, and for an address that is not public
+ * Validates and normalizes the URL of an endpoint. The URL standard turns decimal, octal and hexadecimal
+ * hosts into addresses. A host name is checked when it is called, on the addresses that it then resolves to.
+ * @throws ValidationError unless it is https without credentials and, if the host is an address, a public
+ *   address
  */
 export function parseEndpointUrl(field: string, text: string, allowsPrivate: boolean): string {
-  if (text.length > urlLengthMax) throw new ValidationError(field, `A URL has at most ${urlLengthMax} characters.`);
+  if (text.length > urlLengthMax)
+    throw new ValidationError(field, `The URL of an endpoint must have at most ${urlLengthMax} characters.`);
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !(url.protocol === 'https:' || (allowsPrivate && url.protocol === 'http:'))) {
-    throw new ValidationError(field, 'An endpoint is a URL that begins with https://.');
+    throw new ValidationError(field, 'The URL of an endpoint must begin with https://.');
   }
   if (url.username !== '' || url.password !== '') {
     throw new ValidationError(
       field,
-      'A URL must not contain a name or a password. Deliveries are signed: verify the signature.',
+      'The URL of an endpoint must not contain a user name or password. Verify the signature of deliveries instead.',
     );
   }
-  if (url.href.length > urlLengthMax) throw new ValidationError(field, `A URL has at most ${urlLengthMax} characters.`);
+  if (url.href.length > urlLengthMax)
+    throw new ValidationError(field, `The URL of an endpoint must have at most ${urlLengthMax} characters.`);
   const address = addressOf(url);
   if (!allowsPrivate && address !== null && !isPublicAddress(address)) {
-    throw new ValidationError(field, 'An endpoint must have a public address.');
+    throw new ValidationError(field, 'The URL of an endpoint must have a public address.');
   }
   url.hash = '';
   return url.href;
 }
 
-/** The address that stands in the place of a name; null for a name. */
+/** The address if the host is an address; null if it is a name. */
 export function addressOf({ hostname }: URL): string | null {
   const bare = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
   return isIP(bare) === 0 ? null : bare;

@@ -4,7 +4,7 @@ import { connect as connectTls } from 'node:tls';
 import { isPublicAddress } from './address.js';
 import { addressOf } from './endpoint-url.js';
 
-/** The endpoint's address is not one that may be called. Which address it is, is nobody's business. */
+/** The endpoint has an address that is not allowed. The address is not disclosed. */
 export class AddressRefusedError extends Error {
   override get name(): string {
     return 'AddressRefusedError';
@@ -14,16 +14,16 @@ export class AddressRefusedError extends Error {
 export interface ConnectOptions {
   readonly host: string;
   readonly port: number;
-  /** Which the socket has to ask for every name. */
+  /** The socket must use it to resolve every name. */
   readonly lookup: LookupFunction;
   /** null: no TLS. */
   readonly tls: { readonly servername: string } | null;
 }
 
-/** What the guard stands on. Tests replace both; nothing else here opens a connection. */
+/** Network access of the guard. Tests replace both functions. Nothing else in this room opens connections. */
 export interface Network {
-  /** Every address of a name, as node:dns gives it with `all`. */
-  resolve(hostname: string, answer: (error: Error | null, addresses: readonly ResolvedAddress[]) => void): void;
+  /** Resolves a name to all of its addresses, like node:dns with `all`. */
+  resolve(hostname: string, callback: (error: Error | null, addresses: readonly ResolvedAddress[]) => void): void;
   connect(options: ConnectOptions): Socket;
 }
 
@@ -33,25 +33,25 @@ export interface ResolvedAddress {
 }
 
 export const systemNetwork: Network = {
-  resolve: (hostname, answer) =>
-    resolveName(hostname, { all: true, verbatim: true }, (error, addresses) => answer(error, addresses ?? [])),
+  resolve: (hostname, callback) =>
+    resolveName(hostname, { all: true, verbatim: true }, (error, addresses) => callback(error, addresses ?? [])),
   connect: ({ host, port, lookup, tls }) =>
     tls === null
       ? connectTcp({ host, port, lookup })
-      : // The name is verified against the certificate, and told to the server unless it is an address (RFC 6066).
+      : // The certificate is verified for the name. A name, but not an address, is sent to the server (SNI, RFC 6066).
         connectTls({ host, port, lookup, ALPNProtocols: ['http/1.1'], ...tls }),
 };
 
 /**
- * Connects to an endpoint, and to nothing that is not public. A name is resolved once, here, every address that it has is checked,
- * and the socket gets those very addresses: a name that resolves to something else a moment later gets nowhere. What the socket is
- * connected to in the end is checked before a byte is sent.
- * @throws AddressRefusedError, at once or as the socket's error
+ * Connects to an endpoint, but only to public addresses (SSRF protection). A name is resolved once, every
+ * address is checked, and the socket connects to one of these addresses, so DNS rebinding has no effect. The
+ * address of the connected socket is checked again before data is sent.
+ * @throws AddressRefusedError at once, or as the socket's error
  */
 export function connectGuarded(network: Network, url: URL, allowsPrivate: boolean): Socket {
   const isAllowed = (address: string) => allowsPrivate || isPublicAddress(address);
   const literal = addressOf(url);
-  // A socket asks no resolver about an address.
+  // For an address, the socket does not call lookup.
   if (literal !== null && !isAllowed(literal)) throw new AddressRefusedError();
   const isTls = url.protocol === 'https:';
   const socket = network.connect({
@@ -60,7 +60,7 @@ export function connectGuarded(network: Network, url: URL, allowsPrivate: boolea
     lookup: guardedLookup(network, isAllowed),
     tls: isTls ? { servername: literal === null ? url.hostname : '' } : null,
   });
-  // Whoever writes to a socket that connects waits for the same event, TLS included: this comes first.
+  // Pending writes, TLS included, wait for the same event. This listener runs before them.
   socket.prependOnceListener('connect', () => {
     if (!isAllowed(socket.remoteAddress ?? '')) socket.destroy(new AddressRefusedError());
   });
@@ -68,15 +68,15 @@ export function connectGuarded(network: Network, url: URL, allowsPrivate: boolea
 }
 
 function guardedLookup({ resolve }: Network, isAllowed: (address: string) => boolean): LookupFunction {
-  return (hostname, options, answer) =>
+  return (hostname, options, callback) =>
     resolve(hostname, (error, addresses) => {
       const [first] = addresses;
-      if (error !== null) return answer(asLookupError(error), '');
-      // One bad address among good ones is how rebinding begins.
+      if (error !== null) return callback(asLookupError(error), '');
+      // A DNS rebinding attack mixes a private address with public ones.
       if (first === undefined || !addresses.every(({ address }) => isAllowed(address))) {
-        return answer(asLookupError(new AddressRefusedError()), '');
+        return callback(asLookupError(new AddressRefusedError()), '');
       }
-      return options.all ? answer(null, [...addresses]) : answer(null, first.address, first.family);
+      return options.all ? callback(null, [...addresses]) : callback(null, first.address, first.family);
     });
 }
 

@@ -4,24 +4,28 @@ import { isDelivered, isGone } from './schedule.js';
 import type { AttemptOutcome } from './send.js';
 
 const dayMs = 86_400_000;
-/** An endpoint at which nothing succeeded for so long is disabled. */
+/** An endpoint without a success for this time is disabled. */
 export const failingMsMax = 5 * dayMs;
 /**
- * Failures further apart than any retry are not one time of failure: an endpoint that failed once last week, and hears of nothing since,
- * is not given up at its next failure. In SQL's words.
+ * Maximum time between two failures of one failing period, as an SQL interval. It is longer than any retry
+ * delay. So an endpoint that failed once last week, and had no event since, is not disabled at its next
+ * failure.
  */
-const sameFailure = '2 days';
+const failingGapMax = '2 days';
 
-/** What an attempt says about its endpoint. */
-export interface EndpointSign {
+/** Result of an attempt, for the health of its endpoint. */
+export interface HealthReport {
   readonly endpointId: string;
   readonly outcome: AttemptOutcome;
   readonly at: Date;
 }
 
-/** Whether an endpoint is to be disabled after an attempt, and why. @param failingSince null after a success */
+/**
+ * Decides whether an endpoint must be disabled after an attempt. @returns the reason, or null.
+ * @param failingSince null after a success
+ */
 export function decideDisabling(
-  { outcome, at }: EndpointSign,
+  { outcome, at }: HealthReport,
   failingSince: Date | null,
 ): WebhookDisabledReason | null {
   if (isDelivered(outcome)) return null;
@@ -29,20 +33,23 @@ export function decideDisabling(
   return failingSince !== null && at.getTime() - failingSince.getTime() >= failingMsMax ? 'FAILING' : null;
 }
 
-/** Writes only where something changes, and locks endpoints in the order of their ids, so that processes never wait in a circle. */
-const noteAll: Statement = {
-  name: 'note-webhook-health',
+/** Writes only changes. Locks endpoints in the order of their ids, so that processes cannot deadlock. */
+const updateAll: Statement = {
+  name: 'update-webhook-health',
   text: `
-    WITH sign AS (SELECT * FROM unnest($1::text[], $2::bool[], $3::timestamptz[]) AS s(id, is_success, at)),
+    WITH report AS (SELECT * FROM unnest($1::text[], $2::bool[], $3::timestamptz[]) AS r(id, is_success, at)),
     locked AS MATERIALIZED (
-      SELECT e."id", s.is_success, s.at FROM "WebhookEndpoint" e JOIN sign s ON s.id = e."id"
-      WHERE CASE WHEN s.is_success THEN e."failingSince" IS NOT NULL ELSE e."lastFailedAt" IS NULL OR e."lastFailedAt" < s.at OR e."failingSince" IS NULL END
+      SELECT e."id", r.is_success, r.at FROM "WebhookEndpoint" e JOIN report r ON r.id = e."id"
+      WHERE CASE
+        WHEN r.is_success THEN e."failingSince" IS NOT NULL
+        ELSE e."lastFailedAt" IS NULL OR e."lastFailedAt" < r.at OR e."failingSince" IS NULL
+      END
       ORDER BY e."id" FOR NO KEY UPDATE OF e
     )
     UPDATE "WebhookEndpoint" e SET
       "failingSince" = CASE
         WHEN l.is_success THEN NULL
-        WHEN e."failingSince" IS NULL OR e."lastFailedAt" < l.at - interval '${sameFailure}' THEN l.at
+        WHEN e."failingSince" IS NULL OR e."lastFailedAt" < l.at - interval '${failingGapMax}' THEN l.at
         ELSE e."failingSince"
       END,
       "lastFailedAt" = CASE WHEN l.is_success THEN e."lastFailedAt" ELSE greatest(e."lastFailedAt", l.at) END
@@ -50,19 +57,22 @@ const noteAll: Statement = {
     RETURNING e."id", e."failingSince"`,
 };
 
-/** Notes how endpoints fare; of several signs of one endpoint a success counts. @returns since when each fails whose state was written */
-export async function noteHealth(
+/**
+ * Updates the health of endpoints. If there are several reports of one endpoint, a success wins.
+ * @returns `failingSince` by endpoint id, for the endpoints that were updated
+ */
+export async function updateHealth(
   run: RunStatement,
-  signs: readonly EndpointSign[],
+  reports: readonly HealthReport[],
 ): Promise<ReadonlyMap<string, Date | null>> {
-  const decisive = new Map<string, EndpointSign>();
-  for (const sign of signs) {
-    const before = decisive.get(sign.endpointId);
-    if (before === undefined || !isDelivered(before.outcome)) decisive.set(sign.endpointId, sign);
+  const decisive = new Map<string, HealthReport>();
+  for (const report of reports) {
+    const before = decisive.get(report.endpointId);
+    if (before === undefined || !isDelivered(before.outcome)) decisive.set(report.endpointId, report);
   }
   if (decisive.size === 0) return new Map();
   const column = [...decisive.values()];
-  const rows = await run<{ id: string; failingSince: Date | null }>(noteAll, [
+  const rows = await run<{ id: string; failingSince: Date | null }>(updateAll, [
     column.map(({ endpointId }) => endpointId),
     column.map(({ outcome }) => isDelivered(outcome)),
     column.map(({ at }) => at.toISOString()),

@@ -3,11 +3,11 @@ import type { RunStatement, Statement } from '../../db/database.js';
 import { newId } from '../../db/ids.js';
 import type { WebhookDisabledReason } from '../../generated/prisma/enums.js';
 import type { ClaimedDelivery } from './claim.js';
-import { decideDisabling, noteHealth } from './health.js';
+import { decideDisabling, updateHealth } from './health.js';
 import type { NextStep } from './schedule.js';
 import type { AttemptOutcome } from './send.js';
 
-/** An attempt that was made, and what follows. */
+/** A finished attempt, and the next step of its delivery. */
 export interface AttemptRecord {
   readonly delivery: ClaimedDelivery;
   readonly startedAt: Date;
@@ -18,8 +18,8 @@ export interface AttemptRecord {
 }
 
 /**
- * Writes an attempt down. @returns why its endpoint is to be disabled now, if it is. Where the lease was not held any more nothing is
- * written: another process tries the delivery, or has.
+ * Records an attempt. If the lease was lost, nothing is written, because another process has the delivery.
+ * @returns the reason why the endpoint must be disabled, or null
  */
 export type RecordAttempt = (attempt: AttemptRecord) => Promise<WebhookDisabledReason | null>;
 
@@ -45,7 +45,7 @@ const recordAll: Statement = {
     SELECT "id" FROM mine`,
 };
 
-/** Records attempts that end together in one statement, each only if its lease is still held. */
+/** Records concurrent attempts in one statement, each only if its lease is still held. */
 export function createRecorder(run: RunStatement): RecordAttempt {
   return createBatcher<AttemptRecord, WebhookDisabledReason | null>(async (attempts) => {
     const column = (read: (attempt: AttemptRecord) => unknown) => attempts.map(read);
@@ -63,18 +63,18 @@ export function createRecorder(run: RunStatement): RecordAttempt {
       column(({ outcome }) => outcome.responseStart),
     ]);
     const written = new Set(rows.map(({ id }) => id));
-    const signs = attempts.map(({ delivery, outcome, endedAt }) => ({
+    const reports = attempts.map(({ delivery, outcome, endedAt }) => ({
       id: delivery.id,
       endpointId: delivery.endpointId,
       outcome,
       at: endedAt,
     }));
-    const failingSince = await noteHealth(
+    const failingSince = await updateHealth(
       run,
-      signs.filter(({ id }) => written.has(id)),
+      reports.filter(({ id }) => written.has(id)),
     );
-    return signs.map((sign) =>
-      written.has(sign.id) ? decideDisabling(sign, failingSince.get(sign.endpointId) ?? null) : null,
+    return reports.map((report) =>
+      written.has(report.id) ? decideDisabling(report, failingSince.get(report.endpointId) ?? null) : null,
     );
   });
 }
@@ -86,7 +86,7 @@ const cancelAll: Statement = {
     WHERE "id" = ANY ($2::text[]) AND "leaseId" = ANY ($3::text[]) AND "state" = 'PENDING'`,
 };
 
-/** Ends deliveries that were claimed and whose endpoint takes none any more. */
+/** Cancels claimed deliveries whose endpoint is disabled or deleted. */
 export async function cancelClaimed(
   run: RunStatement,
   deliveries: readonly ClaimedDelivery[],

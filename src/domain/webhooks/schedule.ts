@@ -1,31 +1,36 @@
 import type { WebhookDeliveryState } from '../../generated/prisma/enums.js';
 import type { AttemptOutcome } from './send.js';
 
-/** An endpoint that asks for more patience than this is asked again after this. */
+/** Maximum of an endpoint's `Retry-After`. A longer one is shortened to this. */
 export const retryAfterSecondsMax = 86_400;
-/** A delay is lengthened or shortened by up to this part of it, so that what failed together is not tried again together. */
+/**
+ * Each delay varies by up to this fraction, so that deliveries that failed together are not retried together.
+ */
 const jitter = 0.1;
 
-/** What follows an attempt. */
+/** The next step of a delivery after an attempt. */
 export interface NextStep {
   readonly state: WebhookDeliveryState;
-  /** When it is tried again; null once it has ended. */
+  /** Time of the next attempt; null if there is none. */
   readonly dueAt: Date | null;
 }
 
 export interface Attempted {
   readonly outcome: AttemptOutcome;
-  /** When it ended. */
+  /** Time when the attempt ended. */
   readonly at: Date;
-  /** How many there were, this one included. */
+  /** Number of attempts, including this one. */
   readonly attemptCount: number;
-  /** Seconds between the attempts: one fewer than there are attempts. */
+  /** Seconds between the attempts. There is one attempt more than there are values. */
   readonly retryDelays: readonly number[];
-  /** From 0 to 1. */
+  /** A random number from 0 to 1. */
   readonly random: number;
 }
 
-/** Decides what follows an attempt: any 2xx is a success, everything else is not, redirects included. */
+/**
+ * Decides the next step after an attempt. A 2xx status is a success; everything else, redirects included, is
+ * a failure.
+ */
 export function decideNextStep({ outcome, at, attemptCount, retryDelays, random }: Attempted): NextStep {
   if (isDelivered(outcome)) return { state: 'DELIVERED', dueAt: null };
   const delay = retryDelays[attemptCount - 1];
@@ -38,12 +43,15 @@ export function isDelivered({ status }: AttemptOutcome): boolean {
   return status !== null && status >= 200 && status < 300;
 }
 
-/** Whether the endpoint says that nothing shall come any more: 410 Gone. */
+/** Whether the endpoint wants no more deliveries: 410 Gone. */
 export function isGone({ status }: AttemptOutcome): boolean {
   return status === 410;
 }
 
-/** Seconds, by either form of RFC 9110, 10.2.3, within bounds; 0 for none and for what is neither. */
+/**
+ * Parses `Retry-After` in both formats of RFC 9110, 10.2.3.
+ * @returns seconds, at most the maximum; 0 if absent or invalid
+ */
 function parseRetryAfter(text: string | null, now: Date): number {
   if (text === null) return 0;
   const seconds = /^\d{1,9}$/.test(text) ? Number(text) : (Date.parse(text) - now.getTime()) / 1000;

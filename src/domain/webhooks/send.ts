@@ -10,12 +10,12 @@ export interface WebhookRequest {
   readonly payload: string;
 }
 
-/** How one attempt went. */
+/** Result of one attempt. */
 export type AttemptOutcome =
   | {
       readonly status: number;
       readonly failure: null;
-      /** What the endpoint asks to wait, as it wrote it. */
+      /** The header `Retry-After`, unparsed. */
       readonly retryAfter: string | null;
       /** At most {@link responseLengthMax} characters of text. */
       readonly responseStart: string;
@@ -27,25 +27,31 @@ export type AttemptOutcome =
       readonly responseStart: null;
     };
 
-/** Makes one request. It always answers, within its limits. @param signal gives it up: then it never answers */
+/**
+ * Sends one request. The promise always resolves within the time limit.
+ * @param signal aborts the request; the promise then never resolves
+ */
 export type SendWebhook = (request: WebhookRequest, signal?: AbortSignal) => Promise<AttemptOutcome>;
 
 export interface SendOptions {
-  /** Whether private addresses and http may be called, for development. */
+  /** Whether private addresses and http are allowed, for development. */
   readonly allowsPrivate: boolean;
   readonly network?: Network;
-  /** From the first look at the name to the status line. */
+  /** Time limit from the DNS look-up to the status line. */
   readonly timeoutMs?: number;
 }
 
-/** What Standard Webhooks recommends at least. */
+/** The minimum that Standard Webhooks recommends. */
 export const attemptTimeoutMs = 15_000;
-/** How long the start of a body is waited for once the status is there: it decides nothing. */
+/** Time limit for the start of the body, after the status. The body does not affect the result. */
 const bodyMsMax = 1_000;
 const responseBytesMax = 4_096;
 const responseLengthMax = 1_000;
 
-/** Sends webhooks over a guarded connection each. Redirects are not followed, and of an answer no more is read than is shown. */
+/**
+ * Sends each webhook over its own guarded connection. Redirects are not followed. Only the start of a
+ * response is read.
+ */
 export function createSender({
   allowsPrivate,
   network = systemNetwork,
@@ -59,12 +65,12 @@ export function createSender({
       const timer = setTimeout(() => end(failed('TIMED_OUT')), timeoutMs);
       const end = (outcome: AttemptOutcome | null) => {
         clearTimeout(timer);
-        signal?.removeEventListener('abort', giveUp);
+        signal?.removeEventListener('abort', abort);
         request?.destroy();
         if (outcome !== null) resolve(outcome);
       };
-      const giveUp = () => end(null);
-      signal?.addEventListener('abort', giveUp, { once: true });
+      const abort = () => end(null);
+      signal?.addEventListener('abort', abort, { once: true });
       try {
         request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, {
           method: 'POST',
@@ -76,8 +82,8 @@ export function createSender({
           },
           createConnection: () => connectGuarded(network, url, allowsPrivate),
         });
-        request.on('error', (error) => end(failed(nameFailure(error))));
-        // A peer that switches protocols or hangs up has not answered.
+        request.on('error', (error) => end(failed(failureOf(error))));
+        // A peer that switches protocols has not answered.
         request.on('upgrade', () => end(failed('INVALID_RESPONSE')));
         request.on('response', (response) => {
           clearTimeout(timer);
@@ -92,7 +98,7 @@ export function createSender({
         });
         request.end(body);
       } catch (error) {
-        end(failed(nameFailure(error)));
+        end(failed(failureOf(error)));
       }
     });
 }
@@ -101,14 +107,14 @@ function failed(failure: WebhookFailure): AttemptOutcome {
   return { status: null, failure, retryAfter: null, responseStart: null };
 }
 
-/** Reads what arrives of a body until it ends, breaks, is enough or takes too long. */
+/** Reads the start of a body, until it ends, fails, reaches the maximum length or times out. */
 function readStart(response: IncomingMessage): Promise<string> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
     const end = () => {
       clearTimeout(timer);
-      resolve(asShown(Buffer.concat(chunks).subarray(0, responseBytesMax)));
+      resolve(toSafeText(Buffer.concat(chunks).subarray(0, responseBytesMax)));
     };
     const timer = setTimeout(end, bodyMsMax);
     response.on('data', (chunk: Buffer) => {
@@ -120,29 +126,32 @@ function readStart(response: IncomingMessage): Promise<string> {
   });
 }
 
-/** Text that can be stored and shown: no control characters but line breaks and tabs, nothing that turns the direction of writing. */
-function asShown(bytes: Buffer): string {
+/**
+ * Text that is safe to store and show: without control characters, except line breaks and tabs, and without
+ * bidi overrides.
+ */
+function toSafeText(bytes: Buffer): string {
   const text = bytes.toString('utf8').replaceAll(/[^\P{Cc}\t\n]|[\u202a-\u202e\u2066-\u2069]/gu, '');
-  // PostgreSQL counts characters, JavaScript the halves of some.
+  // PostgreSQL counts code points, JavaScript UTF-16 units.
   return [...text].slice(0, responseLengthMax).join('');
 }
 
-/** Codes of Node that say that the connection could not be made, or broke. */
+/** Error codes of Node for connections that failed or broke. */
 const connectionCodes = /^(E(ACCES|ADDR|CONN|HOST|MFILE|NET|NFILE|PERM|PIPE|TIMEDOUT)|ERR_SOCKET)/;
-/** Codes of OpenSSL, its verification of certificates, and Node's own. */
+/** Error codes of TLS: from OpenSSL, its verification of certificates, and Node. */
 const tlsCodes = /^EPROTO$|CERT|SSL|TLS|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|ALTNAME/;
 
-function nameFailure(error: unknown): WebhookFailure {
+function failureOf(error: unknown): WebhookFailure {
   if (error instanceof AddressRefusedError) return 'ADDRESS_REFUSED';
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  // Whether a name exists only inside of this network is not told: it looks like one that is refused.
+  // Does not disclose whether a name exists in this network: an unknown name looks like a refused one.
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'ENODATA') return 'ADDRESS_REFUSED';
   if (tlsCodes.test(code)) return 'TLS_FAILED';
   if (connectionCodes.test(code) || isAggregate(error)) return 'CONNECTION_FAILED';
   return 'INVALID_RESPONSE';
 }
 
-/** What Node throws when each address of a name failed on its own. */
+/** Node throws an AggregateError if the connection to each address of a name failed. */
 function isAggregate(error: unknown): boolean {
   return error instanceof AggregateError;
 }

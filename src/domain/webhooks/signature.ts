@@ -9,9 +9,10 @@ export interface SignedHeaders {
 }
 
 /**
- * The headers of a webhook by Standard Webhooks 1.0.0: HMAC-SHA256 over `id.timestamp.payload`, one signature for each secret that is
- * valid, separated by spaces. The id holds no full stop, so nobody can move the borders between the parts.
- * @param secrets as they were shown: `whsec_` and base64
+ * The headers of a webhook according to Standard Webhooks 1.0.0: HMAC-SHA256 over `id.timestamp.payload`, one
+ * signature per valid secret, separated by spaces. The id contains no full stop, so the parts cannot be
+ * shifted.
+ * @param secrets in the format that customers see: `whsec_` and base64
  * @param at the time of the attempt
  */
 export function signWebhook(id: string, at: Date, payload: string, secrets: readonly string[]): SignedHeaders {

@@ -4,7 +4,10 @@ import { publishKeyEvent } from '../keys/key-events.js';
 
 type SweepDeps = Pick<Deps, 'db' | 'clock'>;
 
-/** Announces ends of keys, and forgets what was delivered long ago. Bounded, and safe on any number of processes at once. */
+/**
+ * Announces ends of keys, and forgets what was delivered long ago. Bounded, and safe on any number of
+ * processes at once.
+ */
 export async function sweepWebhooks(deps: SweepDeps): Promise<void> {
   await announceExpiries(deps);
   await forgetOldEvents(deps);
@@ -12,19 +15,20 @@ export async function sweepWebhooks(deps: SweepDeps): Promise<void> {
 
 const dayMs = 86_400_000;
 
-/** How many days before its end a key's `api_key.expiring` is told, the earliest first. */
+/** Number of days before the expiry of a key at which `api_key.expiring` is published, earliest first. */
 export const expiryNoticeDays: readonly number[] = [7, 1];
 
 const noticesPerRun = 500;
 
 /**
- * Tells of keys that end soon: once for each of the days before, and anew where the end was moved. Of the days that have passed already only
- * the last is told, and a key that nobody listens to is left for later. The primary key of the notice decides between processes.
- * @returns how many were told.
+ * Publishes `api_key.expiring` once for each of the days before, and again if the expiry was moved. If
+ * several of these days have passed, only the last one counts. A key without an endpoint is skipped until it
+ * has one. The primary key of the notice decides between processes.
+ * @returns the number of published events
  */
 export async function announceExpiries({ db, clock }: SweepDeps): Promise<number> {
   const now = clock();
-  let told = 0;
+  let published = 0;
   for (const [index, daysBefore] of expiryNoticeDays.entries()) {
     const until = new Date(now.getTime() + daysBefore * dayMs);
     const next = expiryNoticeDays[index + 1];
@@ -50,18 +54,21 @@ export async function announceExpiries({ db, clock }: SweepDeps): Promise<number
         });
         if (count === 0) return;
         await publishKeyEvent(tx, 'api_key.expiring', key, now, { daysBefore });
-        told += 1;
+        published += 1;
       });
     }
   }
-  return told;
+  return published;
 }
 
-/** For how long events, their deliveries and the attempts can be read. */
+/** Retention of events, their deliveries and attempts. */
 export const historyDays = 30;
 const eventsPerRun = 2_000;
 
-/** Removes events of long ago with all that hangs under them, but none that still waits to be delivered. @returns how many. */
+/**
+ * Removes events of long ago with all that hangs under them, but none that still waits to be delivered.
+ * @returns how many.
+ */
 export async function forgetOldEvents({ db, clock }: SweepDeps): Promise<number> {
   const before = new Date(clock().getTime() - historyDays * dayMs);
   return db.$executeRaw`

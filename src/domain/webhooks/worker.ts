@@ -13,67 +13,67 @@ import { signWebhook } from './signature.js';
 export interface WorkerOptions {
   readonly run: RunStatement;
   readonly send: SendWebhook;
-  /** From 0 to 1, for the jitter. */
+  /** Returns a random number from 0 to 1, for the jitter. */
   readonly random?: () => number;
   readonly limits?: Partial<WorkerLimits>;
 }
 
 interface WorkerLimits {
-  /** The most attempts at a time. */
+  /** Maximum number of concurrent attempts. */
   readonly attempts: number;
-  /** The most attempts at a time at endpoints whose last one failed: they may all hang, and the others go on. */
+  /** The same for all failing endpoints together: even if they all hang, the others continue. */
   readonly failingAttempts: number;
-  /** The most attempts at a time at one endpoint. */
+  /** Maximum number of concurrent attempts per endpoint. */
   readonly perEndpoint: number;
-  /** The same, where the last one failed. */
+  /** The same per failing endpoint: one whose last attempt failed. */
   readonly perFailingEndpoint: number;
 }
 
 const limitsDefault: WorkerLimits = { attempts: 200, failingAttempts: 80, perEndpoint: 8, perFailingEndpoint: 1 };
 
-/** How long after nothing was due it is looked again. */
+/** Polling interval while nothing is due. */
 const idleMs = 1_000;
-/** Between two looks while there is something to do, so that what ends together is replaced by one statement. */
+/** Pause between two claims while deliveries are due, so that one statement claims several. */
 const busyMs = 10;
-/** How long attempts may still take when the server closes; then they are given back. */
+/** Time limit for attempts in flight when the server shuts down. Then they are released. */
 const drainMsMax = 5_000;
 
 export interface WebhookWorker {
-  /** Claims what is due and begins to try it. @returns how many deliveries were claimed. */
+  /** Claims due deliveries and starts their attempts. @returns the number of claimed deliveries */
   claim(): Promise<number>;
-  /** Waits until nothing is under way. */
+  /** Waits until no attempt is in flight. */
   settled(): Promise<void>;
-  /** Claims and tries, over and over, until it is stopped. */
+  /** Claims and attempts deliveries until it is stopped. */
   start(): void;
-  /** Finishes what is under way, or gives it back. */
+  /** Finishes the attempts in flight, or releases their deliveries. */
   stop(): Promise<void>;
 }
 
-interface UnderWay {
+interface InFlight {
   readonly delivery: ClaimedDelivery;
   readonly failing: boolean;
   readonly abort: AbortController;
   ended: Promise<void>;
 }
 
-/** Delivers what waits. Any number of workers, in any number of processes, share the work. */
+/** Delivers pending webhooks. Any number of workers, in any number of processes, share the work. */
 export function createWebhookWorker(
   deps: Pick<Deps, 'db' | 'clock' | 'cipher' | 'products' | 'log'>,
   { run, send, random = Math.random, limits: given = {} }: WorkerOptions,
 ): WebhookWorker {
   const limits = { ...limitsDefault, ...given };
   const record = createRecorder(run);
-  const underWay = new Map<string, UnderWay>();
-  /** Where the claims of each line go on. */
-  const places = { healthy: '', failing: '' };
+  const inFlight = new Map<string, InFlight>();
+  /** Per queue, the endpoint id after which the next claim continues. */
+  const positions = { healthy: '', failing: '' };
   let running: Promise<void> | null = null;
   let isStopping = false;
   let wake: () => void = () => undefined;
 
-  async function claimFrom(line: 'healthy' | 'failing', limit: number): Promise<number> {
+  async function claimFrom(queue: 'healthy' | 'failing', limit: number): Promise<number> {
     if (limit <= 0) return 0;
-    const failing = line === 'failing';
-    const after = places[line];
+    const failing = queue === 'failing';
+    const after = positions[queue];
     const claimed = await claimDeliveries(run, {
       now: deps.clock(),
       leaseId: randomUUID(),
@@ -81,29 +81,30 @@ export function createWebhookWorker(
       failing,
       after,
       perEndpoint: failing ? limits.perFailingEndpoint : limits.perEndpoint,
-      underWay: countByEndpoint(underWay.values()),
+      inFlight: countByEndpoint(inFlight.values()),
     });
-    // A full claim goes on behind its last endpoint; one that is not full has come to the end.
-    places[line] =
+    // After a full claim, the next one continues behind its last endpoint. Otherwise all endpoints were
+    // visited.
+    positions[queue] =
       claimed.length < limit
         ? ''
         : claimed.reduce((last, { endpointId }) => (endpointId > last ? endpointId : last), '');
     for (const delivery of claimed) begin(delivery, failing);
     return claimed.length < limit && after !== ''
-      ? claimed.length + (await claimFrom(line, limit - claimed.length))
+      ? claimed.length + (await claimFrom(queue, limit - claimed.length))
       : claimed.length;
   }
 
   function begin(delivery: ClaimedDelivery, failing: boolean): void {
-    const entry: UnderWay = { delivery, failing, abort: new AbortController(), ended: Promise.resolve() };
-    underWay.set(delivery.id, entry);
+    const entry: InFlight = { delivery, failing, abort: new AbortController(), ended: Promise.resolve() };
+    inFlight.set(delivery.id, entry);
     entry.ended = attempt(delivery, entry.abort.signal)
-      // Its lease runs out, and it is tried again.
+      // The lease expires, and the delivery is attempted again.
       .catch((error: unknown) =>
-        deps.log.warn({ err: error, deliveryId: delivery.id }, 'could not finish a webhook attempt'),
+        deps.log.warn({ err: error, deliveryId: delivery.id }, 'failed to finish a webhook attempt'),
       )
       .finally(() => {
-        if (underWay.get(delivery.id) === entry) underWay.delete(delivery.id);
+        if (inFlight.get(delivery.id) === entry) inFlight.delete(delivery.id);
         wake();
       });
   }
@@ -129,14 +130,14 @@ export function createWebhookWorker(
   }
 
   async function claim(): Promise<number> {
-    const free = limits.attempts - underWay.size;
-    const failing = [...underWay.values()].filter((entry) => entry.failing).length;
+    const free = limits.attempts - inFlight.size;
+    const failing = [...inFlight.values()].filter((entry) => entry.failing).length;
     const healthy = await claimFrom('healthy', free);
     return healthy + (await claimFrom('failing', Math.min(free - healthy, limits.failingAttempts - failing)));
   }
 
   async function settled(): Promise<void> {
-    while (underWay.size > 0) await Promise.all([...underWay.values()].map(({ ended }) => ended));
+    while (inFlight.size > 0) await Promise.all([...inFlight.values()].map(({ ended }) => ended));
   }
 
   async function work(): Promise<void> {
@@ -145,7 +146,7 @@ export function createWebhookWorker(
         wake = resolve;
       });
       const claimed = await claim().catch((error: unknown) => {
-        deps.log.warn({ err: error }, 'could not claim webhook deliveries');
+        deps.log.warn({ err: error }, 'failed to claim webhook deliveries');
         return 0;
       });
       await sleep(busyMs);
@@ -164,25 +165,25 @@ export function createWebhookWorker(
       wake();
       await running;
       await within(drainMsMax, settled());
-      const left = [...underWay.values()];
+      const left = [...inFlight.values()];
       for (const { abort } of left) abort.abort();
       await releaseDeliveries(
         run,
         left.map(({ delivery }) => delivery),
         deps.clock(),
-      ).catch((error: unknown) => deps.log.warn({ err: error }, 'could not give webhook deliveries back'));
+      ).catch((error: unknown) => deps.log.warn({ err: error }, 'failed to release webhook deliveries'));
     },
   };
 }
 
-/** Waits for something, and no longer than so long. */
-async function within(ms: number, something: Promise<void>): Promise<void> {
+/** Waits for a promise, at most `ms`. */
+async function within(ms: number, promise: Promise<void>): Promise<void> {
   const limit = new AbortController();
-  await Promise.race([something, sleep(ms, undefined, { signal: limit.signal }).catch(() => undefined)]);
+  await Promise.race([promise, sleep(ms, undefined, { signal: limit.signal }).catch(() => undefined)]);
   limit.abort();
 }
 
-function countByEndpoint(entries: Iterable<UnderWay>): ReadonlyMap<string, number> {
+function countByEndpoint(entries: Iterable<InFlight>): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const { delivery } of entries) counts.set(delivery.endpointId, (counts.get(delivery.endpointId) ?? 0) + 1);
   return counts;
