@@ -92,10 +92,10 @@ export const specimens: Readonly<Record<string, (world: World) => Variables | Pr
     });
     return { input: { token: expectMember(inviteMember, 'InviteMemberPayload').token } };
   },
-  updateMember: ({ memberId }) => ({ input: { memberId, role: 'MEMBER', permissions: ['apiKey:create'] } }),
-  removeMember: async ({ server, people, organizationId }) => ({
-    input: { memberId: await join(people.owner, organizationId, await aPerson(server), 'MEMBER') },
+  updateMember: async (world) => ({
+    input: { memberId: await anotherMember(world), role: 'MEMBER', permissions: ['apiKey:create'] },
   }),
+  removeMember: async (world) => ({ input: { memberId: await anotherMember(world) } }),
 
   createApiKey: ({ organizationId }) => ({
     input: {
@@ -167,6 +167,11 @@ export const specimens: Readonly<Record<string, (world: World) => Variables | Pr
 /** A key has ten endpoints at most, so whatever makes one makes its own key. */
 async function withAnotherKey(world: World): Promise<World> {
   return { ...world, key: { ...world.key, id: await anotherKey(world) } };
+}
+
+/** A new person in the organization. @returns the id of the membership. */
+async function anotherMember({ server, people, organizationId }: World): Promise<string> {
+  return join(people.owner, organizationId, await aPerson(server), 'MEMBER');
 }
 
 async function anEndpointOfItsOwn(world: World): Promise<string> {

@@ -25,7 +25,7 @@ export interface World {
   readonly clients: Readonly<Record<PrincipalName, Client>>;
 }
 
-interface People {
+export interface People {
   readonly owner: Person;
   readonly admin: Person;
   readonly member: Person;
@@ -45,7 +45,8 @@ export const principalNames = [
 ] as const;
 export type PrincipalName = (typeof principalNames)[number];
 
-async function gatherPeople(server: TestServer): Promise<People> {
+/** The people of one or more worlds. */
+export async function somePeople(server: TestServer): Promise<People> {
   const [owner, admin, member, stranger] = await Promise.all([
     aPerson(server, 'Olivia Owner'),
     aPerson(server, 'Adam Admin'),
@@ -55,9 +56,10 @@ async function gatherPeople(server: TestServer): Promise<People> {
   return { owner, admin, member, stranger };
 }
 
-export async function aWorld(): Promise<World> {
+/** A new world, of new people unless some are given. */
+export async function aWorld(given?: People): Promise<World> {
   const server = await aServer();
-  const people = await gatherPeople(server);
+  const people = given ?? (await somePeople(server));
   const { owner, admin, member, stranger } = people;
   const organizationId = await anOrganization(owner);
   await join(owner, organizationId, admin, 'ADMIN');

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { getNamedType, isInterfaceType, isLeafType, isObjectType, isRequiredArgument, isUnionType } from 'graphql';
-import { expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { readDatabaseState } from '../graphql/database-state.js';
 import { documentOf, getRootField, schema, specimenOf, type Variables } from '../graphql/specimens.js';
 import { aWorld, type World } from '../graphql/world.js';
@@ -40,8 +40,12 @@ function callerOf(name: string, { clients }: World) {
   return name === 'createWorkspace' || name === 'acceptInvitation' ? clients.owner : clients.service;
 }
 
+let world: World;
+beforeAll(async () => {
+  world = await aWorld();
+});
+
 test.each(mutations)('%s under an Idempotency-Key is done once, and a repetition shows the same', async (name) => {
-  const world = await aWorld();
   const caller = callerOf(name, world);
   const keyed = caller.with({ ...caller.headers, 'idempotency-key': randomUUID() });
   const variables = await specimenOf(name, world);
