@@ -15,38 +15,47 @@ export type DatabaseTemplate =
 declare module 'vitest' {
   export interface ProvidedContext {
     databaseTemplate: DatabaseTemplate;
+    /** A data folder with a migrated, empty embedded database. No process has it open; tests copy it. */
+    migratedDataDir: string;
   }
 }
 
 /**
- * Migrates once per run; each test then copies what this left. With DATABASE_URL the tests run on that PostgreSQL, in
- * databases of their own: the one that it names is only asked to make them. Without it they run embedded, in memory.
+ * Migrates once per run; each test then copies the result. With DATABASE_URL the tests run on that PostgreSQL, in databases of their own:
+ * the database it names is used only to create them. Without it they run on the embedded database, in memory.
  */
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const serverUrl = process.env.DATABASE_URL;
-  const { template, remove } = serverUrl ? await makeTemplateDatabase(serverUrl) : await makeSnapshot();
-  provide('databaseTemplate', template);
-  return remove;
+  console.log(`Migrating a database on ${serverUrl ? 'the PostgreSQL of DATABASE_URL' : 'the embedded PGlite'} …`);
+  const embedded = await makeDataFolder();
+  provide('migratedDataDir', embedded.dataDir);
+  if (!serverUrl) {
+    provide('databaseTemplate', { kind: 'embedded', snapshotPath: embedded.snapshotPath });
+    return embedded.remove;
+  }
+  const onServer = await makeTemplateDatabase(serverUrl);
+  provide('databaseTemplate', onServer.template);
+  return async () => {
+    await Promise.all([embedded.remove(), onServer.remove()]);
+  };
 }
 
-interface Made {
-  template: DatabaseTemplate;
-  remove: () => Promise<void>;
-}
-
-async function makeSnapshot(): Promise<Made> {
+async function makeDataFolder(): Promise<{ dataDir: string; snapshotPath: string; remove: () => Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'tollkeeper-test-'));
+  const dataDir = join(folder, 'data');
   const snapshotPath = join(folder, 'migrated.tar');
-  const database = await openDatabase({ dataDir: null });
+  const database = await openDatabase({ dataDir });
   await migrate(database);
   const snapshot = await database.dump?.();
   if (!snapshot) throw new Error('An embedded database can be dumped.');
   await writeFile(snapshotPath, Buffer.from(await snapshot.arrayBuffer()));
   await database.close();
-  return { template: { kind: 'embedded', snapshotPath }, remove: () => rm(folder, { recursive: true, force: true }) };
+  return { dataDir, snapshotPath, remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
-async function makeTemplateDatabase(serverUrl: string): Promise<Made> {
+async function makeTemplateDatabase(
+  serverUrl: string,
+): Promise<{ template: DatabaseTemplate; remove: () => Promise<void> }> {
   const runName = `tollkeeper_test_${randomBytes(4).toString('hex')}`;
   const templateName = `${runName}_template`;
   await runOnServer(serverUrl, `CREATE DATABASE "${templateName}"`);

@@ -1,27 +1,15 @@
 // Locks the folder that it is told, says so, and holds on until it is ended; with a user's id it opens the embedded
-// database there and writes that user. A process of its own, since only such a one can be killed; Vite reads the
-// TypeScript that Node 20 cannot.
-import { fileURLToPath } from 'node:url';
-import { createViteServer } from 'vitest/node';
-
+// database there and writes that user. A process of its own, so that it can be killed. It runs what was built, since Node 20
+// does not read TypeScript.
 const [dataDir, userId] = process.argv.slice(2);
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const vite = await createViteServer({
-  root,
-  configFile: false,
-  logLevel: 'error',
-  server: { middlewareMode: true, ws: false },
-});
 
 async function hold() {
   if (userId === undefined) {
-    const { lockDataDir } = await vite.ssrLoadModule('/src/db/lock.ts');
+    const { lockDataDir } = await import('../../dist/db/lock.js');
     return lockDataDir(dataDir);
   }
-  const { openDatabase } = await vite.ssrLoadModule('/src/db/open.ts');
-  const { migrate } = await vite.ssrLoadModule('/src/db/migrate.ts');
+  const { openDatabase } = await import('../../dist/db/open.js');
   const database = await openDatabase({ dataDir });
-  await migrate(database);
   await database.db.user.create({ data: { id: userId, name: 'Ada', email: `${userId}@example.com` } });
   return database.close;
 }

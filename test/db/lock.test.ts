@@ -1,15 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { test as base, expect } from 'vitest';
+import { test as base, expect, inject } from 'vitest';
 import { newId } from '../../src/db/ids.js';
 import { lockDataDir } from '../../src/db/lock.js';
 import { openDatabase } from '../../src/db/open.js';
 import { StartError } from '../../src/errors.js';
+import { ensureBuilt } from '../built.js';
 
 const test = base.extend<{ dataDir: string; startHolder: (userId?: string) => Promise<Holder> }>({
   dataDir: async ({ task: _task }, use) => {
@@ -37,6 +38,7 @@ interface Holder {
 
 /** Another process that locks the folder, and with `userId` writes that user; it is back once that one holds on, or was refused. */
 async function startHolder(dataDir: string, userId?: string): Promise<Holder> {
+  ensureBuilt();
   const script = fileURLToPath(new URL('holder.mjs', import.meta.url));
   const child = spawn(process.execPath, [script, dataDir, ...(userId ? [userId] : [])], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -70,6 +72,7 @@ async function readHolder(dataDir: string): Promise<object> {
 }
 
 test('a second holder in the same process is refused at once, until the first one closes', async ({ dataDir }) => {
+  await cp(inject('migratedDataDir'), dataDir, { recursive: true });
   const database = await openDatabase({ dataDir });
   const refused = expect(openDatabase({ dataDir })).rejects;
   expect(
@@ -92,6 +95,7 @@ test('a folder is free at once after kill -9 of its holder, and what that one wr
   dataDir,
   startHolder,
 }) => {
+  await cp(inject('migratedDataDir'), dataDir, { recursive: true });
   const userId = newId('user');
   const holder = await startHolder(userId);
   await expect(openDatabase({ dataDir })).rejects.toThrow(`in use by process ${holder.pid}`);

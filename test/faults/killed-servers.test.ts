@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished } from 'vitest';
 import type { Client } from '../harness.js';
+import { scaled } from '../scale.js';
 import { backendAt } from './ask.js';
 import { expectSoundBooks } from './books.js';
 import type { Chance } from './chance.js';
@@ -11,8 +12,8 @@ import { startLoad } from './load.js';
 import { startMortal } from './mortal-server.js';
 import { describeFaults } from './programs.js';
 
-/** Of servers that serve; those that are killed while they start come on top. */
-const killsWanted = Number(process.env.FAULT_KILLS || 100);
+/** Kills of serving servers. Those that are killed while they start are not counted. */
+const killsWanted = Number(process.env.FAULT_KILLS || scaled({ full: 100, short: 15 }));
 
 /** How many live at a time. Two that start take all there is of a small machine. */
 const places = 2;

@@ -2,11 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { nodeFlags } from '../process/server-process.js';
 
 const serverScript = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-
-/** Without the compilers that take a third of a start, and pay off only for those who live longer. */
-const engineFlags = ['--no-opt', '--liftoff-only'];
 
 /** The built server in a process that is made to be killed. */
 export interface MortalServer {
@@ -17,7 +15,7 @@ export interface MortalServer {
 }
 
 export function startMortal(folder: string, variables: Readonly<Record<string, string>>): MortalServer {
-  const child = spawn(process.execPath, [...engineFlags, serverScript], {
+  const child = spawn(process.execPath, [...nodeFlags, serverScript], {
     cwd: folder,
     // The system chooses the port, so that nobody else can have taken it meanwhile.
     env: { PATH: process.env.PATH, ...variables, PORT: '0' },

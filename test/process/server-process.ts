@@ -1,7 +1,6 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,15 +8,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { test as base, inject } from 'vitest';
+import { ensureBuilt } from '../built.js';
 import { createTestDatabase } from '../database.js';
 import { Client } from '../harness.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const serverScript = join(root, 'dist/main.js');
 const shellScript = join(root, 'dist/cli/main.js');
-
-/** Node's options in the start command. */
-const nodeOptions = ['--enable-source-maps', '--heap-growing-percent=30'];
 
 /** Where a server keeps its data unless told. */
 const dataFolder = '.tollkeeper';
@@ -51,8 +48,6 @@ export interface ServerProcess {
 interface Fixtures {
   /** A new folder, in which the processes of the test run, so that their data and `.env` are its own. */
   folder: string;
-  /** Makes a data folder with a migrated, empty database once per worker: making one costs seconds, and copying it none. */
-  migratedData: () => Promise<string>;
   /** Puts a migrated, empty database into the folder. */
   embeddedDatabase: undefined;
   /** A migrated, empty database: in the folder, or on the PostgreSQL of this run. It is what points a process at it. */
@@ -74,29 +69,14 @@ export const test = base.extend<Fixtures>({
     await use(folder);
     await rm(folder, { recursive: true, force: true });
   },
-  migratedData: [
-    // biome-ignore lint/correctness/noEmptyPattern: vitest reads from the pattern what a fixture needs.
-    async ({}, use) => {
-      const folder = await mkdtemp(join(tmpdir(), 'tollkeeper-migrated-'));
-      let migrating: Promise<Ended> | undefined;
-      await use(async () => {
-        migrating ??= watch(run(shellScript, ['migrate'], folder, {})).ended;
-        const { code, stderr } = await migrating;
-        if (code !== 0) throw new Error(stderr);
-        return join(folder, dataFolder);
-      });
-      await rm(folder, { recursive: true, force: true });
-    },
-    { scope: 'worker' },
-  ],
-  embeddedDatabase: async ({ folder, migratedData }, use) => {
-    await cp(await migratedData(), join(folder, dataFolder), { recursive: true });
+  embeddedDatabase: async ({ folder }, use) => {
+    await cp(inject('migratedDataDir'), join(folder, dataFolder), { recursive: true });
     await use(undefined);
   },
-  database: async ({ folder, migratedData }, use) => {
+  database: async ({ folder }, use) => {
     const template = inject('databaseTemplate');
     if (template.kind === 'embedded') {
-      await cp(await migratedData(), join(folder, dataFolder), { recursive: true });
+      await cp(inject('migratedDataDir'), join(folder, dataFolder), { recursive: true });
       return use({});
     }
     const { databaseUrl, remove } = await createTestDatabase(template.templateName);
@@ -166,10 +146,16 @@ async function startServer(folder: string, variables: Variables): Promise<Server
   }
 }
 
-/** Of the environment of the tests, only what finds programs. */
+/**
+ * The flags of `npm start`, and two that leave out V8's optimizing compilers. Those take a third of a start, which pays off only for
+ * processes that run for longer than a test.
+ */
+export const nodeFlags = ['--enable-source-maps', '--heap-growing-percent=30', '--no-opt', '--liftoff-only'];
+
+/** Passes on only the part of the tests' environment that finds programs. */
 function run(script: string, args: readonly string[], folder: string, variables: Variables): ChildProcess {
-  if (!existsSync(script)) execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' });
-  return spawn(process.execPath, [...nodeOptions, script, ...args], {
+  ensureBuilt();
+  return spawn(process.execPath, [...nodeFlags, script, ...args], {
     cwd: folder,
     env: { PATH: process.env.PATH, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -7,15 +7,16 @@ import { openTestDatabase } from '../database.js';
 import { aPerson, createApiKey, grantCredits, password } from '../factories.js';
 import { type Chance, openChance } from '../faults/chance.js';
 import { startServer, type TestServer } from '../harness.js';
+import { scaled } from '../scale.js';
 
-/** So many calls under so many keys, each by whatever credential is good at that moment: 10,000 calls in CI, and fewer for who waits. */
-const keysWanted = process.env.CI ? 1_000 : 200;
+/** Idempotency keys, each of ten calls with any credential that is valid at that time. */
+const keysWanted = scaled({ full: 1_000, short: 40 });
 const callsPerKey = 10;
 /** Between two of them the processes start anew, and all credentials are replaced. */
 const epochs = 5;
 const callsBeforeRestart = 5;
 const callsAfterRestart = 4;
-const customersWanted = 25;
+const customersWanted = scaled({ full: 25, short: 5 });
 const inFlight = 8;
 
 /** Where the answer to a call is lost: the process dies before or after its COMMIT, or the answer on its way. */

@@ -6,6 +6,7 @@ import { createSender, type SendWebhook } from '../../src/domain/webhooks/send.j
 import { createWebhookWorker, type WebhookWorker } from '../../src/domain/webhooks/worker.js';
 import { createApiKey } from '../factories.js';
 import { sharedDatabase } from '../harness.js';
+import { scaled } from '../scale.js';
 import {
   aCustomer,
   aWebhookServer,
@@ -18,8 +19,8 @@ import { aReceiver } from './receiver.js';
 
 const keyCount = 10;
 const endpointsPerKey = 10;
-/** With so many events there are 10,000 deliveries in CI, and fewer for who waits. */
-const eventCount = process.env.CI ? 100 : 20;
+/** 10,000 deliveries at full length, 500 otherwise. */
+const eventCount = scaled({ full: 100, short: 5 });
 const attemptMs = 3_000;
 /** One process does everything here, so it does less at a time. */
 const limits = { attempts: 120, failingAttempts: 30, perEndpoint: 4 };

@@ -1,0 +1,12 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** Builds dist/ where it is missing, for tests that start processes. `npm test` has built it; `npx vitest run <file>` may not have. */
+export function ensureBuilt(): void {
+  if (existsSync(join(root, 'dist/main.js'))) return;
+  execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' });
+}
