@@ -20,7 +20,9 @@ import { aReceiver } from './receiver.js';
 const keyCount = 10;
 const endpointsPerKey = 10;
 /** 10,000 deliveries at full length, 500 otherwise. */
-const eventCount = scaled({ full: 100, short: 5 });
+const batchCount = 5;
+const eventsPerBatch = scaled({ full: 20, short: 1 });
+const eventCount = batchCount * eventsPerBatch;
 const attemptMs = 3_000;
 /** One process does everything here, so it does less at a time. */
 const limits = { attempts: 120, failingAttempts: 30, perEndpoint: 4 };
@@ -151,10 +153,10 @@ test(`of ${eventCount * keyCount * endpointsPerKey} deliveries, each event arriv
 
   const workers = await Promise.all([1, 2].map(() => aMortalWorker(server)));
   let killed = 0;
-  /** Lets every worker claim, and kills one now and then. @returns whether there was anything to claim. */
-  const work = async () => {
+  /** Lets every worker claim, and kills one in every tenth round. @returns whether there was anything to claim. */
+  const work = async (round: number) => {
     const claimed = await Promise.all(workers.map((worker) => worker.claim()));
-    if (Math.random() < 0.05) {
+    if (round % 10 === 5) {
       const victim = Math.floor(Math.random() * workers.length);
       workers[victim]?.kill();
       workers[victim] = await aMortalWorker(server);
@@ -165,13 +167,14 @@ test(`of ${eventCount * keyCount * endpointsPerKey} deliveries, each event arriv
   };
 
   const publishing = (async () => {
-    for (let batch = 0; batch < eventCount / 20; batch += 1) {
-      const jobs = Array.from({ length: 20 }, (_, job) => batch * 20 + job);
+    for (let batch = 0; batch < batchCount; batch += 1) {
+      const jobs = Array.from({ length: eventsPerBatch }, (_, job) => batch * eventsPerBatch + job);
       for (const id of await publishToAll(server, workspaceId, jobs)) {
         for (const path of healthy) expected.add(`${id} ${path}`);
       }
       // Half of the keys with an overlap, half of them at once.
-      for (const [index, key] of keys.entries()) if (index % 5 === batch) await rotate(key, index < 5 ? 600 : 0);
+      for (const [index, key] of keys.entries())
+        if (index % batchCount === batch) await rotate(key, index < 5 ? 600 : 0);
     }
   })();
   let isPublishing = true;
@@ -185,7 +188,7 @@ test(`of ${eventCount * keyCount * endpointsPerKey} deliveries, each event arriv
   };
   let quiet = 0;
   for (let rounds = 1; isPublishing || rounds % 10 > 0 || missing() > 0; rounds += 1) {
-    quiet = (await work()) || isPublishing ? 0 : quiet + 1;
+    quiet = (await work(rounds)) || isPublishing ? 0 : quiet + 1;
     if (quiet < 5) continue;
     // Nothing more is due: leases of the dead run out, and what failed is tried again.
     quiet = 0;
