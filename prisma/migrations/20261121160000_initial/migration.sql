@@ -436,6 +436,7 @@ CREATE UNIQUE INDEX "KeySecret_hash_key" ON "KeySecret"("hash");
 CREATE INDEX "KeySecret_workspaceId_apiKeyId_idx" ON "KeySecret"("workspaceId", "apiKeyId");
 CREATE INDEX "SigningSecret_apiKeyId_id_idx" ON "SigningSecret"("apiKeyId", "id");
 CREATE INDEX "LedgerEntry_workspaceId_id_idx" ON "LedgerEntry"("workspaceId", "id");
+CREATE INDEX "LedgerEntry_chargeId_idx" ON "LedgerEntry"("chargeId");
 CREATE INDEX "CreditGrant_workspaceId_id_idx" ON "CreditGrant"("workspaceId", "id");
 CREATE INDEX "WebhookEndpoint_workspaceId_id_idx" ON "WebhookEndpoint"("workspaceId", "id");
 CREATE INDEX "WebhookEndpoint_apiKeyId_id_idx" ON "WebhookEndpoint"("apiKeyId", "id");
