@@ -3,7 +3,10 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Every child process of the bench, so that none outlives it. @type {Set<import('node:child_process').ChildProcess>} */
+/**
+ * All child processes of the bench, to end them with it.
+ * @type {Set<import('node:child_process').ChildProcess>}
+ */
 const children = new Set();
 const stopMsMax = 20_000;
 
@@ -12,25 +15,28 @@ process.on('exit', () => {
 });
 
 /** @param {import('node:child_process').ChildProcess} child */
-export function keep(child) {
+export function track(child) {
   children.add(child);
   child.once('exit', () => children.delete(child));
   return child;
 }
 
-/** What a child of the bench sees of the environment: nothing that would change how it works. @param {Record<string, string>} added */
+/**
+ * Environment of a child process: no variable that would change its behaviour.
+ * @param {Record<string, string>} added
+ */
 export function environment(added = {}) {
   const { PATH = '', HOME = '', TMPDIR } = process.env;
   return { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }), NODE_ENV: 'production', ...added };
 }
 
 /**
- * Starts a script that says over IPC when it is ready, as `{ ready: true, … }`.
- * @param {URL} script @param {object} settings handed over in BENCH_SETTINGS as JSON
+ * Starts a script, and waits until it sends `{ ready: true, … }` over IPC.
+ * @param {URL} script @param {object} settings passed in BENCH_SETTINGS as JSON
  * @returns {Promise<{ child: import('node:child_process').ChildProcess, ready: any }>}
  */
 export async function startScript(script, settings = {}) {
-  const child = keep(
+  const child = track(
     fork(script, { env: environment({ BENCH_SETTINGS: JSON.stringify(settings) }), stdio: ['ignore', 2, 2, 'ipc'] }),
   );
   const [ready] = await Promise.race([once(child, 'message'), failsAtExit(child, script.pathname)]);
@@ -39,7 +45,7 @@ export async function startScript(script, settings = {}) {
 
 /** Starts a program whose output goes to a file. */
 export function startProgram(command, args, { output, ...options }) {
-  return keep(spawn(command, args, { stdio: ['ignore', output, output], ...options }));
+  return track(spawn(command, args, { stdio: ['ignore', output, output], ...options }));
 }
 
 /** @param {import('node:child_process').ChildProcess} child @param {string} name @returns {Promise<never>} */
@@ -59,11 +65,16 @@ export async function stop(child, signal = 'SIGTERM') {
   clearTimeout(timer);
 }
 
-/** Asks again and again until an answer comes. @template T @param {() => Promise<T>} ask @returns {Promise<T>} */
-export async function until(ask, { tries = 600, everyMs = 50 } = {}) {
+/**
+ * Retries an operation until it succeeds.
+ * @template T
+ * @param {() => Promise<T>} operation
+ * @returns {Promise<T>}
+ */
+export async function until(operation, { tries = 600, everyMs = 50 } = {}) {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await ask();
+      return await operation();
     } catch (error) {
       if (attempt >= tries) throw error;
       await sleep(everyMs);

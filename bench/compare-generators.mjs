@@ -1,5 +1,6 @@
-// What a request costs the load generator, and what it would cost others: `npm run compare-generators --prefix bench`. The generator
-// shares the machine with the server, so what it saves, the server has.
+// Compares the processor time per request of this load generator and of others: `npm run compare-generators
+// --prefix bench`. The generator shares the machine with the server, so the server gets the processor time
+// that the generator saves.
 import { startScript, stop } from './child.mjs';
 import { startGenerator } from './load/client.mjs';
 import { median } from './load/summary.mjs';
@@ -17,7 +18,7 @@ const { port } = server.ready;
 const own = await startGenerator();
 
 const generators = {
-  "this bench's own": async () => {
+  "this bench's generator": async () => {
     const { completed, errors, generatorCpuSeconds, perSecond } = await own.run(
       {
         template: createTemplate({ path, body, secretLength: 0 }),

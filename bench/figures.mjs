@@ -1,21 +1,25 @@
 import { trivial, verifyByAliases, verifyMany, verifyOne, verifyWithBetterAuth } from './requests.mjs';
 
 /**
- * @typedef {object} Figure what is measured, one line of the results
+ * @typedef {object} Figure one measurement, one line of the results
  * @property {string} id
  * @property {string} title
- * @property {string} subject who answers: see subjects.mjs
- * @property {import('./requests.mjs').Request} [request] absent for a subject that makes its own load
- * @property {string} [population] whose keys are asked for
- * @property {number} [wallets] of a subject that makes its own load
- * @property {string} [needs] a mutation without which the figure is left out
+ * @property {string} subject the server under load: see subjects.mjs
+ * @property {import('./requests.mjs').Request} [request] absent for a subject that generates its own load
+ * @property {string} [population] the set of keys to draw from
+ * @property {number} [wallets] for a subject that generates its own load
+ * @property {string} [needs] a mutation; without it in the schema the figure is skipped
  * @property {{ share: number, of: string }} [atShareOf] an open loop at this share of another figure's median
- * @property {string} [against] the figure of its group to which its ratio is taken
+ *   rate
+ * @property {string} [against] the figure of its group that its ratio is relative to
  * @property {boolean} [isTollkeeper]
  */
-/** @typedef {{ title: string, figures: Figure[] }} Group figures that take turns */
+/** @typedef {{ title: string, figures: Figure[] }} Group figures that are measured in turns */
 
-/** @param {{ many: string, few: string, most: string }} words how many keys @returns {Group[]} */
+/**
+ * @param {{ many: string, few: string, most: string }} labels numbers of keys, for titles
+ * @returns {Group[]}
+ */
 export function createGroups({ many, few, most }) {
   const verify = verifyOne();
   const charge = verifyOne({ charges: true });
@@ -108,7 +112,7 @@ export function createGroups({ many, few, most }) {
       ],
     },
     {
-      title: 'At 70% of its own maximum: requests come at a fixed rate, and are timed from when they were due',
+      title: 'At 70% of its own maximum: requests at a fixed rate, timed from when they were due',
       figures: [
         tollkeeper({
           id: 'charge-maximum',
@@ -127,7 +131,7 @@ export function createGroups({ many, few, most }) {
       ],
     },
     {
-      title: 'One process and two, on one database; connections are dealt out in turn',
+      title: 'One process and two, on one database; connections are distributed evenly',
       figures: [
         tollkeeper({
           id: 'charge-one-process',

@@ -3,7 +3,7 @@ import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, writ
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 
-/** How many of the kernel's clock ticks make a second: USER_HZ, 100 on Linux. */
+/** The kernel's clock ticks per second: USER_HZ, 100 on Linux. */
 const ticksPerSecond = 100;
 
 /** The machine in one line. */
@@ -12,19 +12,19 @@ export function describeMachine() {
   return `${availableParallelism()} cores (${model}), ${Math.round(totalmem() / 1e9)} GB of memory, ${process.platform} ${process.arch}`;
 }
 
-/** The commit that runs, with a mark where the tree has changes. @param {string} directory */
+/** The current commit, and whether the tree has uncommitted changes. @param {string} directory */
 export function describeCommit(directory) {
   const git = (...args) => execFileSync('git', ['-C', directory, ...args], { encoding: 'utf8' }).trim();
   try {
     const changed =
       git('status', '--porcelain', '--', 'src', 'prisma', 'package-lock.json', 'bench', ':!bench/RESULTS.md') !== '';
-    return `${git('rev-parse', '--short=12', 'HEAD')}${changed ? ' with changes that are not committed' : ''}`;
+    return `${git('rev-parse', '--short=12', 'HEAD')}${changed ? ' with uncommitted changes' : ''}`;
   } catch {
     return 'unknown: not a git checkout';
   }
 }
 
-/** How long the disk takes to make a page durable, in microseconds. @param {string} directory */
+/** Median time of an fsync of one page, in microseconds. @param {string} directory */
 export function measureFsync(directory) {
   const path = join(directory, 'fsync-probe');
   const file = openSync(path, 'w');
@@ -41,14 +41,14 @@ export function measureFsync(directory) {
   return Math.round((times.sort((a, b) => a - b)[times.length / 2] ?? 0) * 1_000);
 }
 
-/** The resident memory of a process in bytes, or null where it cannot be told. @param {number} pid */
+/** Resident memory of a process in bytes, or null if unknown. @param {number} pid */
 export function residentBytes(pid) {
   const match = /^VmRSS:\s*(\d+) kB/m.exec(readOrEmpty(`/proc/${pid}/status`));
   return match === null ? null : Number(match[1]) * 1_024;
 }
 
 /**
- * The seconds of processor time that some processes have taken, that PostgreSQL has taken, and that the whole machine has.
+ * Processor time in seconds: of the given processes, of the bench, of PostgreSQL and of the whole machine.
  * @param {{ server: number[], generator: number[], postmaster: number | null }} pids
  */
 export function readCpu({ server, generator, postmaster }) {
@@ -63,14 +63,14 @@ export function readCpu({ server, generator, postmaster }) {
 
 /** @returns {{ parent: number, own: number, ofChildren: number } | null} */
 function processTimes(pid) {
-  // The name of the program stands in parentheses and may hold anything.
+  // The program name is in parentheses and may contain any character.
   const fields = /\) (.*)$/s.exec(readOrEmpty(`/proc/${pid}/stat`))?.[1]?.split(' ');
   if (fields === undefined) return null;
   const seconds = (index) => Number(fields[index]) / ticksPerSecond;
   return { parent: Number(fields[1]), own: seconds(11) + seconds(12), ofChildren: seconds(13) + seconds(14) };
 }
 
-/** PostgreSQL has a process per connection; those that have ended are counted with their parent. */
+/** PostgreSQL has a process per connection. Ended processes are included in the times of their parent. */
 function familySeconds(postmaster) {
   const parent = processTimes(postmaster);
   const children = readdirSync('/proc')

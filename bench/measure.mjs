@@ -4,7 +4,7 @@ import { readCpu, residentBytes } from './machine.mjs';
 import { templateOf } from './requests.mjs';
 import { listMutations } from './tollkeeper.mjs';
 
-/** How many connections ask at once. */
+/** Number of concurrent connections. */
 export const connections = 64;
 const memorySampleMs = 200;
 
@@ -15,11 +15,14 @@ const memorySampleMs = 200;
  *   residentBytes: number | null,
  * }} Round
  */
-/** @typedef {{ rounds: Round[], acknowledged: number, errors: number, problems: string[], requestBytes: number | null }} Measured over all rounds and the warm-up */
+/**
+ * @typedef {{ rounds: Round[], acknowledged: number, errors: number, problems: string[], requestBytes: number
+ *   | null }} Measured over all rounds and the warm-up
+ */
 
 /**
- * Measures the figures of a group in turns: after a warm-up of each come rounds, and every round has a window of each, so that what
- * disturbs the machine for a while disturbs all of them.
+ * Measures the figures of a group in turns: after a warm-up of each figure, every round has one window per
+ * figure. So a temporary disturbance of the machine affects all of them.
  * @returns {Promise<{ measured: Map<string, Measured>, skipped: Map<string, string> }>}
  */
 export async function measureGroup(group, { subjects, generator, postgresql, plan }) {
@@ -123,7 +126,10 @@ function rateFor({ atShareOf }, measured) {
   return atShareOf.share * median(rounds.map(({ perSecond }) => perSecond));
 }
 
-/** How many cores each party kept busy in the window. `others` is what else runs on the machine; it should be near zero. */
+/**
+ * Number of cores that each party used in the window. `others` is everything else on the machine; it should
+ * be near zero.
+ */
 function coresUsed(before, after, seconds) {
   const used = (party) => (after[party] - before[party]) / seconds;
   const cores = { server: used('server'), generator: used('generator'), postgresql: used('postgresql') };

@@ -10,23 +10,23 @@ import { failsAtExit, startProgram, stop, until } from './child.mjs';
 const installationsRoot = '/usr/lib/postgresql';
 
 /**
- * The PostgreSQL of the run: the one that DATABASE_URL names, or a throw-away one with the defaults of its package.
- * Databases are made for the run and dropped at its end; nothing else is touched.
- * @param {string} directory of the run; the throw-away server lives in it
+ * The PostgreSQL of the run: that of DATABASE_URL, or a temporary server with the defaults of its package.
+ * Databases are created for the run and dropped at its end. Nothing else is changed.
+ * @param {string} directory of the run; the temporary server stores its data there
  */
 export async function openPostgresql(directory) {
   const named = process.env.DATABASE_URL;
   const server = named ? { url: named, pid: null, stop: async () => undefined } : await startServer(directory);
   const admin = new pg.Client({ connectionString: server.url });
   await until(() => admin.connect(), { tries: 1 });
-  if (!named) await age(admin);
+  if (!named) await createWalFiles(admin);
   const names = [];
   const mark = randomBytes(4).toString('hex');
   return {
     pid: server.pid,
-    /** The settings that decide what a commit costs, and the version. */
+    /** The version, and the settings that determine the cost of a commit. */
     describe: () => describe(admin, named !== undefined),
-    /** Makes an empty database. @param {string} purpose @returns {Promise<string>} its address */
+    /** Creates an empty database. @param {string} purpose @returns {Promise<string>} its URL */
     async createDatabase(purpose) {
       const name = `tollkeeper_bench_${mark}_${purpose.replaceAll('-', '_')}`;
       await admin.query(`CREATE DATABASE "${name}"`);
@@ -35,7 +35,10 @@ export async function openPostgresql(directory) {
       url.pathname = `/${name}`;
       return url.href;
     },
-    /** So that one figure's pages are not written out in the middle of another. Only a superuser may. */
+    /**
+     * Writes dirty pages now, so that this does not happen in the middle of the next figure. Needs a
+     * superuser.
+     */
     checkpoint: () => admin.query('CHECKPOINT').catch(() => undefined),
     async close() {
       for (const name of names)
@@ -47,10 +50,10 @@ export async function openPostgresql(directory) {
 }
 
 /**
- * A server that has run for a while writes its log over files that it has written before. A new one makes each of them first, which stops
- * all that commit for 15 ms: so they are made here.
+ * A server that has run for a while reuses the files of its write-ahead log. A new server must create each
+ * file first, which blocks all commits for 15 ms. So the files are created here.
  */
-async function age(admin) {
+async function createWalFiles(admin) {
   for (let files = 0; files < 48; files += 1) {
     await admin.query(`SELECT pg_logical_emit_message(false, 'bench', 'the next file')`);
     await admin.query('SELECT pg_switch_wal()');
@@ -65,7 +68,7 @@ async function describe(admin, isNamed) {
   for (const name of settings) values.push(`${name} = ${await show(name)}`);
   const origin = isNamed
     ? 'from DATABASE_URL'
-    : 'started for this run with the defaults of its package, 48 files of its log made beforehand';
+    : 'started for this run with the defaults of its package, 48 WAL files created beforehand';
   return { version: await show('server_version'), origin, settings: values.join(', ') };
 }
 
@@ -107,13 +110,15 @@ function findBinaries() {
   const newest = versions.sort((a, b) => Number(b) - Number(a))[0];
   if (newest === undefined) {
     throw new Error(
-      `There is no PostgreSQL in ${installationsRoot}. Install Debian's package postgresql, or set DATABASE_URL to a server on which databases may be made.`,
+      `There is no PostgreSQL in ${installationsRoot}. Install Debian's package postgresql, or set DATABASE_URL to a server where this user can create databases.`,
     );
   }
   return join(installationsRoot, newest, 'bin');
 }
 
-/** PostgreSQL does not run as root, so it is run as the user that its package made. Null: as whoever runs the bench. */
+/**
+ * PostgreSQL refuses to run as root, so it runs as the user of its package. Null: as the user of the bench.
+ */
 function findOwner() {
   if (process.getuid?.() !== 0) return null;
   for (const user of ['postgres', 'nobody']) {
@@ -122,10 +127,10 @@ function findOwner() {
         Number(execFileSync('id', [flag, user], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
       return { uid: id('-u'), gid: id('-g') };
     } catch {
-      // The next one, then.
+      // This user does not exist: try the next one.
     }
   }
-  throw new Error('PostgreSQL does not run as root. Run the bench as another user, or set DATABASE_URL.');
+  throw new Error('PostgreSQL refuses to run as root. Run the bench as another user, or set DATABASE_URL.');
 }
 
 export async function findFreePort() {

@@ -3,10 +3,10 @@ import { connections } from './measure.mjs';
 import { verifyOne } from './requests.mjs';
 import { targets } from './targets.mjs';
 
-/** More than this used by others, and a run says little. */
+/** If other programs use more cores than this, the results are unreliable. */
 const othersCoresMax = 0.1;
 
-/** What the results say of one figure: medians over its rounds. */
+/** Summary of one figure: medians over its rounds. */
 function summarizeFigure(figure, { rounds, acknowledged, errors, problems, requestBytes }) {
   const middle = (read) => median(rounds.map(read));
   const size = figure.request?.size ?? 1;
@@ -32,7 +32,10 @@ function summarizeFigure(figure, { rounds, acknowledged, errors, problems, reque
   };
 }
 
-/** @returns {{ text: string, mistakes: string[] }} the results in Markdown, and what makes them worthless */
+/**
+ * @returns {{ text: string, mistakes: string[] }} the results in Markdown, and the errors that invalidate
+ *   them
+ */
 export function writeReport({ results, ledgers, ...run }) {
   const groups = results.map(({ title, figures, measured, skipped }) => ({
     title,
@@ -46,12 +49,12 @@ export function writeReport({ results, ledgers, ...run }) {
   const byId = new Map(all.map((figure) => [figure.id, figure]));
   const mistakes = findMistakes(all, ledgers);
   const text = [
-    '# What the bench measured',
+    '# Benchmark results',
     '',
     ...(run.isPartial
-      ? ['> This run was quick or partial: it proves that the bench runs, and its numbers mean nothing.', '']
+      ? ['> This run was quick or partial. It shows that the bench works; its numbers are not meaningful.', '']
       : []),
-    'Written by `npm run bench`; [README.md](README.md) says how to read it.',
+    'Written by `npm run bench`. [README.md](README.md) explains how to read it.',
     '',
     ...describeRun(run, all),
     '',
@@ -71,14 +74,14 @@ export function writeReport({ results, ledgers, ...run }) {
     '',
     '## Rounds',
     '',
-    'Requests per second in each round, in their order; where others kept more than 0.1 cores busy meanwhile, how many.',
+    'Requests per second in each round. In parentheses: cores that other programs used, if more than 0.1.',
     '',
     ...describeRounds(all),
     '',
-    '## The ledger afterwards',
+    '## Ledger check',
     '',
     ...describeLedgers(ledgers, all),
-    ...(mistakes.length === 0 ? [] : ['', '## What went wrong', '', ...mistakes.map((mistake) => `- ${mistake}`)]),
+    ...(mistakes.length === 0 ? [] : ['', '## Errors', '', ...mistakes.map((mistake) => `- ${mistake}`)]),
     '',
   ].join('\n');
   return { text, mistakes };
@@ -97,12 +100,12 @@ function describeRun({ command, commit, machine, fsyncMicros, postgresql, plan, 
     `| date | ${startedAt.toISOString().slice(0, 16).replace('T', ' ')} UTC |`,
     `| Node | ${process.version} |`,
     `| PostgreSQL | ${postgresql.version}, ${postgresql.origin} |`,
-    `| its settings | ${postgresql.settings} |`,
-    `| the disk | makes a page of 8 KB durable in ${format(fsyncMicros)} µs (median) |`,
-    `| load | ${connections} connections, kept alive, a closed loop unless said otherwise; the generator shares the machine |`,
+    `| PostgreSQL settings | ${postgresql.settings} |`,
+    `| disk | fsync of an 8 KB page takes ${format(fsyncMicros)} µs (median) |`,
+    `| load | ${connections} keep-alive connections, closed loop by default; the generator shares the machine |`,
     `| time | ${format(plan.warmSeconds)} s of warm-up, then ${plan.rounds} round(s) of ${format(plan.seconds)} s each: ${total} s per figure |`,
-    `| Tollkeeper | \`node dist/main.js\`, LOG_LEVEL=warn, no Redis, a product without rate limits |`,
-    `| the document | \`${query}\`${bytes ? `, ${format(bytes)} bytes with variables and HTTP headers` : ''} |`,
+    `| Tollkeeper | as \`npm start\` runs it, with LOG_LEVEL=warn, no Redis, a product without rate limits |`,
+    `| document | \`${query}\`${bytes ? `, ${format(bytes)} bytes with variables and HTTP headers` : ''} |`,
   ];
 }
 
@@ -116,7 +119,7 @@ function describeTargets(byId) {
     const value = `${target.unit === 'MB' ? found.value.toFixed(0) : found.value.toFixed(2)} ${target.unit}`;
     return `| ${target.what} | ${limit} | ${value} | ${found.raw} | ${isMet ? 'met' : '**not met**'} |`;
   });
-  return ['| what | target | measured | raw | |', '|---|---|---|---|---|', ...rows];
+  return ['| target | limit | measured | raw | |', '|---|---|---|---|---|', ...rows];
 }
 
 /** @returns {{ value: number, raw: string } | null} */
@@ -134,7 +137,7 @@ function measureTarget({ ratio, p99Of, of }, byId) {
   };
 }
 
-/** Tollkeeper's figures and the peers that each is set against. */
+/** Tollkeeper's figures and the peers that each is compared with. */
 const comparisons = {
   verify: ['bare-http', 'yoga', 'mercurius', 'better-auth'],
   charge: ['bare-http', 'yoga', 'mercurius', 'better-auth', 'statement-many-wallets'],
@@ -156,7 +159,7 @@ function describePeers(byId) {
   return ['| Tollkeeper | requests/s | peer | requests/s | ratio |', '|---|--:|---|--:|--:|', ...rows];
 }
 
-/** The most memory that a process on PostgreSQL was seen to hold, whatever was asked of it. */
+/** Maximum resident memory of a process on PostgreSQL, over all figures. */
 function measureMemory(all) {
   const figures = all.filter(({ isTollkeeper, subject }) => isTollkeeper && subject !== 'tollkeeper-embedded');
   const [most] = figures.toSorted((a, b) => b.residentMb - a.residentMb);
@@ -199,7 +202,7 @@ function describeGroup(figures, skipped, byId) {
     '| figure | id | requests/s | ratio | p50 ms | p99 ms | errors | server µs | PostgreSQL µs | generator µs | memory MB | others, cores |',
     '|---|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|',
     ...rows,
-    ...[...skipped].flatMap(([id, reason]) => ['', `\`${id}\` was left out. ${reason}`]),
+    ...[...skipped].flatMap(([id, reason]) => ['', `\`${id}\` was skipped. ${reason}`]),
   ];
 }
 
@@ -217,7 +220,7 @@ function describeRound({ perSecond, cpu }) {
 
 function describeLedgers(ledgers, all) {
   return [
-    '| database | charges that stand | acknowledged | balances that are not the sum of their entries |',
+    '| database | charges in the ledger | acknowledged | balances that differ from the sum of their entries |',
     '|---|--:|--:|--:|',
     ...ledgers.map(({ name, charges, wrongBalances }) => {
       const acknowledged = acknowledgedIn(name, all);
@@ -246,13 +249,16 @@ function findMistakes(all, ledgers) {
   const failed = all
     .filter(({ errors }) => errors > 0)
     .map(({ id, errors, problems }) => `${id}: ${errors} errors, such as ${JSON.stringify(problems[0] ?? '')}`);
-  const idle = all.filter(({ perSecond }) => !(perSecond > 0)).map(({ id }) => `${id}: nothing was answered`);
+  const idle = all.filter(({ perSecond }) => !(perSecond > 0)).map(({ id }) => `${id}: no answers`);
   const wrong = ledgers
     .filter(({ wrongBalances }) => wrongBalances > 0)
-    .map(({ name, wrongBalances }) => `${name}: ${wrongBalances} balances are not the sum of their entries`);
+    .map(({ name, wrongBalances }) => `${name}: ${wrongBalances} balances differ from the sum of their entries`);
   const lost = ledgers
     .filter(({ name, charges }) => charges !== acknowledgedIn(name, all))
-    .map(({ name, charges }) => `${name}: ${charges} charges stand, ${acknowledgedIn(name, all)} were acknowledged`);
+    .map(
+      ({ name, charges }) =>
+        `${name}: ${charges} charges in the ledger, but ${acknowledgedIn(name, all)} were acknowledged`,
+    );
   return [...failed, ...idle, ...wrong, ...lost];
 }
 

@@ -1,14 +1,14 @@
 import { createTemplate } from './load/template.mjs';
 import { serviceToken } from './tollkeeper.mjs';
 
-/** How many verifications the requests ask for that hold many. */
+/** Number of verifications in a batch request. */
 export const manySize = 100;
 
-/** What a backend needs of a verification to serve or refuse its customer's request. */
+/** The fields that a backend needs to serve or refuse its customer's request. */
 const answerFields =
   'valid code rejection { status code message } charge { id credits balanceAfter } headers { name value }';
 
-const ask = { credential: { bearer: '<secret>' }, requires: ['data:read'] };
+const verification = { credential: { bearer: '<secret>' }, requires: ['data:read'] };
 const charge = { action: 'request' };
 
 /**
@@ -16,8 +16,8 @@ const charge = { action: 'request' };
  * @property {string} path
  * @property {object} body
  * @property {boolean} charges whether each of its verifications takes a credit
- * @property {number} size how many verifications it asks for
- * @property {{ text: string, count: number }[]} expect what the answer must hold, and how often
+ * @property {number} size number of verifications
+ * @property {{ text: string, count: number }[]} expect texts that the response must contain, and how often
  */
 
 /** @param {number} size @param {boolean} charges */
@@ -28,7 +28,7 @@ function expectValid(size, charges) {
   ];
 }
 
-/** One verification, as a backend asks for every request that it gets. @returns {Request} */
+/** One verification, as a backend sends it for each of its requests. @returns {Request} */
 export function verifyOne({ charges = false, idempotent = false } = {}) {
   return {
     path: '/graphql',
@@ -36,7 +36,7 @@ export function verifyOne({ charges = false, idempotent = false } = {}) {
       query: `mutation ($i: VerifyApiKeyInput!) { verifyApiKey(input: $i) { ${answerFields} } }`,
       variables: {
         i: {
-          ...ask,
+          ...verification,
           ...(charges ? { charge: { ...charge, ...(idempotent ? { idempotencyKey: '<unique>' } : {}) } } : {}),
         },
       },
@@ -58,7 +58,7 @@ export function verifyByAliases() {
         ...indexes.map((index) => `a${index}: verifyApiKey(input: $i${index}) { ...answer }`),
         `} fragment answer on Verification { ${answerFields} }`,
       ].join(' '),
-      variables: Object.fromEntries(indexes.map((index) => [`i${index}`, { ...ask, charge }])),
+      variables: Object.fromEntries(indexes.map((index) => [`i${index}`, { ...verification, charge }])),
     },
     charges: true,
     size: manySize,
@@ -72,7 +72,7 @@ export function verifyMany({ charges = false } = {}) {
     path: '/graphql',
     body: {
       query: `mutation ($i: [VerifyApiKeyInput!]!) { verifyApiKeys(inputs: $i) { ${answerFields} } }`,
-      variables: { i: Array.from({ length: manySize }, () => (charges ? { ...ask, charge } : ask)) },
+      variables: { i: Array.from({ length: manySize }, () => (charges ? { ...verification, charge } : verification)) },
     },
     charges,
     size: manySize,
@@ -80,7 +80,7 @@ export function verifyMany({ charges = false } = {}) {
   };
 }
 
-/** The mutation that does nothing. @returns {Request} */
+/** A mutation that does nothing. @returns {Request} */
 export function trivial() {
   return {
     path: '/graphql',
@@ -94,7 +94,7 @@ export function trivial() {
   };
 }
 
-/** A key alone, for better-auth. @returns {Request} */
+/** Only a key, for better-auth. @returns {Request} */
 export function verifyWithBetterAuth() {
   return {
     path: '/verify',

@@ -1,4 +1,4 @@
-// `npm run bench`: measures Tollkeeper and its peers in one run, and writes what it found. See README.md.
+// `npm run bench`: measures Tollkeeper and its peers in one run, and writes a report. See README.md.
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ async function run() {
   const startedAt = new Date();
   const commit = describeCommit(repository);
   const directory = mkdtempSync(join(tmpdir(), 'tollkeeper-bench-'));
-  // PostgreSQL may run as another user, who has to pass through.
+  // PostgreSQL may run as another user, which must be able to enter the directory.
   chmodSync(directory, 0o711);
   const closing = [async () => rmSync(directory, { recursive: true, force: true })];
   let isInterrupted = false;
@@ -41,7 +41,7 @@ async function run() {
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.once(signal, () => {
       isInterrupted = true;
-      process.stderr.write('interrupted: putting away what was made\n');
+      process.stderr.write('interrupted: removing temporary databases and files\n');
       close().finally(() => process.exit(130));
     });
   }
@@ -77,7 +77,7 @@ async function run() {
     process.stdout.write(report.text);
     return report.mistakes.length === 0 ? 0 : 1;
   } catch (error) {
-    // What fails now fails because it was stopped.
+    // After an interrupt, failures are expected.
     if (isInterrupted) return 130;
     throw error;
   } finally {
@@ -99,9 +99,7 @@ function chooseGroups() {
   for (const id of [...wanted]) {
     const figure = known.find((candidate) => candidate.id === id);
     if (figure === undefined) {
-      throw new Error(
-        `There is no figure called ${id}. They are: ${known.map((candidate) => candidate.id).join(', ')}.`,
-      );
+      throw new Error(`Unknown figure: ${id}. The figures are: ${known.map((candidate) => candidate.id).join(', ')}.`);
     }
     if (figure.atShareOf !== undefined) wanted.add(figure.atShareOf.of);
   }

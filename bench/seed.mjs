@@ -12,13 +12,13 @@ export const productPath = new URL('./product.yaml', import.meta.url).pathname;
 const { primary: product } = await loadProducts([productPath]);
 const format = product.credential.secrets.LIVE;
 
-/** What every workspace owns: nearly the most that an account holds, so that no charge of a run is refused. */
+/** Credits of each workspace: close to the maximum, so that no charge of a run is refused. */
 const credits = 2_000_000_000;
 const rowsPerStatement = 10_000;
 
 /**
- * Fills a migrated database with workspaces and keys, and writes the keys' secrets to a file, one after the other. The rows are those
- * that the server writes when it creates them.
+ * Fills a migrated database with workspaces and keys, and writes the keys' secrets to a file, one after the
+ * other. The rows are the same as those that the server writes.
  * @param {(text: string, values: unknown[]) => Promise<unknown>} query
  * @param {{ keys: number, workspaces: number }} wanted
  * @param {string} file for the secrets
@@ -78,7 +78,7 @@ function* chunks(items) {
 let pool = randomBytes(65_536);
 let used = 0;
 
-/** Random bytes by the block: a million keys ask for them two million times. @param {number} size */
+/** Random bytes from a pool: a million keys need them two million times. @param {number} size */
 function pooledBytes(size) {
   if (used + size > pool.length) {
     pool = randomBytes(pool.length);

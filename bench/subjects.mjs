@@ -2,21 +2,22 @@ import { startScript, stop } from './child.mjs';
 import { prepareEmbedded, preparePostgresql, startTollkeeper } from './tollkeeper.mjs';
 
 /**
- * @typedef {object} Subject something that answers load
+ * @typedef {object} Subject a server under load
  * @property {number[]} ports
  * @property {number[]} pids
- * @property {import('node:child_process').ChildProcess} [ownLoad] it makes its own load, and takes orders here
+ * @property {import('node:child_process').ChildProcess} [ownLoad] a process that generates its own load and
+ *   takes orders
  * @property {import('./tollkeeper.mjs').Data} [data]
  * @property {Record<string, import('./load/generator.mjs').Population>} [populations]
  * @property {() => Promise<void>} stop
  */
 
-/** The connections to PostgreSQL that a process of each subject may hold: as many as Tollkeeper's. */
+/** Maximum number of connections to PostgreSQL per process of a peer: the same as Tollkeeper's. */
 const poolSize = 10;
 
 /** @param {{ directory: string, postgresql: any, keys: { many: number, few: number, most: number } }} run */
 export function createSubjects({ directory, postgresql, keys }) {
-  const remember = (make) => {
+  const once = (make) => {
     let made;
     return () => {
       made ??= make();
@@ -26,7 +27,7 @@ export function createSubjects({ directory, postgresql, keys }) {
   /** @type {Map<string, import('./tollkeeper.mjs').Data>} */
   const prepared = new Map();
   const data = (name, prepare) =>
-    remember(async () => {
+    once(async () => {
       process.stderr.write(`filling the database of ${name}\n`);
       const made = await prepare();
       await postgresql.checkpoint();

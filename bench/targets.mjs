@@ -1,5 +1,6 @@
 /**
- * What the project holds itself to: one process, PostgreSQL with fsync, the load generator and the database on the same machine.
+ * The performance targets: one process, PostgreSQL with fsync, load generator and database on the same
+ * machine.
  * @typedef {object} Target
  * @property {string} what
  * @property {[subject: string, peer: string]} [ratio] ids of figures; verifications per second are compared

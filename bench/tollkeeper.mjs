@@ -13,20 +13,22 @@ const { migrate } = await import(new URL('db/migrate.js', dist).href);
 
 /** @typedef {{ name: string, keys: number, workspaces: number }} WantedPopulation */
 /**
- * A database of Tollkeeper's, migrated and filled.
+ * A migrated and filled database of Tollkeeper.
  * @typedef {object} Data
- * @property {Record<string, string>} environment how a server finds it
+ * @property {Record<string, string>} environment variables that point a server to it
  * @property {Record<string, import('./load/generator.mjs').Population>} populations
- * @property {() => Promise<LedgerCheck | null>} checkLedger null where only the server could look
+ * @property {() => Promise<LedgerCheck | null>} checkLedger
  */
 /** @typedef {{ charges: number, wrongBalances: number }} LedgerCheck */
 
-/** The credential of the backend that asks. */
+/** The service token of the simulated backend. */
 export const serviceToken = `tks_${randomBytes(24).toString('hex')}`;
 const encryptionKey = randomBytes(32).toString('base64');
 
 /**
- * @param {string} databaseUrl of an empty database @param {WantedPopulation[]} wanted @param {string} directory
+ * @param {string} databaseUrl of an empty database
+ * @param {WantedPopulation[]} wanted
+ * @param {string} directory
  * @returns {Promise<Data>}
  */
 export async function preparePostgresql(databaseUrl, wanted, directory) {
@@ -75,7 +77,7 @@ export async function prepareEmbedded(wanted, directory) {
   return {
     environment: { TOLLKEEPER_DATA_DIR: dataDir },
     populations,
-    // After the server has ended: the folder has one user at a time.
+    // Only after the server has ended: one process at a time can open the folder.
     checkLedger: () => withDatabase((database) => checkLedger((text) => database.run({ name: '', text }, []))),
   };
 }
@@ -91,7 +93,7 @@ async function seedAll(query, wanted, directory) {
   return populations;
 }
 
-/** Counts the charges that stand, and the accounts whose balance is not the sum of their ledger. */
+/** Counts the charges, and the accounts whose balance differs from the sum of their ledger entries. */
 async function checkLedger(query) {
   const [charges] = await query('SELECT count(*)::int AS "count" FROM "Charge"');
   const [wrong] = await query(
@@ -134,7 +136,7 @@ export async function startTollkeeper(data, directory, { logLevel = 'warn' } = {
   return { port, pid: child.pid, stop: () => stop(child) };
 }
 
-/** The fields of Mutation. @param {number} port @returns {Promise<string[]>} */
+/** The names of the fields of Mutation. @param {number} port @returns {Promise<string[]>} */
 export async function listMutations(port) {
   const response = await fetch(`http://127.0.0.1:${port}/graphql`, {
     method: 'POST',

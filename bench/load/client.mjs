@@ -23,7 +23,7 @@ export async function startGenerator() {
  */
 export function runWindow(child, order, { onBegin, onEnd }) {
   return new Promise((resolve, reject) => {
-    const onExit = () => finish(() => reject(new Error('A process of the bench ended in the middle of a window.')));
+    const onExit = () => finish(() => reject(new Error('A process of the bench ended during a window.')));
     const onMessage = (message) => {
       if (message.kind === 'begin') onBegin();
       else if (message.kind === 'end') onEnd();

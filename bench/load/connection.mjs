@@ -1,12 +1,12 @@
 import { connect } from 'node:net';
 import { uniqueLength } from './template.mjs';
 
-/** An answer that takes longer is an error. */
+/** A response that takes longer is an error. */
 const answerMsMax = 30_000;
 
 /**
- * One HTTP/1.1 connection that is kept alive and has at most one request in flight. It speaks over a bare socket and reads only what a
- * check needs, because the generator shares the machine's cores with the server that it measures.
+ * A keep-alive HTTP/1.1 connection with at most one request in flight. It uses a plain socket and parses only
+ * what the checks need, because the generator shares the machine's cores with the server that it measures.
  */
 export class Connection {
   /** When the request in flight was due. @type {number} */
@@ -24,7 +24,8 @@ export class Connection {
    * @param {import('./template.mjs').Template} target.template
    * @param {() => Buffer} target.nextSecret
    * @param {() => number} target.nextUnique
-   * @param {readonly { text: string, count: number }[]} target.expect what each answer must hold, and how often
+   * @param {readonly { text: string, count: number }[]} target.expect texts that each response must contain,
+   *   and how often
    * @param {(connection: Connection, dueAt: number, problem: string | null) => void} target.onAnswer
    */
   constructor(target) {
@@ -49,7 +50,7 @@ export class Connection {
     });
   }
 
-  /** Sends the next request. @param {number} dueAt from when its time is counted */
+  /** Sends the next request. @param {number} dueAt start of its latency */
   send(dueAt) {
     const { template, nextSecret, nextUnique } = this.#target;
     for (const { offset, kind } of template.holes) {
@@ -61,7 +62,7 @@ export class Connection {
     this.#socket.write(this.#bytes);
   }
 
-  /** Counts the request in flight as failed where it is overdue. @param {number} now */
+  /** Fails the request in flight if it is overdue. @param {number} now */
   giveUpIfOverdue(now) {
     if (this.#isBusy && now - this.#dueAt > answerMsMax) this.#socket.destroy();
   }
@@ -98,7 +99,7 @@ export class Connection {
   }
 }
 
-/** Where the body begins, if the whole answer is there; else -1. @param {string} received */
+/** Offset of the body if the response is complete, else -1. @param {string} received */
 function endOfAnswer(received) {
   const headEnd = received.indexOf('\r\n\r\n');
   if (headEnd === -1) return -1;
@@ -110,7 +111,11 @@ function endOfAnswer(received) {
   return bodyAt;
 }
 
-/** @param {string} answer @param {number} bodyAt @param {readonly { text: string, count: number }[]} expect */
+/**
+ * @param {string} answer
+ * @param {number} bodyAt
+ * @param {readonly { text: string, count: number }[]} expect
+ */
 function findProblem(answer, bodyAt, expect) {
   // "HTTP/1.1 200 OK"
   if (answer.charCodeAt(9) !== 50) return answer.slice(0, 600);

@@ -1,25 +1,26 @@
-// The load generator: a process of its own, so that what it costs can be told from what the servers cost. It is told what to send by
-// messages (see client.mjs) and stays alive between them, so that its code is compiled once.
+// The load generator: a process of its own, so that its processor time is measured separately. It receives
+// orders as messages (see client.mjs), and stays alive between them, so that its code is compiled once.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from './connection.mjs';
 import { summarize } from './summary.mjs';
 
-/** @typedef {{ file: string, secretLength: number }} Population keys, one after the other in a file */
+/** @typedef {{ file: string, secretLength: number }} Population a file of secrets, one after the other */
 /**
  * @typedef {object} Order
  * @property {import('./template.mjs').Template} template
  * @property {Population | null} population
  * @property {{ text: string, count: number }[]} expect
- * @property {number[]} ports connections are dealt out to them in turn
+ * @property {number[]} ports connections are distributed evenly over them
  * @property {number} connections
  * @property {number} rampSeconds not counted
  * @property {number} seconds counted
- * @property {number | null} ratePerSecond null: each connection sends as soon as it has its answer (closed loop). Else requests are due at
- *   this fixed rate, whatever the server does, and are timed from when they were due (open loop).
+ * @property {number | null} ratePerSecond null: each connection sends when it has its response (closed loop).
+ *   Otherwise requests are due at this fixed rate, regardless of the server, and latency starts when they are
+ *   due (open loop).
  */
 
-/** A window without a single answer is prolonged until there are some, but not beyond this. */
+/** A window without a single response is extended until there is one, up to this maximum. */
 const windowSecondsMax = 60;
 const drainMsMax = 35_000;
 
@@ -61,7 +62,7 @@ async function run({ template, population, expect, ports, connections: size, ram
       if (problems.length < 3) problems.push(problem);
     }
     if (at >= beginAt && at < endAt) completed += 1;
-    // In an open loop a request belongs to the window in which it was due: the slow ones are answered after it.
+    // In an open loop a request counts in the window in which it was due. Slow ones are answered after it.
     const belongsAt = ratePerSecond === null ? at : dueAt;
     if (belongsAt >= beginAt && belongsAt < endAt) latencies.push(at - dueAt);
     if (ratePerSecond === null) {
@@ -114,7 +115,10 @@ async function run({ template, population, expect, ports, connections: size, ram
   };
 }
 
-/** Calls back for every moment at which a request is due. What became due since the last look comes late, and is timed as such. */
+/**
+ * Calls back once for each request that is due. Requests that became due since the last call are late, and
+ * their latency includes this.
+ */
 function startSchedule(ratePerSecond, onDue) {
   const startAt = now();
   let count = 0;
@@ -131,7 +135,7 @@ function startSchedule(ratePerSecond, onDue) {
   return { stop: () => clearTimeout(timer) };
 }
 
-/** Draws keys at random, each as likely as any other. @param {Population | null} population */
+/** Draws keys at random, with equal probability. @param {Population | null} population */
 function drawFrom(population) {
   if (population === null) return () => Buffer.alloc(0);
   const { file, secretLength } = population;

@@ -1,5 +1,5 @@
-// Other load generators, for compare-generators.mjs: each sends the same POST over the same number of connections and checks as much of
-// the answer as this bench's own does.
+// Other load generators, for compare-generators.mjs: each sends the same POST over the same number of
+// connections, and checks the response as this bench's generator does.
 import { Agent, request as httpRequest } from 'node:http';
 import autocannon from 'autocannon';
 import { Pool } from 'undici';

@@ -1,4 +1,7 @@
-/** @typedef {{ perSecond: number, completed: number, seconds: number, p50Ms: number, p99Ms: number, maxMs: number }} Summary */
+/**
+ * @typedef {{ perSecond: number, completed: number, seconds: number, p50Ms: number, p99Ms: number, maxMs:
+ *   number }} Summary
+ */
 
 /** @param {{ latencies: number[], completed: number, seconds: number }} window @returns {Summary} */
 export function summarize({ latencies, completed, seconds }) {
@@ -13,7 +16,11 @@ export function summarize({ latencies, completed, seconds }) {
   };
 }
 
-/** The smallest value that at least this share of all values does not exceed. @param {Float64Array} sorted @param {number} share */
+/**
+ * The smallest value that at least this share of all values does not exceed.
+ * @param {Float64Array} sorted
+ * @param {number} share
+ */
 function percentile(sorted, share) {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
 }

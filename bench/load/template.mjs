@@ -1,12 +1,15 @@
 /** @typedef {{ offset: number, kind: 'secret' | 'unique' }} Hole */
-/** @typedef {{ text: string, holes: Hole[] }} Template a whole HTTP request; holes are filled in anew for each request */
+/**
+ * @typedef {{ text: string, holes: Hole[] }} Template a whole HTTP request; its holes are filled for each
+ *   request
+ */
 
-/** How many digits a `<unique>` has. */
+/** Number of digits of a `<unique>`. */
 export const uniqueLength = 16;
 
 /**
- * Makes a POST of JSON. Each `<secret>` in the body is replaced by a key drawn at random, and each `<unique>` by a number that does
- * not come twice, so that a request costs the generator a few copied bytes and no JSON.
+ * Builds a JSON POST. Each `<secret>` in the body is replaced by a random key, and each `<unique>` by a
+ * unique number. So a request costs the generator a few copied bytes, and no JSON serialization.
  * @param {{ path: string, body: string, headers?: Record<string, string>, secretLength: number }} request
  * @returns {Template}
  */

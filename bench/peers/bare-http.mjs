@@ -1,4 +1,4 @@
-// Bare node:http: reads a JSON body and answers JSON. What any server in Node pays before it has done anything.
+// Bare node:http: reads a JSON body and answers JSON. The minimum cost of any server in Node.
 import { createServer } from 'node:http';
 import { listen, readJson, sendJson } from './settings.mjs';
 

@@ -1,5 +1,5 @@
-// better-auth's API-key plugin: verifies a key and takes one of its remaining uses. Its endpoint is one that only a server may call, so
-// there is no route of better-auth's own; this is the thinnest HTTP around it.
+// better-auth's API-key plugin: verifies a key and takes one of its remaining uses. The plugin's endpoint can
+// only be called in process, so this file adds a minimal HTTP server.
 
 import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -14,12 +14,12 @@ const remaining = 2_000_000_000;
 const database = new pg.Pool({ connectionString: settings.databaseUrl, max: settings.poolSize });
 const auth = betterAuth({
   baseURL: 'http://127.0.0.1',
-  secret: 'of the bench alone: no session is ever made of it',
+  secret: 'used by the bench only: it creates no sessions',
   database,
   telemetry: { enabled: false },
   logger: { disabled: true },
   emailAndPassword: { enabled: true },
-  // Tollkeeper's product of the bench has no rate limits either.
+  // Tollkeeper's product in the bench has no rate limits either.
   plugins: [apiKey({ rateLimit: { enabled: false } })],
 });
 
@@ -38,7 +38,7 @@ await listen(
   }),
 );
 
-/** One key is made by the plugin itself; the others are copies of its row, with secrets of their own. */
+/** The plugin creates one key. The others are copies of its row, with their own secrets. */
 async function seed(secrets, length) {
   const { user } = await auth.api.signUpEmail({
     body: { email: 'bench@example.com', name: 'Bench', password: randomUUID() },

@@ -1,19 +1,26 @@
 import { once } from 'node:events';
 
-/** What the bench hands to a peer when it starts it. */
+/** Settings that the bench passes to a peer at its start. */
 export const settings = JSON.parse(process.env.BENCH_SETTINGS ?? '{}');
 
-// Whoever started this process has gone.
+// The parent process has ended.
 process.on('disconnect', () => process.exit());
 
-/** Listens on a free port and says which. @param {import('node:http').Server} server */
+/**
+ * Listens on a free port, and sends the port to the parent process.
+ * @param {import('node:http').Server} server
+ */
 export async function listen(server) {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   process.send({ ready: true, port: server.address().port });
 }
 
-/** Reads a JSON body. @param {import('node:http').IncomingMessage} request @param {(body: any) => void} use */
+/**
+ * Reads a JSON body.
+ * @param {import('node:http').IncomingMessage} request
+ * @param {(body: any) => void} use
+ */
 export function readJson(request, use) {
   let text = '';
   request.setEncoding('utf8');

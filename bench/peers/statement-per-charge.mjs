@@ -1,5 +1,5 @@
-// One statement per charge over pg, without HTTP: an UPDATE that guards the balance, and an INSERT of what it took. It is its own load
-// generator, and answers the messages of load/client.mjs.
+// One statement per charge over pg, without HTTP: a guarded UPDATE of the balance, and an INSERT of the
+// entry. It generates its own load, and answers the messages of load/client.mjs.
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { summarize } from '../load/summary.mjs';
@@ -42,7 +42,7 @@ async function run({ wallets, connections, rampSeconds, seconds }) {
   let errors = 0;
   let beginAt = Number.POSITIVE_INFINITY;
   let endAt = Number.POSITIVE_INFINITY;
-  const chargeAgainAndAgain = async () => {
+  const chargeInLoop = async () => {
     while (endAt === Number.POSITIVE_INFINITY) {
       const startedAt = performance.now();
       try {
@@ -57,7 +57,7 @@ async function run({ wallets, connections, rampSeconds, seconds }) {
       if (at >= beginAt && at < endAt) latencies.push(at - startedAt);
     }
   };
-  const loops = Array.from({ length: connections }, chargeAgainAndAgain);
+  const loops = Array.from({ length: connections }, chargeInLoop);
   await sleep(rampSeconds * 1_000);
   process.send({ kind: 'begin' });
   beginAt = performance.now();

@@ -5,8 +5,8 @@ import { openDatabase } from '../db/open.js';
 import type { Settings } from '../settings.js';
 
 /**
- * Opens the database of the settings and migrates it to this version's schema. With `migrate` false it refuses a
- * database that is behind.
+ * Opens the database of the settings and migrates it to this version's schema. With `migrate` false it
+ * refuses a database that is behind.
  * @throws StartError
  */
 export async function openMigratedDatabase(settings: Settings, log: Logger): Promise<Database> {
