@@ -1,21 +1,31 @@
-// Prints the last line of a run: what vitest's JSON reports count, taken together. Exits with 1 where anything failed.
+// Prints what each JSON report of vitest counts, given as <name>=<path>, and as the last line their sum. Exits with 1 where a test failed
+// or a report is missing.
 import { readFileSync } from 'node:fs';
 
-const count = { passed: 0, failed: 0, skipped: 0 };
-for (const path of process.argv.slice(2)) {
+const sum = { passed: 0, failed: 0, skipped: 0 };
+for (const argument of process.argv.slice(2)) {
+  const [name, path] = argument.split('=');
   const report = read(path);
-  if (report === null) {
-    console.log(`no report: ${path.split('/').at(-1)}`);
-    count.failed += 1;
-    continue;
-  }
-  count.passed += report.numPassedTests;
-  count.failed += report.numFailedTests + filesThatCouldNotRun(report);
-  count.skipped += report.numPendingTests + report.numTodoTests;
+  const count = report === null ? { passed: 0, failed: 1, skipped: 0 } : countOf(report);
+  console.log(`${name}: ${report === null ? 'no report' : describe(count)}`);
+  for (const kind of Object.keys(sum)) sum[kind] += count[kind];
 }
 
-console.log(`${count.passed} passed, ${count.failed} failed${count.skipped === 0 ? '' : `, ${count.skipped} skipped`}`);
-process.exitCode = count.failed === 0 ? 0 : 1;
+console.log(describe(sum));
+// A run without a single report did not test anything.
+process.exitCode = sum.failed === 0 && sum.passed > 0 ? 0 : 1;
+
+function countOf(report) {
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + filesThatCouldNotRun(report),
+    skipped: report.numPendingTests + report.numTodoTests,
+  };
+}
+
+function describe({ passed, failed, skipped }) {
+  return `${passed} passed, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`;
+}
 
 /** @returns null where the suite ended before it wrote its report. */
 function read(path) {

@@ -35,7 +35,7 @@ describe('ending', patience, () => {
     // The first half has to have arrived.
     await sleep(200);
     server.signal('SIGTERM');
-    await server.said('closing');
+    await server.said('shutting down');
 
     await expect(server.fetch('/health/live')).rejects.toThrow('fetch failed');
     expect(await slow.finish()).toEqual({ status: 200, body: { data: { viewer: { kind: 'SERVICE' } } } });
