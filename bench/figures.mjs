@@ -1,4 +1,4 @@
-import { trivial, verifyByAliases, verifyMany, verifyOne, verifyWithBetterAuth } from './requests.mjs';
+import { listKeys, trivial, verifyByAliases, verifyMany, verifyOne, verifyWithBetterAuth } from './requests.mjs';
 
 /**
  * @typedef {object} Figure one measurement, one line of the results
@@ -8,6 +8,7 @@ import { trivial, verifyByAliases, verifyMany, verifyOne, verifyWithBetterAuth }
  * @property {import('./requests.mjs').Request} [request] absent for a subject that generates its own load
  * @property {string} [population] the set of keys to draw from
  * @property {number} [wallets] for a subject that generates its own load
+ * @property {number} [connections] if it is not the usual number
  * @property {string} [needs] a mutation; without it in the schema the figure is skipped
  * @property {{ share: number, of: string }} [atShareOf] an open loop at this share of another figure's median
  *   rate
@@ -127,6 +128,25 @@ export function createGroups({ many, few, most }) {
           request: charge,
           atShareOf: { share: 0.7, of: 'charge-maximum' },
           against: 'charge-maximum',
+        }),
+      ],
+    },
+    {
+      title: 'Management: a page of 20 keys with their usage of a day in hours',
+      figures: [
+        tollkeeper({
+          id: 'page-of-keys-alone',
+          title: 'a page of keys, one connection',
+          subject: 'tollkeeper',
+          request: listKeys(),
+          connections: 1,
+        }),
+        tollkeeper({
+          id: 'page-of-keys',
+          title: 'a page of keys, 64 connections',
+          subject: 'tollkeeper',
+          request: listKeys(),
+          against: 'page-of-keys-alone',
         }),
       ],
     },

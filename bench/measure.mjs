@@ -107,7 +107,7 @@ async function measureWindow(figure, subject, { generator, postgresql, seconds, 
 }
 
 function orderFor(figure, subject, measured, { seconds, rampSeconds }) {
-  const common = { connections, seconds, rampSeconds };
+  const common = { connections: figure.connections ?? connections, seconds, rampSeconds };
   if (subject.ownLoad !== undefined) return { ...common, wallets: figure.wallets };
   const population = figure.population === undefined ? null : subject.populations[figure.population];
   return {

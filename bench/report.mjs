@@ -123,8 +123,8 @@ function describeTargets(byId) {
 }
 
 /** @returns {{ value: number, raw: string } | null} */
-function measureTarget({ ratio, p99Of, of }, byId) {
-  if (of === 'residentMemory') return measureMemory([...byId.values()]);
+function measureTarget({ ratio, p99Of, of, subjects }, byId) {
+  if (of === 'residentMemory') return measureMemory([...byId.values()], subjects);
   if (p99Of !== undefined) {
     const figure = byId.get(p99Of);
     return figure === undefined ? null : { value: figure.p99Ms, raw: `at ${format(figure.perSecond)}/s` };
@@ -159,9 +159,9 @@ function describePeers(byId) {
   return ['| Tollkeeper | requests/s | peer | requests/s | ratio |', '|---|--:|---|--:|--:|', ...rows];
 }
 
-/** Maximum resident memory of a process on PostgreSQL, over all figures. */
-function measureMemory(all) {
-  const figures = all.filter(({ isTollkeeper, subject }) => isTollkeeper && subject !== 'tollkeeper-embedded');
+/** Maximum resident memory of a process of these subjects, over all figures. @param {string[]} subjects */
+function measureMemory(all, subjects) {
+  const figures = all.filter(({ isTollkeeper, subject }) => isTollkeeper && subjects.includes(subject));
   const [most] = figures.toSorted((a, b) => b.residentMb - a.residentMb);
   if (most === undefined) return null;
   const ofSingleCalls = Math.max(...figures.filter(({ size }) => size === 1).map(({ residentMb }) => residentMb));

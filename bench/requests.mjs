@@ -80,6 +80,29 @@ export function verifyMany({ charges = false } = {}) {
   };
 }
 
+/** Number of keys on the page of {@link listKeys}. */
+const pageSize = 20;
+const dayMs = 86_400_000;
+
+/** What a dashboard shows of a page of keys: their state, and their usage of a day in hours. @returns {Request} */
+export function listKeys(to = new Date()) {
+  const usage = 'usage(from: $from, to: $to, bucket: HOUR) { startsAt requests credits }';
+  return {
+    path: '/graphql',
+    body: {
+      query: [
+        'query ($first: Int!, $from: DateTime!, $to: DateTime!) {',
+        `apiKeys(first: $first) { edges { node { id name preview status createdAt lastUsedAt ${usage} } } }`,
+        '}',
+      ].join(' '),
+      variables: { first: pageSize, from: new Date(to.getTime() - dayMs).toISOString(), to: to.toISOString() },
+    },
+    charges: false,
+    size: 1,
+    expect: [{ text: '"preview":', count: pageSize }],
+  };
+}
+
 /** A mutation that does nothing. @returns {Request} */
 export function trivial() {
   return {

@@ -12,6 +12,9 @@ import { prepareEmbedded, preparePostgresql, startTollkeeper } from './tollkeepe
  * @property {() => Promise<void>} stop
  */
 
+/** Room for a million keys; the default is 64 MB. */
+const mostKeysCacheMb = 128;
+
 /** Maximum number of connections to PostgreSQL per process of a peer: the same as Tollkeeper's. */
 const poolSize = 10;
 
@@ -90,7 +93,7 @@ export function createSubjects({ directory, postgresql, keys }) {
     'tollkeeper-twice': tollkeeper(main, { processes: 2 }),
     'tollkeeper-embedded': tollkeeper(embedded),
     'tollkeeper-few': tollkeeper(few),
-    'tollkeeper-most': tollkeeper(most),
+    'tollkeeper-most': tollkeeper(most, { keyCacheMb: mostKeysCacheMb }),
   };
   return { start: (name) => start[name](), prepared };
 }

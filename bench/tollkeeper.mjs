@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { environment, failsAtExit, startProgram, stop, until } from './child.mjs';
+import { readCpu } from './machine.mjs';
 import { findFreePort } from './postgresql.mjs';
 import { productPath, seed } from './seed.mjs';
 
@@ -105,13 +107,29 @@ async function checkLedger(query) {
   return { charges: charges.count, wrongBalances: wrong.count };
 }
 
+const idleCoresMax = 0.05;
+const idleSecondsMin = 2;
+const idleSecondsMax = 180;
+
+/** Waits until a process does nothing any more: after its start it fills its key cache in the background. @param {number} pid */
+async function untilIdle(pid) {
+  const read = () => readCpu({ server: [pid], generator: [], postmaster: null }).server;
+  let before = read();
+  for (let seconds = 0, idleSeconds = 0; idleSeconds < idleSecondsMin && seconds < idleSecondsMax; seconds += 1) {
+    await sleep(1_000);
+    const now = read();
+    idleSeconds = now - before < idleCoresMax ? idleSeconds + 1 : 0;
+    before = now;
+  }
+}
+
 let servers = 0;
 
 /**
- * Starts one process of Tollkeeper, as `npm start` does, and waits until it is ready.
- * @param {Data} data @param {string} directory @param {{ logLevel?: string }} options
+ * Starts one process of Tollkeeper, as `npm start` does, and waits until it is ready and has filled its key cache.
+ * @param {Data} data @param {string} directory @param {{ logLevel?: string, keyCacheMb?: number }} options
  */
-export async function startTollkeeper(data, directory, { logLevel = 'warn' } = {}) {
+export async function startTollkeeper(data, directory, { logLevel = 'warn', keyCacheMb } = {}) {
   servers += 1;
   const port = await findFreePort();
   const outputPath = join(directory, `tollkeeper-${servers}.log`);
@@ -125,6 +143,7 @@ export async function startTollkeeper(data, directory, { logLevel = 'warn' } = {
       TOLLKEEPER_PRODUCTS: productPath,
       TOLLKEEPER_SERVICE_TOKEN: serviceToken,
       TOLLKEEPER_ENCRYPTION_KEY: encryptionKey,
+      ...(keyCacheMb === undefined ? {} : { TOLLKEEPER_KEY_CACHE_MB: String(keyCacheMb) }),
       ...data.environment,
     }),
   });
@@ -132,7 +151,7 @@ export async function startTollkeeper(data, directory, { logLevel = 'warn' } = {
     const { status } = await fetch(`http://127.0.0.1:${port}/health/ready`);
     if (status !== 200) throw new Error(`Tollkeeper is not ready: ${status}.`);
   });
-  await Promise.race([isReady, failsAtExit(child, 'Tollkeeper', outputPath)]);
+  await Promise.race([isReady.then(() => untilIdle(child.pid)), failsAtExit(child, 'Tollkeeper', outputPath)]);
   return { port, pid: child.pid, stop: () => stop(child) };
 }
 
