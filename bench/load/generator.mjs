@@ -123,15 +123,15 @@ function startSchedule(ratePerSecond, onDue) {
   const startAt = now();
   let count = 0;
   let timer = null;
-  const look = () => {
+  const tick = () => {
     for (let dueAt = startAt + (count * 1_000) / ratePerSecond; dueAt <= now(); ) {
       onDue(dueAt);
       count += 1;
       dueAt = startAt + (count * 1_000) / ratePerSecond;
     }
-    timer = setTimeout(look, 1);
+    timer = setTimeout(tick, 1);
   };
-  look();
+  tick();
   return { stop: () => clearTimeout(timer) };
 }
 
