@@ -1,8 +1,12 @@
+import { toNodeHandler } from 'better-auth/node';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { networkOf } from '../../src/http/auth-route.js';
+import { createAuthRoute, networkOf } from '../../src/http/auth-route.js';
+import { listen } from '../../src/http/listen.js';
+import { RequestScope } from '../../src/http/request-scope.js';
 import { openTestDatabase } from '../database.js';
 import { aPerson } from '../factories.js';
-import { startServer, type TestServer } from '../harness.js';
+import { publicUrl, startServer, type TestServer } from '../harness.js';
+import { connectTo } from '../http-client.js';
 
 let server: TestServer;
 
@@ -196,5 +200,56 @@ test("a session's token works for the rest of better-auth, and a picture or name
   expect((await post('/update-user', { image: 'ftp://example.com' }, { authorization })).status).toBe(400);
   expect(await (await server.fetch('/api/auth/get-session', { headers: { authorization } })).json()).toMatchObject({
     user: { name: 'Ada L.', image: null },
+  });
+});
+
+describe('what better-auth believes about a request is what this server knows', () => {
+  const hostile = {
+    host: 'evil.example',
+    forwarded: 'for=203.0.113.9;host=evil.example;proto=javascript',
+    'x-forwarded-host': 'evil.example',
+    'x-forwarded-proto': 'javascript',
+    'x-forwarded-for': '203.0.113.9',
+    'x-forwarded-port': '1',
+    'x-real-ip': '203.0.113.9',
+    'x-tollkeeper-address': '203.0.113.9',
+  };
+
+  test.each(['/api/auth/get-session?a=b', 'http://evil.example/api/auth/get-session?a=b'])(
+    'host, protocol and address cannot be chosen by a client: %s',
+    async (target) => {
+      const handle = toNodeHandler((request) =>
+        Promise.resolve(Response.json({ url: request.url, headers: Object.fromEntries(request.headers) })),
+      );
+      const answerAuth = createAuthRoute({ deps: server.deps, sessions: { handle } });
+      const listening = await listen(
+        {
+          handle: (request, response) =>
+            void answerAuth(new RequestScope(request, publicUrl)).then(({ body }) => response.end(body)),
+          drain: () => undefined,
+        },
+        { host: '127.0.0.1', port: 0 },
+      );
+      const { fetch, disconnect } = connectTo(listening.port);
+      const seen = (await (await fetch(target, { headers: { ...hostile, accept: 'text/x' } })).json()) as object;
+      disconnect();
+      await listening.close();
+      expect(seen).toEqual({
+        url: `${publicUrl}/api/auth/get-session?a=b`,
+        headers: expect.objectContaining({ accept: 'text/x', host: 'keys.example.com', 'x-forwarded-proto': 'https' }),
+      });
+      expect(seen).toMatchObject({ headers: { 'x-tollkeeper-address': '127.0.0.1' } });
+      expect(JSON.stringify(seen)).not.toMatch(/evil|javascript|203\.0\.113/);
+    },
+  );
+
+  test('a person signs up with any Host and any forwarded headers, from the address of the connection', async () => {
+    for (const headers of [hostile, { host: 'a"b<c>' }, { host: '' }, { 'x-forwarded-proto': 'a b', host: 'x' }]) {
+      const response = await post('/sign-up/email', ada(), headers);
+      expect(response.status).toBe(200);
+      const { token } = (await response.json()) as { token: string };
+      const session = await server.deps.db.authSession.findFirstOrThrow({ where: { token } });
+      expect(session.ipAddress).toBe('127.0.0.1');
+    }
   });
 });
