@@ -65,7 +65,8 @@ export function createEngine({ schema, plugins }: EngineOptions): Engine {
     plugins: [useExecution(), useDocumentLimits(), ...plugins, useValidationCache(), useParamsCheck(), access],
     parserAndValidationCache: {
       documentCache: createDocumentCache<DocumentNode>(),
-      errorCache: createDocumentCache<object>(),
+      // Yoga skips hooks for errors that it has cached.
+      errorCache: { get: () => undefined, set: () => undefined },
       validationCache: false,
     },
     // The pipeline masks errors when it presents a result, after all hooks.
@@ -87,44 +88,45 @@ export function createEngine({ schema, plugins }: EngineOptions): Engine {
   const tracer = tracers.length === 0 ? undefined : tracers.reduce<Instrumentation<object>>(chain, {});
 
   async function runWithHooks(
-    given: GraphQLParams,
+    params: GraphQLParams,
     context: HookContext,
     runOperation: RunOperation,
   ): Promise<OperationResult> {
     const { request } = context;
     const hookContext = context as HookContext & Record<string, unknown>;
-    let params = given;
-    let run: OnParamsEventPayload['paramsHandler'] = (payload) =>
-      runOperation(payload.params, payload.context as HookContext & typeof payload.context);
     let result: OperationResult | undefined;
+    // One payload for all hooks: this runs for every request.
+    const payload: OnParamsEventPayload = {
+      request,
+      params,
+      context: hookContext,
+      fetchAPI: yoga.fetchAPI,
+      paramsHandler: (given) => runOperation(given.params, given.context as HookContext & typeof given.context),
+      setParams(changed) {
+        payload.params = changed;
+      },
+      setParamsHandler(changed) {
+        payload.paramsHandler = changed;
+      },
+      setResult(early) {
+        result = early;
+      },
+    };
     for (const onParams of paramsHooks) {
-      await onParams({
-        request,
-        params,
-        context: hookContext,
-        setParams: (changed) => {
-          params = changed;
-        },
-        paramsHandler: run,
-        setParamsHandler: (changed) => {
-          run = changed;
-        },
-        setResult: (early) => {
-          result = early;
-        },
-        fetchAPI: yoga.fetchAPI,
-      });
+      const pending = onParams(payload);
+      if (pending !== undefined) await pending;
     }
-    result ??= await run({ request, params, context: hookContext });
+    result ??= await payload.paramsHandler({ request, params: payload.params, context: hookContext });
     for (const onExecutionResult of resultHooks) {
-      await onExecutionResult({
+      const pending = onExecutionResult({
         request,
         result,
         context: hookContext,
-        setResult: (changed) => {
+        setResult(changed) {
           result = changed;
         },
       });
+      if (pending !== undefined) await pending;
     }
     return result;
   }

@@ -178,7 +178,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     error: unknown,
     response: ServerResponse,
     scope: RequestScope,
-    answer: () => Promise<void>,
+    answer: () => Promise<void> | undefined,
   ): Promise<void> {
     let failure = error;
     if (!response.headersSent) {

@@ -27,11 +27,12 @@ export function readBody(request: IncomingMessage): Promise<Buffer> {
       request.off('data', onData).pause();
       reject(new BodyTooLargeError(bodyBytesMax));
     };
-    const breakOff = () => reject(new ValidationError('body', 'The body of the request broke off.'));
     request.on('data', onData);
-    request.once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
-    request.once('error', breakOff);
-    request.once('close', breakOff);
+    request.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+    request.on('close', () => {
+      // Every request closes, and an error costs its stack trace.
+      if (!request.readableEnded) reject(new ValidationError('body', 'The body of the request broke off.'));
+    });
   });
 }
 

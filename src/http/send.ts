@@ -7,18 +7,21 @@ const heartbeatMs = 12_000;
 const heartbeat = ':\n\n';
 
 /**
- * Sends an answer. Resolves when Node has all of it; for a stream, when it ends or the client goes away.
+ * Sends an answer. A stream resolves when it ends or the client goes away; all else is sent at once.
  * @param onProgress is called whenever the client has taken a part of a stream
  */
-export async function send(
+export function send(
   response: ServerResponse,
   { status, body }: Answer,
   headers: HeaderList,
   onProgress: () => void,
-): Promise<void> {
+): Promise<void> | undefined {
   response.writeHead(status, headers as string[]);
-  if (body === null || typeof body === 'string' || Buffer.isBuffer(body)) response.end(body ?? undefined);
-  else await sendStream(response, body[Symbol.asyncIterator](), onProgress);
+  if (body !== null && typeof body !== 'string' && !Buffer.isBuffer(body)) {
+    return sendStream(response, body[Symbol.asyncIterator](), onProgress);
+  }
+  response.end(body ?? undefined);
+  return undefined;
 }
 
 async function sendStream(
