@@ -6,9 +6,9 @@ import { openDatabase } from '../src/db/open.js';
 import { noFilters, readSchema, schemaEngineOn } from './schema-engine.js';
 
 /**
- * Prisma's schema cannot express partial indexes, and the engine mistakes them for ordinary ones: it would drop those
- * that the schema does not name, or accept one in place of an @@index. So they are removed before the comparison.
- * The engine does not see checks and triggers.
+ * Prisma's schema cannot express partial indexes, and the engine mistakes them for ordinary ones: it would
+ * drop those that the schema does not name, or accept one in place of an @@index. So they are removed before
+ * the comparison. The engine does not see checks and triggers.
  */
 const dropPartialIndexes = `
   DO $$
@@ -30,8 +30,8 @@ const restoreForeignKeys = `
     ADD CONSTRAINT "LedgerEntry_chargeId_fkey" FOREIGN KEY ("chargeId") REFERENCES "Charge"("id") ON DELETE SET NULL ON UPDATE CASCADE`;
 
 /**
- * The SQL that the migrations lack to produce the database of prisma/schema.prisma, or null. It applies them to an
- * embedded database in memory, so it needs no server.
+ * The SQL that the migrations lack to produce the database of prisma/schema.prisma, or null. It applies them
+ * to an embedded database in memory, so it needs no server.
  */
 export async function findDrift(): Promise<string | null> {
   const database = await openDatabase({ dataDir: null });

@@ -27,9 +27,9 @@ export function toMigrationList(migrations: readonly Script[]): MigrationList {
 export const noFilters = { externalTables: [], externalEnums: [] };
 
 /**
- * Prisma's schema engine, as WebAssembly, on one connection. `prisma migrate` runs the same engine as a native binary,
- * which cannot be downloaded on every network. For development only: the server applies migrations without it. The
- * caller frees it.
+ * Prisma's schema engine, as WebAssembly, on one connection. `prisma migrate` runs the same engine as a
+ * native binary, which cannot be downloaded on every network. For development only: the server applies
+ * migrations without it. The caller frees it.
  */
 export async function schemaEngineOn(connection: SqlDriverAdapter): Promise<SchemaEngine> {
   await loadEngine();

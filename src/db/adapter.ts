@@ -5,12 +5,14 @@ import type {
   Transaction,
 } from '@prisma/driver-adapter-utils';
 
-/** A transaction that can also run a script of many statements, dollar-quoted bodies and all, as a migration needs. */
+/** A transaction that also runs scripts of several statements, such as migrations with functions. */
 export interface ScriptTransaction extends Transaction {
   executeScript(script: string): Promise<void>;
 }
 
-/** What Prisma's client and the schema engine both speak to, on PGlite and on PostgreSQL alike. */
+/**
+ * The connection that Prisma's client, the migrator and the schema engine use, on PGlite and on PostgreSQL.
+ */
 export interface ScriptAdapter extends SqlDriverAdapter {
   startTransaction(isolationLevel?: IsolationLevel): Promise<ScriptTransaction>;
 }
@@ -22,21 +24,24 @@ export interface ScriptAdapterFactory extends SqlMigrationAwareDriverAdapterFact
 const commit = { sql: 'COMMIT', args: [], argTypes: [] };
 const rollback = { sql: 'ROLLBACK', args: [], argTypes: [] };
 
-/** Runs `work` in one transaction of the adapter, below Prisma: it commits when `work` returns, else rolls back. */
+/**
+ * Runs `work` in one transaction of the adapter, without Prisma's client: commits if `work` returns, else
+ * rolls back.
+ */
 export async function inTransaction<T>(
   adapter: ScriptAdapter,
   work: (transaction: ScriptTransaction) => Promise<T>,
 ): Promise<T> {
   const transaction = await adapter.startTransaction();
-  // The adapters differ in who says COMMIT: PGlite's says it itself, that of pg leaves it to its caller.
-  const spoken = !transaction.options.usePhantomQuery;
+  // PGlite's adapter sends COMMIT and ROLLBACK itself, that of pg leaves them to its caller.
+  const isOurs = !transaction.options.usePhantomQuery;
   let result: T;
   try {
     result = await work(transaction);
-    if (spoken) await transaction.executeRaw(commit);
+    if (isOurs) await transaction.executeRaw(commit);
   } catch (error) {
-    // The first failure is the one to report; a rollback that fails too ends with the connection.
-    if (spoken) await transaction.executeRaw(rollback).catch(() => undefined);
+    // The first error is reported. If the rollback fails too, the end of the connection rolls back.
+    if (isOurs) await transaction.executeRaw(rollback).catch(() => undefined);
     await transaction.rollback().catch(() => undefined);
     throw error;
   }
@@ -44,7 +49,7 @@ export async function inTransaction<T>(
   return result;
 }
 
-/** A transaction in the clothes of an adapter, for an engine that must not leave it. */
+/** An adapter whose every statement runs in this transaction. */
 export function adapterWithin(transaction: ScriptTransaction): SqlDriverAdapter {
   return {
     provider: transaction.provider,

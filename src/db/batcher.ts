@@ -4,8 +4,9 @@ import DataLoader from 'dataloader';
 export const statementSizeMax = 500;
 
 /**
- * Collects the items that arrive while a batch runs, and runs them all as the next batch: so one statement serves many requests when
- * there are many, and a single request does not wait. Only one batch runs at a time. Nothing is cached.
+ * Collects the items that arrive while a batch runs, and runs them all as the next batch: so one statement
+ * serves many requests when there are many, and a single request does not wait. Only one batch runs at a
+ * time. Nothing is cached.
  * @param runBatch returns one result per item, in order; an Error fails that item alone.
  * @param sizeMax the most items of one batch
  */
@@ -36,7 +37,8 @@ export function createBatcher<Item, Result>(
         waiting.push(dispatch);
         if (isRunning) return;
         isRunning = true;
-        // After this turn of the event loop, so that requests which were read from their sockets together go together.
+        // After this turn of the event loop, so that requests which were read from their sockets together go
+        // together.
         setImmediate(runNext);
       },
     },

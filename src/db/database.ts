@@ -1,39 +1,39 @@
 import { PrismaClient } from '../generated/prisma/client.js';
 import type { ScriptAdapterFactory, ScriptTransaction } from './adapter.js';
 
-/** How long an interactive transaction waits to begin, and how long it may take once begun. */
+/** How long an interactive transaction waits for its start, and how long it may run. */
 const transactionOptions = { maxWait: 10_000, timeout: 15_000 };
 
-/** A statement that is sent again and again: it is parsed and planned once per connection, under its name. */
+/** A prepared statement: parsed and planned once per connection, under its name. */
 export interface Statement {
   readonly name: string;
   readonly text: string;
 }
 
-/** Runs a statement without Prisma in between, for the few that every request waits for. */
+/** Runs a statement without Prisma, for the few statements that every request waits for. */
 export type RunStatement = <Row extends object>(statement: Statement, values: readonly unknown[]) => Promise<Row[]>;
 
-/** An open database. Whoever opened it closes it. */
+/** An open database. The caller that opened it closes it. */
 export interface Database {
   readonly db: PrismaClient;
   readonly run: RunStatement;
   readonly kind: 'embedded' | 'postgresql';
   /**
-   * Runs `work` in one transaction that excludes every other call of `exclusively`, in every process: on PostgreSQL
-   * under an advisory lock on a connection of its own, on PGlite by its only connection. Meant for migrations.
+   * Runs `work` in one transaction while no other call of `exclusively` runs, in any process: on PostgreSQL
+   * under an advisory lock on a separate connection, on PGlite on its only connection. For migrations.
    */
   exclusively<T>(work: (transaction: ScriptTransaction) => Promise<T>): Promise<T>;
-  /** The embedded database as a file that `snapshot` takes. Only where `kind` is embedded. */
+  /** Dumps the embedded database to a file for `snapshot`. Only if `kind` is embedded. */
   dump?: () => Promise<Blob>;
   close(): Promise<void>;
 }
 
-/** PostgreSQL, somewhere. */
+/** A PostgreSQL server. */
 export interface PostgresqlOptions {
   databaseUrl: string;
-  /** The most connections that this process holds; 10 unless told. */
+  /** Most connections of this process; 10 by default. */
   poolSizeMax?: number;
-  /** Told of a connection that was lost while nobody used it. The pool replaces it by itself. */
+  /** Called when an idle connection is lost. The pool replaces it. */
   onConnectionLost?: (error: Error) => void;
 }
 
@@ -41,7 +41,7 @@ export interface PostgresqlOptions {
 export interface EmbeddedOptions {
   /** The folder of the embedded database; null keeps everything in memory, for tests. */
   dataDir: string | null;
-  /** What PGlite's `dumpDataDir` gave: the database begins as that one was. In memory, or in a new folder. */
+  /** A dump of PGlite's `dumpDataDir` to start from, in memory or in a new folder. */
   snapshot?: Blob;
 }
 
@@ -49,7 +49,7 @@ export function clientOn(adapter: ScriptAdapterFactory): PrismaClient {
   return new PrismaClient({ adapter, transactionOptions, errorFormat: 'minimal' });
 }
 
-/** Closing twice is closing once: signals and failures may both ask for it. */
+/** Makes closing idempotent: a signal and a failure may both close. */
 export function once(close: () => Promise<void>): () => Promise<void> {
   let closing: Promise<void> | undefined;
   return () => {

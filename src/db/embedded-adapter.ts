@@ -8,8 +8,8 @@ type Connection = PGlite | PGliteTransaction;
 const identity = { provider: 'postgres', adapterName: 'pglite-prisma-adapter' } as const;
 
 /**
- * Prisma's way into PGlite. Queries are those of pglite-prisma-adapter; scripts and transactions are made here, because
- * version 0.7.2 does not wait for a script, and calls a COMMIT that failed a success.
+ * Connects Prisma to PGlite. pglite-prisma-adapter runs queries; scripts and transactions run here, because
+ * version 0.7.2 does not wait for a script, and reports success for a COMMIT that failed.
  */
 export function embeddedAdapterFactory(pglite: PGlite): ScriptAdapterFactory {
   return {
@@ -31,7 +31,7 @@ async function embeddedAdapter(pglite: PGlite): Promise<ScriptAdapter> {
 }
 
 async function queryableOn(connection: Connection): Promise<Pick<SqlQueryable, 'queryRaw' | 'executeRaw'>> {
-  // For these two the adapter calls nothing but `query`, and a transaction of PGlite has the same `query`.
+  // For these two the adapter calls only `query`, which a transaction of PGlite has too.
   const adapter = await new PrismaPGlite(connection as PGlite).connect();
   return { queryRaw: (query) => adapter.queryRaw(query), executeRaw: (query) => adapter.executeRaw(query) };
 }
@@ -41,8 +41,8 @@ async function executeScriptOn(connection: Connection, script: string): Promise<
 }
 
 /**
- * PGlite gives a transaction to a callback and commits when that returns; Prisma wants a handle. The callback therefore
- * waits on `ended`, which commit and rollback settle.
+ * PGlite passes a transaction to a callback and commits when the callback returns; Prisma needs a handle. So
+ * the callback waits for `ended`, which commit and rollback settle.
  */
 async function startTransaction(pglite: PGlite, isolationLevel?: IsolationLevel): Promise<ScriptTransaction> {
   const started = deferred<PGliteTransaction>();
@@ -52,7 +52,7 @@ async function startTransaction(pglite: PGlite, isolationLevel?: IsolationLevel)
     started.resolve(transaction);
     await ended.promise;
   });
-  // Before the start a failure is the start's; after it, commit and rollback report it.
+  // A failure before the start rejects `started`; later ones are reported by commit and rollback.
   finished.catch(started.reject);
 
   const transaction = await started.promise.catch(rethrowForPrisma);

@@ -1,7 +1,10 @@
 import { randomFillSync } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 
-/** The prefix of each kind of id. An id is its prefix, an underscore and a UUIDv7 in 32 hex digits: it sorts by time and says what it names. */
+/**
+ * Prefixes of ids. An id is a prefix, an underscore and a UUIDv7 in 32 hexadecimal digits: it shows its kind
+ * and sorts by time.
+ */
 export const idPrefixes = {
   apiKey: 'key',
   auditEvent: 'aud',
@@ -27,7 +30,7 @@ export const idPrefixes = {
 
 export type IdKind = keyof typeof idPrefixes;
 
-/** Makes an id. Ids made one after the other in one process sort in that order. */
+/** Creates an id. Ids of one process sort in the order of their creation. */
 export function newId(kind: IdKind): string {
   const random = drawRandom();
   tick(random);
@@ -37,7 +40,10 @@ export function newId(kind: IdKind): string {
 
 const idBytes = Buffer.alloc(16);
 
-/** Drawing random bytes costs more than all else about an id, however few they are: so they are drawn for many ids at once. */
+/**
+ * Random bytes for many ids: a call for random bytes costs more than the rest of an id, however few bytes it
+ * returns.
+ */
 const randomPool = Buffer.alloc(256 * idBytes.length);
 let drawnTo = randomPool.length;
 
@@ -50,14 +56,17 @@ function drawRandom(): Buffer {
   return randomPool.subarray(drawnTo - idBytes.length, drawnTo);
 }
 
-/** The time and the count of the last id. Within a millisecond the count goes on, so that ids sort as they were made (RFC 9562, 6.2). */
+/**
+ * Time and counter of the last id. Within a millisecond the counter increases, so that ids sort (RFC 9562,
+ * 6.2).
+ */
 const last = { msecs: 0, seq: 0 };
 
 function tick(random: Buffer): void {
   const now = Date.now();
   if (now > last.msecs) {
     last.msecs = now;
-    // Its highest bit is free, so that there is room to count.
+    // Its highest bit is zero, so that there is room to count.
     last.seq = random.readUInt32BE(6) >>> 1;
     return;
   }
@@ -69,7 +78,7 @@ const kindsByPrefix = new Map<string, IdKind>(
   Object.entries(idPrefixes).map(([kind, prefix]) => [prefix, kind as IdKind]),
 );
 
-/** Tells what an id names, or null where it has not the form of an id. */
+/** The kind of an id, or null if the text is not an id. */
 export function findIdKind(id: string): IdKind | null {
   const match = /^([a-z]{3})_[0-9a-f]{32}$/.exec(id);
   return (match?.[1] && kindsByPrefix.get(match[1])) || null;

@@ -14,11 +14,11 @@ export interface Changes {
 }
 
 /**
- * Brings the database to this version's schema: first the migrations, then the SQL functions. Each migration with its
- * row in Prisma's `_prisma_migrations`, and all functions together, are one transaction, which excludes other
- * processes. However many processes start at once, and whenever one is killed, each migration is applied whole and
- * once, and `prisma migrate deploy` can take over. A migration therefore contains nothing that PostgreSQL refuses in a
- * transaction, such as CREATE INDEX CONCURRENTLY.
+ * Brings the database to this version's schema: first the migrations, then the SQL functions. Each migration
+ * with its row in Prisma's `_prisma_migrations`, and all functions together, are one transaction, which
+ * excludes other processes. However many processes start at once, and whenever one is killed, each migration
+ * is applied whole and once, and `prisma migrate deploy` can take over. A migration therefore contains
+ * nothing that PostgreSQL refuses in a transaction, such as CREATE INDEX CONCURRENTLY.
  * @returns the names of the migrations and functions that this call applied.
  * @throws StartError if one fails; it has been rolled back.
  */
@@ -105,8 +105,8 @@ async function applyMigration(transaction: ScriptTransaction, migration: Script)
 }
 
 /**
- * Functions refer to each other, so they are created twice: first unchecked, in any order, then with PostgreSQL's check
- * of their bodies.
+ * Functions refer to each other, so they are created twice: first unchecked, in any order, then with
+ * PostgreSQL's check of their bodies.
  */
 async function applyFunctions(transaction: ScriptTransaction, functions: readonly Script[]): Promise<void> {
   for (const isChecked of [false, true]) {
@@ -143,7 +143,8 @@ async function findChanges(
     );
   }
   const migrations = allMigrations.filter(({ name }) => !done.has(name));
-  // A newer version has been here, during a rolling upgrade: its functions serve this version too, and must stay.
+  // A newer version has been here, during a rolling upgrade: its functions serve this version too, and must
+  // stay.
   const functions = unknown.length > 0 ? [] : await findChangedFunctions(transaction, allFunctions);
   return { migrations, functions };
 }
@@ -165,8 +166,8 @@ async function findAppliedMigrations(transaction: SqlQueryable): Promise<Set<str
 }
 
 /**
- * A text that was applied before and replaced since is not applied again: it belongs to the previous version, of which
- * a process may still start during a rolling upgrade.
+ * A text that was applied before and replaced since is not applied again: it belongs to the previous version,
+ * of which a process may still start during a rolling upgrade.
  */
 async function findChangedFunctions(transaction: SqlQueryable, all: readonly Script[]): Promise<Script[]> {
   if (!(await exists(transaction, 'tollkeeper.function_version'))) return [...all];

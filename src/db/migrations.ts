@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The folder `prisma`, which stands beside `src` and beside `dist`. */
+/** The folder `prisma` of the project. It is found from `src`, from `dist` and from `dist-tools`. */
 export const prismaDir = findPrismaDir();
 export const migrationsDir = join(prismaDir, 'migrations');
 const functionsDir = join(prismaDir, 'functions');

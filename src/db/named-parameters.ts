@@ -37,7 +37,10 @@ export function single<Value extends string | number | boolean | null>(type: str
   return { sql: (position) => `${position}::${type}`, encode: (value) => value };
 }
 
-/** A list of values without commas that are not empty (ids, numbers, times) as one text: cheaper on both sides than an array. */
+/**
+ * A list of values without commas that are not empty (ids, numbers, times) as one text: cheaper on both sides
+ * than an array.
+ */
 export function list<Item extends string | number | boolean>(type: string): Parameter<readonly Item[]> {
   return { sql: (position) => `string_to_array(${position}, ',')::${type}[]`, encode: (items) => items.join(',') };
 }

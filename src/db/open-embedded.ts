@@ -6,7 +6,10 @@ import { clientOn, type Database, type EmbeddedOptions, once, type Statement } f
 import { embeddedAdapterFactory } from './embedded-adapter.js';
 import { lockDataDir } from './lock.js';
 
-/** Opens PGlite, in memory or under the lock of its folder. @throws StartError where the folder is in use or cannot be opened. */
+/**
+ * Opens PGlite, in memory or in a folder that this process locks.
+ * @throws StartError if the folder is in use or cannot be opened.
+ */
 export async function openEmbedded({ dataDir, snapshot }: EmbeddedOptions): Promise<Database> {
   const release = dataDir === null ? async () => undefined : await lockDataDir(dataDir);
   try {

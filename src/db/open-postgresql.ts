@@ -4,30 +4,33 @@ import { clientOn, type Database, once, type PostgresqlOptions, type Statement }
 import { postgresqlAdapterFactory, rethrowOutage } from './postgresql-adapter.js';
 import { reachPostgresql } from './reach.js';
 
-/** How long a request waits for a connection, new or from the pool. Shorter than `maxWait`, so that the pool's own words arrive. */
+/** How long a request waits for a connection. Shorter than `maxWait`, so that the error is the pool's. */
 const connectionTimeoutMs = 5_000;
 
-/** A statement of a request is cut off before its transaction is. */
+/** Limit of a statement, shorter than that of its transaction. */
 const statementTimeoutMs = 12_000;
 
-/** A transaction that says nothing for longer than Prisma lets it live is one whose process is gone. */
+/** Longer than Prisma lets a transaction run: an idle transaction of this age has lost its process. */
 const idleInTransactionTimeoutMs = 20_000;
 
-/** A connection that is silent for longer than any statement may run is dead, whatever TCP believes. */
+/**
+ * Longer than any statement may run: a connection that is silent for this long is lost, even if TCP has not
+ * noticed.
+ */
 const silentSocketTimeoutMs = 15_000;
 
 const idleConnectionTimeoutMs = 10_000;
 
-/** A migration may rewrite a large table, and may wait for others that migrate; both have an end. */
+/** A migration may rewrite a large table, and may wait for another process that migrates. */
 const migrationStatementTimeoutMs = 30 * 60_000;
 const migrationLockTimeoutMs = 60_000;
 
-/** The key of Prisma's own lock around migrations, so that `prisma migrate deploy` is excluded too. */
+/** The key of Prisma's lock for migrations: it excludes `prisma migrate deploy` too. */
 const migrationLockKey = 72_707_369;
 
 const poolSizeDefault = 10;
 
-/** Opens a pool of connections. @throws StartError where the server cannot be reached. */
+/** Opens a pool of connections. @throws StartError if the server cannot be reached. */
 export async function openPostgresql(options: PostgresqlOptions): Promise<Database> {
   const connection = { connectionString: options.databaseUrl, keepAlive: true, application_name: 'tollkeeper' };
   await reachPostgresql(connection);
@@ -39,7 +42,7 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
     idleTimeoutMillis: idleConnectionTimeoutMs,
     onConnect: (client) => prepareConnection(client, statementTimeoutMs, silentSocketTimeoutMs),
   });
-  // Without a listener, an idle connection that PostgreSQL ends would end this process.
+  // Without a listener, the loss of an idle connection would end this process.
   pool.on('error', (error) => options.onConnectionLost?.(error));
 
   const db = clientOn(postgresqlAdapterFactory(pool));
@@ -76,8 +79,9 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
 }
 
 /**
- * Settles what a session must agree on, whatever the server's own settings: the adapters read times as UTC, and every
- * wait has a limit. It is said after connecting, not in the start-up packet, since poolers refuse what they do not know there.
+ * Sets what the server's configuration must not change: the adapters read times as UTC, and every wait has a
+ * limit. It is sent after connecting and not in the start-up packet, because poolers refuse unknown
+ * parameters there.
  */
 async function prepareConnection(
   client: pg.ClientBase,
@@ -91,16 +95,16 @@ async function prepareConnection(
   );
 }
 
-/** So that the pool never hands out a connection that has ended on the other side. */
+/** Closes a connection that the server has ended, so that the pool does not hand it out. */
 function endWhenDead(client: pg.Client, silentTimeout: number): void {
   const { connection } = client;
-  // Between the pool's own listeners there are gaps, and an error that nobody hears would end this process.
+  // The pool does not listen all the time, and an error without a listener would end this process.
   client.on('error', () => undefined);
   connection.stream.once('timeout', () => connection.stream.destroy());
   if ('setTimeout' in connection.stream && typeof connection.stream.setTimeout === 'function') {
     connection.stream.setTimeout(silentTimeout);
   }
-  // FATAL is the last word of a session; the socket's end follows it, but the next query may come between.
+  // After FATAL the server closes the socket, but the next query may come before that.
   connection.on('errorMessage', (message: { severity?: string }) => {
     if (message.severity === 'FATAL') client.end().catch(() => undefined);
   });

@@ -1,9 +1,9 @@
 import type { Database, EmbeddedOptions, PostgresqlOptions } from './database.js';
 
 /**
- * Opens PostgreSQL, or the embedded PGlite under the lock of its folder. It does not migrate. Only the one that is opened is loaded:
- * each of them takes tens of megabytes.
- * @throws StartError where the database cannot be reached or the folder is in use.
+ * Opens PostgreSQL, or the embedded PGlite in a folder that this process locks. It does not migrate. Only the
+ * code of the one that is opened is loaded: each takes tens of megabytes.
+ * @throws StartError if the database cannot be reached or the folder is in use.
  */
 export async function openDatabase(options: PostgresqlOptions | EmbeddedOptions): Promise<Database> {
   if ('databaseUrl' in options) return (await import('./open-postgresql.js')).openPostgresql(options);

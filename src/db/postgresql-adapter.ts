@@ -10,19 +10,20 @@ import {
 import pg from 'pg';
 import { UnavailableError } from '../errors.js';
 import type { ScriptAdapter, ScriptAdapterFactory, ScriptTransaction } from './adapter.js';
-import { outageStates } from './outage.js';
+import { codeOf, outageStates } from './error-codes.js';
 
 /**
- * Prisma's way into PostgreSQL. It is @prisma/adapter-pg, with three things mended: a script is sent whole (7.10 cuts it
- * at every semicolon, also inside a trigger's body), a COMMIT of a failed transaction is an error (PostgreSQL rolls it
- * back and reports no error), and a lost connection always arrives as an error that Prisma has a code for.
+ * Connects Prisma to PostgreSQL: @prisma/adapter-pg with three corrections. A script is sent whole (7.10
+ * splits it at every semicolon, also inside a function's body). A COMMIT of a failed transaction is an error
+ * (PostgreSQL rolls back and reports success). A lost connection is always an error for which Prisma has a
+ * code.
  */
 export function postgresqlAdapterFactory(pool: pg.Pool): ScriptAdapterFactory {
   const factory = new PrismaPg(pool);
   return {
     provider: factory.provider,
     adapterName: factory.adapterName,
-    connectToShadowDb: () => Promise.reject(new Error('No shadow database is made on a real PostgreSQL.')),
+    connectToShadowDb: () => Promise.reject(new Error('A shadow database is not supported.')),
     async connect(): Promise<ScriptAdapter> {
       const adapter = await factory.connect();
       return {
@@ -52,7 +53,7 @@ function guardCommit(transaction: Transaction): ScriptTransaction {
       await executeRaw({ ...query, sql: 'ROLLBACK' });
       throw new DriverAdapterError({
         kind: 'TransactionAlreadyClosed',
-        cause: 'A statement of this transaction had failed, so it was rolled back and not committed.',
+        cause: 'A statement of this transaction failed, so the transaction was rolled back.',
       });
     }
     const count = await executeRaw(query).catch(noteFailure);
@@ -85,16 +86,19 @@ function queryableOn(queryable: SqlQueryable): Pick<SqlQueryable, 'queryRaw' | '
   };
 }
 
-/** Without parameters pg speaks the simple protocol, which takes many statements and makes them one transaction. */
+/**
+ * Without parameters pg uses the simple protocol, which accepts several statements and runs them in one
+ * transaction.
+ */
 async function executeScriptOn(queryable: SqlQueryable, script: string): Promise<void> {
   await queryable.executeRaw({ sql: script, args: [], argTypes: [] }).catch(rethrowForPrisma);
 }
 
-/** What pg and its pool say in words only when a connection ends; none of these carries a code. */
+/** Errors of pg and its pool about connections. They have no code and no class, only a message. */
 const errorsByMessage: ReadonlyArray<readonly [pattern: RegExp, error: MappedError]> = [
   [
     /^timeout exceeded when trying to connect/,
-    { kind: 'TooManyConnections', cause: 'No connection of the pool came free in time.' },
+    { kind: 'TooManyConnections', cause: 'No connection of the pool became free in time.' },
   ],
   [/^Connection terminated due to connection timeout/, { kind: 'DatabaseNotReachable' }],
   [
@@ -119,12 +123,14 @@ const errorsByCode: Readonly<Record<string, MappedError>> = {
 
 function rethrowForPrisma(error: unknown): never {
   if (!(error instanceof Error) || isDriverAdapterError(error)) throw error;
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  const mapped = errorsByCode[code] ?? errorsByMessage.find(([pattern]) => pattern.test(error.message))?.[1];
+  const mapped = errorsByCode[codeOf(error)] ?? errorsByMessage.find(([pattern]) => pattern.test(error.message))?.[1];
   throw mapped ? new DriverAdapterError({ ...mapped, originalMessage: error.message }) : error;
 }
 
-/** As {@link rethrowForPrisma}, for a statement that goes past Prisma. @throws UnavailableError where the database is away; else the error as it is. */
+/**
+ * For statements that run without Prisma.
+ * @throws UnavailableError if the database cannot be reached, else the error itself.
+ */
 export function rethrowOutage(error: unknown): never {
   if (error instanceof pg.DatabaseError && outageStates.test(error.code ?? '')) {
     throw new UnavailableError(undefined, { cause: error });

@@ -1,55 +1,56 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { StartError } from '../errors.js';
+import { codeOf } from './error-codes.js';
 
-/** A PostgreSQL that starts beside this server gets this long to come up; then the operator is told. */
-const patienceMsDefault = 8_000;
+/** How long the start waits for a PostgreSQL that starts at the same time. */
+const waitMsDefault = 8_000;
 const pauseMs = 500;
 
-/** How long one try may take to connect, and then to answer; the last try is the shortest. */
+/** Limits of one try, for connecting and for the answer; the last try has the shortest. */
 const tryTimeoutMs = 5_000;
 const lastTryTimeoutMs = 2_000;
 
-/** Server states and network failures that pass by themselves when both are started at once. */
-const passingCodes = new Set(['57P03', 'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN']);
+/** Failures that pass while PostgreSQL starts, or its name appears in DNS. */
+const transientCodes = new Set(['57P03', 'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN']);
 
 /**
- * Makes sure, before anything is built on it, that PostgreSQL answers.
- * @throws StartError after ten seconds at most; it names host, port, user and database, never the password.
+ * Checks that PostgreSQL answers.
+ * @throws StartError after at most ten seconds. It names host, port, user and database, never the password.
  */
-export async function reachPostgresql(config: pg.ClientConfig, patienceMs = patienceMsDefault): Promise<void> {
-  const giveUpAt = Date.now() + patienceMs;
+export async function reachPostgresql(config: pg.ClientConfig, waitMs = waitMsDefault): Promise<void> {
+  const giveUpAt = Date.now() + waitMs;
   for (;;) {
     const timeoutMs = Math.min(tryTimeoutMs, Math.max(giveUpAt - Date.now(), 0) + lastTryTimeoutMs);
-    const { place, failure } = await tryToConnect({
+    const { target, failure } = await tryToConnect({
       ...config,
       connectionTimeoutMillis: timeoutMs,
       query_timeout: timeoutMs,
     });
     if (failure === null) return;
-    if (!passingCodes.has(codeOf(failure)) || Date.now() + pauseMs > giveUpAt) throw explain(failure, place);
+    if (!transientCodes.has(findReason(failure)) || Date.now() + pauseMs > giveUpAt) throw explain(failure, target);
     await sleep(pauseMs);
   }
 }
 
-interface Place {
+interface Target {
   host: string;
   port: number;
   user: string;
   database: string;
 }
 
-async function tryToConnect(config: pg.ClientConfig): Promise<{ place: Place; failure: Error | null }> {
+async function tryToConnect(config: pg.ClientConfig): Promise<{ target: Target; failure: Error | null }> {
   let client: pg.Client;
   try {
     client = new pg.Client(config);
   } catch {
-    // What the parser says repeats the address, and with it the password.
+    // The parser's message repeats the address, and with it the password.
     throw new StartError(
       'DATABASE_URL cannot be read as an address. Write it as postgresql://user:password@host:5432/database, with special characters of the password percent-encoded.',
     );
   }
-  const place = {
+  const target = {
     host: client.host,
     port: client.port,
     user: client.user ?? '(none)',
@@ -59,19 +60,19 @@ async function tryToConnect(config: pg.ClientConfig): Promise<{ place: Place; fa
   try {
     await client.connect();
     await client.query('SELECT 1');
-    return { place, failure: null };
+    return { target, failure: null };
   } catch (error) {
-    return { place, failure: error instanceof Error ? error : new Error(String(error)) };
+    return { target, failure: error instanceof Error ? error : new Error(String(error)) };
   } finally {
-    // A connection that never came up has nothing to say goodbye to.
+    // A connection that was never established cannot be closed properly.
     await client.end().catch(() => undefined);
   }
 }
 
-function explain(failure: Error, { host, port, user, database }: Place): StartError {
+function explain(failure: Error, { host, port, user, database }: Target): StartError {
   const at = `${host}:${port}`;
   const because = (text: string) => new StartError(text, { cause: failure });
-  switch (codeOf(failure)) {
+  switch (findReason(failure)) {
     case '28P01':
     case '28000':
     case 'NO_PASSWORD':
@@ -84,7 +85,7 @@ function explain(failure: Error, { host, port, user, database }: Place): StartEr
       );
     case '53300':
       return because(
-        `PostgreSQL at ${at} has no connection left for the database "${database}". Raise its max_connections, or end what holds them.`,
+        `PostgreSQL at ${at} has no connection left for the database "${database}". Raise its max_connections, or close other connections.`,
       );
     case '42501':
       return because(
@@ -92,7 +93,7 @@ function explain(failure: Error, { host, port, user, database }: Place): StartEr
       );
     case 'TLS':
       return because(
-        `PostgreSQL at ${at} and this server do not agree on TLS (${reasonOf(failure)}). Set sslmode in DATABASE_URL to what that server offers: verify-full, or disable on a private network.`,
+        `PostgreSQL at ${at} and this server do not agree on TLS (${reasonOf(failure)}). Set sslmode in DATABASE_URL to what the server supports: verify-full, or disable on a private network.`,
       );
     default:
       return because(
@@ -101,11 +102,16 @@ function explain(failure: Error, { host, port, user, database }: Place): StartEr
   }
 }
 
-/** PostgreSQL's SQLSTATE or Node's word for a failed connection; what has neither is told by its message. */
-function codeOf(failure: Error): string {
-  if (/certificate|\bSSL\b|\bTLS\b/.test(failure.message)) return 'TLS';
-  if (/password must be a string/.test(failure.message)) return 'NO_PASSWORD';
-  return 'code' in failure && typeof failure.code === 'string' ? failure.code : '';
+/** Node's and OpenSSL's codes of a certificate or a handshake that was refused. */
+const tlsCodes = /^(ERR_TLS_|ERR_SSL_|CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|EPROTO$)/;
+
+/** The SQLSTATE of PostgreSQL, or Node's code. Two failures of pg have no code, only a message. */
+function findReason(failure: Error): string {
+  const code = codeOf(failure);
+  if (tlsCodes.test(code)) return 'TLS';
+  if (code !== '') return code;
+  if (/\bSSL\b/.test(failure.message)) return 'TLS';
+  return /password must be a string/.test(failure.message) ? 'NO_PASSWORD' : '';
 }
 
 function reasonOf(failure: Error): string {
