@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Writable } from 'node:stream';
 import type { Database } from '../src/db/database.js';
-import type { Deps } from '../src/domain/deps.js';
 import { createServiceToken } from '../src/domain/identity/service-tokens.js';
+import type { Services } from '../src/graphql/services.js';
 import { listen } from '../src/http/listen.js';
 import { createLog } from '../src/http/log.js';
 import { loadProducts } from '../src/products/load.js';
@@ -31,7 +31,7 @@ export interface ServerOptions extends Partial<Omit<ComposeOptions, 'database' |
 
 export interface TestServer {
   readonly url: string;
-  readonly deps: Deps;
+  readonly deps: Services;
   readonly database: Database;
   readonly clock: {
     now(): Date;

@@ -9,14 +9,18 @@ import SchemaBuilder, {
 import type { GraphQLFieldResolver } from 'graphql';
 import { mayHold, type Permission } from '../domain/access/permissions.js';
 import type { Principal } from '../domain/access/principal.js';
-import type { Deps } from '../domain/deps.js';
+import type { MutationDefinition } from '../domain/commands/define-command.js';
 import { ForbiddenError, UnauthenticatedError } from '../errors.js';
+import type { Products } from '../products/product.js';
 import type { Context } from './context.js';
 
 const pluginName = 'access';
 export default pluginName;
 
-/** Who may ask for a field: everybody, the anonymous included, or principals that can hold a permission in some workspace. The domain decides about the one at hand. */
+/**
+ * Who may select a field: every caller, or principals that can hold a permission in some workspace. Whether they hold it in the workspace
+ * at hand is decided by the domain.
+ */
 export type AuthScopes = { readonly public: true } | { readonly permission: Permission };
 
 declare global {
@@ -34,33 +38,42 @@ declare global {
       ResolveReturnShape,
     > {
       authScopes?: AuthScopes;
+      /** The definition of a mutation. Each field of `Mutation` has one. */
+      mutation?: MutationDefinition;
+      /** Records that the mutation was refused to a known principal. */
+      recordRefusal?: (context: Context, args: object) => void;
     }
   }
 }
 
 /**
- * Lets through to a field those who may ask for it. It stands before the errors plugin, so that a refusal never becomes a member of a
- * result. The permission is all that is looked at, so nothing is kept per request: what Pothos's own plugin keeps in a WeakMap under
- * each context outlives the request there until the next full collection.
+ * Refuses fields to principals that cannot hold their permission. It runs outside the errors plugin, so that such a refusal never becomes
+ * a member of a result. It keeps nothing per request: Pothos's own plugin keeps a WeakMap entry for each context, which lives until the
+ * next full garbage collection.
  */
 export class AccessPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override wrapResolve(
     resolve: GraphQLFieldResolver<unknown, Types['Context'], object>,
     { pothosOptions }: PothosOutputFieldConfig<Types>,
   ): GraphQLFieldResolver<unknown, Types['Context'], object> {
-    const { authScopes } = pothosOptions as { authScopes?: AuthScopes };
+    const { authScopes, recordRefusal } = pothosOptions as {
+      authScopes?: AuthScopes;
+      recordRefusal?: (context: Context, args: object) => void;
+    };
     if (authScopes === undefined || 'public' in authScopes) return resolve;
     const { permission } = authScopes;
     return (parent, args, context, info) => {
       const { actor, deps } = context as Context;
-      if (!mayHold(actor.principal, permission))
-        throw refusal(actor.principal, deps, `${info.parentType.name}.${info.fieldName}`);
+      if (!mayHold(actor.principal, permission)) {
+        recordRefusal?.(context as Context, args);
+        throw refusal(actor.principal, deps.products, `${info.parentType.name}.${info.fieldName}`);
+      }
       return resolve(parent, args, context, info);
     };
   }
 }
 
-function refusal(principal: Principal, { products }: Pick<Deps, 'products'>, field: string): Error {
+function refusal(principal: Principal, products: Products, field: string): Error {
   if (principal.kind === 'anonymous') {
     const { message, code } = products.primary.wording.MISSING_CREDENTIAL;
     return new UnauthenticatedError(message, code);

@@ -1,5 +1,7 @@
+import { captureCharge, refundCharge, releaseCharge } from '../domain/credits/settle.js';
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../errors.js';
 import { builder } from './builder.js';
+import { commandField } from './command-field.js';
 import { readsParentOnly } from './compiled/complete-value.js';
 import { ChargeState } from './enums.js';
 import { Node } from './nodes.js';
@@ -72,29 +74,26 @@ const RefundChargeInput = builder.inputType('RefundChargeInput', {
   }),
 });
 
-builder.mutationFields((t) => ({
-  captureCharge: t.field({
-    type: chargePayload('CaptureChargePayload', 'The captured charge.'),
-    description: 'Takes all or part of a hold, and gives back the rest. For services.',
-    authScopes: { permission: 'charge:settle' },
-    args: { input: t.arg({ type: CaptureChargeInput, required: true, description: 'What to take.' }) },
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError, ConflictError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.charges.capture(actor, input),
-  }),
-  releaseCharge: t.field({
-    type: chargePayload('ReleaseChargePayload', 'The released charge.'),
-    description: 'Gives a hold back whole. For services.',
-    authScopes: { permission: 'charge:settle' },
-    args: { input: t.arg({ type: ReleaseChargeInput, required: true, description: 'What to give back.' }) },
-    errors: { types: [NotFoundError, ForbiddenError, ConflictError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.charges.release(actor, input),
-  }),
-  refundCharge: t.field({
-    type: chargePayload('RefundChargePayload', 'The refunded charge.'),
-    description: 'Gives back all or part of a charge that was taken, never more than was. For services.',
-    authScopes: { permission: 'charge:settle' },
-    args: { input: t.arg({ type: RefundChargeInput, required: true, description: 'What to give back.' }) },
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError, ConflictError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.charges.refund(actor, input),
-  }),
-}));
+commandField(captureCharge, {
+  description: 'Charges all or part of a hold and releases the rest. For services.',
+  input: CaptureChargeInput,
+  inputDescription: 'The hold to capture.',
+  payload: chargePayload('CaptureChargePayload', 'The captured charge.'),
+  errors: [ValidationError, NotFoundError, ForbiddenError, ConflictError],
+});
+
+commandField(releaseCharge, {
+  description: 'Releases a hold in full. For services.',
+  input: ReleaseChargeInput,
+  inputDescription: 'The hold to release.',
+  payload: chargePayload('ReleaseChargePayload', 'The released charge.'),
+  errors: [NotFoundError, ForbiddenError, ConflictError],
+});
+
+commandField(refundCharge, {
+  description: 'Refunds all or part of a charge, at most what was charged. For services.',
+  input: RefundChargeInput,
+  inputDescription: 'The charge to refund.',
+  payload: chargePayload('RefundChargePayload', 'The refunded charge.'),
+  errors: [ValidationError, NotFoundError, ForbiddenError, ConflictError],
+});

@@ -1,16 +1,17 @@
 import type { Actor } from '../domain/access/principal.js';
-import type { Deps } from '../domain/deps.js';
-import type { Domain } from '../domain/domain.js';
+import type { IdempotentRequest } from '../domain/commands/idempotency.js';
 import type { Loaders } from './loaders.js';
+import type { Services } from './services.js';
 
-/** What every resolver gets: who asks, and what can be done for them. Made anew for each request. */
+/** What resolvers get. A new one is made for each request. */
 export interface Context {
   readonly actor: Actor;
-  readonly domain: Domain;
-  readonly deps: Deps;
+  /** The request's idempotency key; null without one. */
+  readonly idempotency: IdempotentRequest | null;
+  readonly deps: Services;
   readonly loaders: Loaders;
   /** Whether the operation is known to be within the limits of queries. */
   isWeighed: boolean;
-  /** Headers that a resolver wants on the answer, such as Retry-After. */
+  /** Headers that a resolver adds to the answer, such as Retry-After. */
   readonly responseHeaders: Headers;
 }

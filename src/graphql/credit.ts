@@ -1,8 +1,11 @@
 import { findAccess } from '../domain/access/access.js';
+import { setCreditsLowAt } from '../domain/credits/credit-alert.js';
+import { grantCredits } from '../domain/ledger/grant.js';
 import { findPersonalWorkspaceId } from '../domain/workspaces/personal.js';
 import { ForbiddenError, NotFoundError, ValidationError } from '../errors.js';
 import { builder } from './builder.js';
 import { Charge } from './charge.js';
+import { commandField } from './command-field.js';
 import type { Context } from './context.js';
 import { LedgerEntryKind } from './enums.js';
 import { Node } from './nodes.js';
@@ -119,7 +122,7 @@ builder.prismaObjectField(Workspace, 'credits', (t) =>
 
 async function findOwnWorkspaceId({ deps, actor: { principal } }: Context): Promise<string | null> {
   if (principal.kind === 'apiKey') return principal.workspaceId;
-  return principal.kind === 'user' ? findPersonalWorkspaceId(deps, principal.userId) : null;
+  return principal.kind === 'user' ? findPersonalWorkspaceId(deps.db, principal.userId) : null;
 }
 
 const GrantCreditsInput = builder.inputType('GrantCreditsInput', {
@@ -162,16 +165,13 @@ const GrantCreditsPayload = builder
     }),
   });
 
-builder.mutationField('grantCredits', (t) =>
-  t.field({
-    type: GrantCreditsPayload,
-    description: 'Adds credits to a workspace. For services.',
-    authScopes: { permission: 'credits:grant' },
-    args: { input: t.arg({ type: GrantCreditsInput, required: true, description: 'What to add, and where.' }) },
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.credits.grant(actor, input),
-  }),
-);
+commandField(grantCredits, {
+  description: 'Adds credits to a workspace. For services.',
+  input: GrantCreditsInput,
+  inputDescription: 'The credits to add.',
+  payload: GrantCreditsPayload,
+  errors: [ValidationError, NotFoundError, ForbiddenError],
+});
 
 const SetCreditsLowAtInput = builder.inputType('SetCreditsLowAtInput', {
   description: 'When to report that credits are low.',
@@ -195,13 +195,10 @@ const SetCreditsLowAtPayload = builder.objectRef<{ workspaceId: string }>('SetCr
   }),
 });
 
-builder.mutationField('setCreditsLowAt', (t) =>
-  t.field({
-    type: SetCreditsLowAtPayload,
-    description: 'Says at how many credits webhook endpoints are told that they become few.',
-    authScopes: { permission: 'webhook:manage' },
-    args: { input: t.arg({ type: SetCreditsLowAtInput, required: true, description: 'Whose, and how many.' }) },
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.credits.setLowAt(actor, input),
-  }),
-);
+commandField(setCreditsLowAt, {
+  description: 'Sets the number of available credits at or below which webhook endpoints get `credits.low`.',
+  input: SetCreditsLowAtInput,
+  inputDescription: 'The workspace and the threshold.',
+  payload: SetCreditsLowAtPayload,
+  errors: [ValidationError, NotFoundError, ForbiddenError],
+});

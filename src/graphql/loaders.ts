@@ -20,7 +20,6 @@ import {
 } from '../domain/access/visibility.js';
 import { verifyChain } from '../domain/audit/chain.js';
 import { findActors, findReadableEvents } from '../domain/audit/read.js';
-import type { Deps } from '../domain/deps.js';
 import { listApiKeysOf, readSecretsOf, readSigningSecretsOf } from '../domain/keys/read.js';
 import { listEntriesOf, readAccountsOf } from '../domain/ledger/read.js';
 import type { UsageBuckets } from '../domain/usage/buckets.js';
@@ -42,7 +41,7 @@ export type Loaders = ReturnType<typeof createLoaders>;
 /**
  * Everything that a request looks up in batches: made for one request, and each part when it is first used.
  */
-export function createLoaders({ db }: Pick<Deps, 'db'>, principal: Principal) {
+export function createLoaders({ db }: { readonly db: Db }, principal: Principal) {
   return lazily({
     /** What can be looked up by its id, as far as the principal sees it. */
     nodes: () => createNodeFinders(db, principal),

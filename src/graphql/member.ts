@@ -1,3 +1,5 @@
+import { acceptInvitation, inviteMember } from '../domain/workspaces/invitations.js';
+import { removeMember, updateMember } from '../domain/workspaces/members.js';
 import {
   ConflictError,
   ForbiddenError,
@@ -7,6 +9,7 @@ import {
   ValidationError,
 } from '../errors.js';
 import { builder } from './builder.js';
+import { commandField } from './command-field.js';
 import { Role } from './enums.js';
 import { Node } from './nodes.js';
 import { pageComplexity, resolveNestedPage } from './pages.js';
@@ -156,39 +159,34 @@ const RemoveMemberPayload = builder.objectRef<{ removedMemberId: string }>('Remo
   }),
 });
 
-builder.mutationFields((t) => ({
-  inviteMember: t.field({
-    type: InviteMemberPayload,
-    description: 'Invites an address to an organization, for seven days.',
-    authScopes: { permission: 'member:invite' },
-    args: { input: t.arg({ type: InviteMemberInput, required: true, description: 'Whom to invite.' }) },
-    errors: {
-      types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitReachedError, SecretUnavailableError],
-    },
-    resolve: (_root, { input }, { actor, domain }) => domain.members.invite(actor, input),
-  }),
-  acceptInvitation: t.field({
-    type: memberPayload('AcceptInvitationPayload', 'The created membership.'),
-    description: 'Joins the workspace of an invitation. The token counts once, for the address that was invited.',
-    authScopes: { permission: 'member:join' },
-    args: { input: t.arg({ type: AcceptInvitationInput, required: true, description: 'What to accept.' }) },
-    errors: { types: [NotFoundError, ConflictError, LimitReachedError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.members.accept(actor, input),
-  }),
-  updateMember: t.field({
-    type: memberPayload('UpdateMemberPayload', 'The changed member.'),
-    description: "Changes a member's role, or what is held beside it.",
-    authScopes: { permission: 'member:update' },
-    args: { input: t.arg({ type: UpdateMemberInput, required: true, description: 'What to change.' }) },
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError, ConflictError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.members.update(actor, input),
-  }),
-  removeMember: t.field({
-    type: RemoveMemberPayload,
-    description: 'Takes a member out of a workspace. Everybody may take out themselves; the last owner stays.',
-    authScopes: { permission: 'member:read' },
-    args: { input: t.arg({ type: RemoveMemberInput, required: true, description: 'Whom to take out.' }) },
-    errors: { types: [NotFoundError, ForbiddenError, ConflictError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.members.remove(actor, input),
-  }),
-}));
+commandField(inviteMember, {
+  description: 'Invites a person to an organization. The invitation is valid for seven days.',
+  input: InviteMemberInput,
+  inputDescription: 'The person to invite.',
+  payload: InviteMemberPayload,
+  errors: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitReachedError, SecretUnavailableError],
+});
+
+commandField(acceptInvitation, {
+  description: 'Accepts an invitation. The token can be used once, by a user with the invited e-mail address.',
+  input: AcceptInvitationInput,
+  inputDescription: 'The invitation to accept.',
+  payload: memberPayload('AcceptInvitationPayload', 'The created membership.'),
+  errors: [NotFoundError, ConflictError, LimitReachedError],
+});
+
+commandField(updateMember, {
+  description: 'Changes the role or the additional permissions of a member.',
+  input: UpdateMemberInput,
+  inputDescription: 'The member and the changes.',
+  payload: memberPayload('UpdateMemberPayload', 'The changed member.'),
+  errors: [ValidationError, NotFoundError, ForbiddenError, ConflictError],
+});
+
+commandField(removeMember, {
+  description: 'Removes a member from a workspace. Members can remove themselves; the last owner cannot be removed.',
+  input: RemoveMemberInput,
+  inputDescription: 'The member to remove.',
+  payload: RemoveMemberPayload,
+  errors: [NotFoundError, ForbiddenError, ConflictError],
+});

@@ -13,40 +13,47 @@ import { ValidationError } from '../errors.js';
 import type { Context } from './context.js';
 
 /**
- * One idempotency key stands for one mutation: of several, nobody could say which one it repeats. A request without a key passes through
- * here without a delay.
+ * An idempotency key covers one mutation: a request with a key and several mutations is refused, because a replay could not tell which
+ * of them had succeeded.
  */
-export function keepToOneKeyedMutation(schema: GraphQLSchema): GraphQLSchema {
+export function requireOneKeyedMutation(schema: GraphQLSchema): GraphQLSchema {
   for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
     const { resolve } = field;
     if (resolve === undefined) continue;
     field.resolve = (parent, args, context: Context, info) =>
-      resolve(parent, args, context.actor.idempotency == null ? context : withSelection(context, info), info);
+      resolve(parent, args, context.idempotency === null ? context : withSelection(context, info), info);
   }
   return schema;
 }
 
-/** Says what the client asks for, so that a secret which is gone is missed only by those who ask for it. @throws ValidationError */
+/** Adds which fields of the payload the client selects. @throws ValidationError for several mutations */
 function withSelection(context: Context, info: GraphQLResolveInfo): Context {
-  const { idempotency } = context.actor;
-  if (idempotency == null) return context;
+  const { idempotency } = context;
+  if (idempotency === null) return context;
   const mutations = fieldsOf(info.operation.selectionSet, info).filter(({ name }) => name.value !== '__typename');
   if (new Set(mutations.map(({ alias, name }) => (alias ?? name).value)).size > 1) {
     throw new ValidationError(
       'Idempotency-Key',
-      'An Idempotency-Key stands for one mutation, and this document has several. Send each by itself, with a key of its own.',
+      'An Idempotency-Key covers one mutation, and this document has several. Send each in a request of its own, with its own key.',
     );
   }
-  const asked = new Set(
+  const selected = new Set(
     info.fieldNodes.flatMap(({ selectionSet }) => fieldsOf(selectionSet, info).map(({ name }) => name.value)),
   );
-  // A context makes some of its parts only when they are asked for, so it cannot be spread.
-  const { deps, domain, isWeighed, loaders, responseHeaders } = context;
-  const actor = { ...context.actor, idempotency: { ...idempotency, asks: (part: string) => asked.has(part) } };
-  return { deps, domain, isWeighed, loaders, responseHeaders, actor };
+  // The context creates some of its properties lazily, so it cannot be spread.
+  const { actor, deps, isWeighed, loaders, responseHeaders } = context;
+  const { key, onReplay } = idempotency;
+  return {
+    actor,
+    deps,
+    isWeighed,
+    loaders,
+    responseHeaders,
+    idempotency: { key, onReplay, isSelected: (field) => selected.has(field) },
+  };
 }
 
-/** The fields of a selection, those of its fragments included and those that are skipped left out. */
+/** The fields of a selection, with those of its fragments and without skipped ones. */
 function fieldsOf(selectionSet: SelectionSetNode | undefined, info: GraphQLResolveInfo): FieldNode[] {
   return (selectionSet?.selections ?? []).flatMap((selection) => {
     if (isSkipped(selection, info)) return [];

@@ -1,8 +1,8 @@
 import type { GraphQLSchema } from 'graphql';
 import { builder } from './builder.js';
+import { findDefinition } from './command-field.js';
 import { describeGenerated } from './describe-generated.js';
-import { noteRefusals } from './note-refusals.js';
-import { keepToOneKeyedMutation } from './one-keyed-mutation.js';
+import { requireOneKeyedMutation } from './one-keyed-mutation.js';
 import { throttleMutations } from './throttle.js';
 import './scalars.js';
 import './errors.js';
@@ -31,7 +31,8 @@ export interface SchemaOptions {
 export function buildSchema({ mutationsPerMinute }: SchemaOptions): GraphQLSchema {
   const schema = describeGenerated(builder.toSchema());
   requireAuthScopes(schema);
-  return keepToOneKeyedMutation(throttleMutations(noteRefusals(schema), mutationsPerMinute));
+  requireDefinitions(schema);
+  return requireOneKeyedMutation(throttleMutations(schema, mutationsPerMinute));
 }
 
 /** The default is refusal: a root field without a declaration does not start. */
@@ -41,6 +42,13 @@ function requireAuthScopes(schema: GraphQLSchema): void {
       if (declaredAuthScopes(field) === undefined)
         throw new Error(`${type?.name}.${field.name} does not say who may call it.`);
     }
+  }
+}
+
+/** A mutation without a definition would be neither throttled nor audited, so the server does not start. */
+function requireDefinitions(schema: GraphQLSchema): void {
+  for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
+    if (findDefinition(field)?.name !== field.name) throw new Error(`Mutation.${field.name} has no definition.`);
   }
 }
 

@@ -4,22 +4,13 @@ import { getGraphQLRateLimiter, Store } from 'graphql-rate-limit';
 import { LRUCache } from 'lru-cache';
 import { principalKey } from '../domain/access/principal.js';
 import { RateLimitedError } from '../errors.js';
+import { findDefinition } from './command-field.js';
 import type { Context } from './context.js';
-
-/** Mutations that a product's servers call for every request that they get: what a product promises is decided elsewhere. */
-const unthrottled = new Set([
-  'verifyApiKey',
-  'verifyApiKeys',
-  'captureCharge',
-  'releaseCharge',
-  'refundCharge',
-  'publishEvent',
-]);
 
 const windowSeconds = 60;
 const identitiesMax = 50_000;
 
-/** Protects this server: each principal may call each management mutation so many times a minute. */
+/** Limits how often each principal calls each management mutation per minute. The definitions say which mutations are throttled. */
 export function throttleMutations(schema: GraphQLSchema, mutationsPerMinute: number): GraphQLSchema {
   const limiter = getGraphQLRateLimiter({
     identifyContext: ({ actor }: Context) => principalKey(actor.principal),
@@ -47,11 +38,13 @@ export function throttleMutations(schema: GraphQLSchema, mutationsPerMinute: num
     }
     return resolve(parent, args, context, info);
   };
-  const mutations = Object.keys(schema.getMutationType()?.getFields() ?? {}).filter((name) => !unthrottled.has(name));
-  return applyMiddleware(schema, { Mutation: Object.fromEntries(mutations.map((name) => [name, throttle])) });
+  const throttled = Object.values(schema.getMutationType()?.getFields() ?? {}).filter(
+    (field) => findDefinition(field)?.throttled !== false,
+  );
+  return applyMiddleware(schema, { Mutation: Object.fromEntries(throttled.map(({ name }) => [name, throttle])) });
 }
 
-/** The library's own store never forgets anybody; this one forgets whoever has been quiet longest, and everybody after the window. */
+/** The store of the library grows without a limit. This one evicts the least recently used principals, and each entry after the window. */
 class BoundedStore extends Store {
   readonly #calls = new LRUCache<string, readonly number[]>({ max: identitiesMax, ttl: windowSeconds * 1000 });
 

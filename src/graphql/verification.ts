@@ -1,17 +1,26 @@
 import type { Credential } from '../domain/keys/credential.js';
 import type { RateLimitState as RateLimitStateShape } from '../domain/rate-limits/limiter.js';
-import type {
-  CheckResult,
-  VerificationExplanation as VerificationExplanationShape,
+import {
+  type CheckResult,
+  explainVerification,
+  type VerificationExplanation as VerificationExplanationShape,
 } from '../domain/verification/explain.js';
-import type { VerifyApiKey } from '../domain/verification/question.js';
-import type { Verification as VerificationShape } from '../domain/verification/verify.js';
+import type { VerificationCall } from '../domain/verification/idempotent.js';
+import type { VerifyApiKeyInput as VerifyApiKeyInputShape } from '../domain/verification/request.js';
+import {
+  type Verification as VerificationShape,
+  verifyApiKey,
+  verifyApiKeyMutation,
+  verifyApiKeysMutation,
+} from '../domain/verification/verify.js';
 import { ValidationError } from '../errors.js';
 import type { Wording } from '../products/product.js';
 import { ApiKey } from './api-key/types.js';
 import { builder } from './builder.js';
 import { Charge } from './charge.js';
+import { throwWithin } from './command-field.js';
 import { readsParentOnly } from './compiled/complete-value.js';
+import type { Context } from './context.js';
 import { Environment, VerificationCode } from './enums.js';
 import { Workspace } from './workspace.js';
 
@@ -169,53 +178,54 @@ builder.mutationFields((t) => ({
   verifyApiKey: t.field({
     type: Verification,
     description:
-      'Answers for one request: who is this, may they do this, and have they paid? For services. Call it for every request that the product gets.',
-    authScopes: { permission: 'apiKey:verify' },
-    args: { input: t.arg({ type: VerifyApiKeyInput, required: true, description: 'The request.' }) },
-    resolve: (_root, { input }, { actor, domain }) => domain.verification.verify(actor, toQuestion(input)),
+      'Verifies one request of a customer: who is this, may they do this, and have they paid? For services. Call it for every request that the product gets.',
+    authScopes: { permission: verifyApiKeyMutation.permission },
+    mutation: verifyApiKeyMutation,
+    args: { input: t.arg({ type: VerifyApiKeyInput, required: true, description: 'The request to verify.' }) },
+    resolve: (_root, { input }, context) =>
+      verify(context, toInput(input), { operation: 'verifyApiKey', position: 0 }).catch(throwWithin('input')),
   }),
   verifyApiKeys: t.field({
     type: [Verification],
     nullable: { list: false, items: true },
     complexity: ({ inputs }) => ({ field: 1, multiplier: inputs.length }),
     description:
-      'Answers for up to 100 requests at once, each by itself: null, with an error at its place, where an input is wrong. For services.',
-    authScopes: { permission: 'apiKey:verify' },
+      'Verifies up to 100 requests. Each has a result of its own: null, with an error at its position, where its input is invalid. For services.',
+    authScopes: { permission: verifyApiKeysMutation.permission },
+    mutation: verifyApiKeysMutation,
     args: {
-      inputs: t.arg({ type: [VerifyApiKeyInput], required: true, description: 'The requests, at most 100.' }),
+      inputs: t.arg({ type: [VerifyApiKeyInput], required: true, description: 'Requests to verify, at most 100.' }),
     },
-    resolve: async (_root, { inputs }, { actor, domain }) => {
+    resolve: async (_root, { inputs }, context) => {
       if (inputs.length > verificationsMax) {
-        throw new ValidationError('inputs', `At most ${verificationsMax} requests can be answered at once.`);
+        throw new ValidationError('inputs', `At most ${verificationsMax} requests can be verified at once.`);
       }
-      const verify = (input: typeof VerifyApiKeyInput.$inferInput, place: number) =>
-        domain.verification
-          .verify(actor, toQuestion(input), { operation: 'verifyApiKeys', place })
-          .catch((error: unknown) => throwAt(`inputs.${place}`, error));
-      if (actor.idempotency != null) return mapInTurn(inputs, verify);
-      const settled = await domain.verification.limitBatch(() => Promise.allSettled(inputs.map(verify)));
+      const verifyAt = (input: typeof VerifyApiKeyInput.$inferInput, position: number) =>
+        verify(context, toInput(input), { operation: 'verifyApiKeys', position }).catch(
+          throwWithin(`inputs.${position}`),
+        );
+      if (context.idempotency !== null) return mapSequentially(inputs, verifyAt);
+      const settled = await context.deps.limitBatches(() => Promise.allSettled(inputs.map(verifyAt)));
       return settled.map((each) => (each.status === 'fulfilled' ? each.value : Promise.reject(each.reason)));
     },
   }),
 }));
 
-/** Begins each only after the one before it has ended: under an idempotency key each takes a transaction, and connections are few. */
-function mapInTurn<Item, Result>(
+function verify({ deps, idempotency }: Context, input: VerifyApiKeyInputShape, call: VerificationCall) {
+  return idempotency === null ? verifyApiKey(deps, input) : deps.verifyIdempotently(idempotency, input, call);
+}
+
+/** Starts each only after the one before has ended: with an idempotency key each takes a transaction, and connections are few. */
+function mapSequentially<Item, Result>(
   items: readonly Item[],
   run: (item: Item, index: number) => Promise<Result>,
 ): Promise<Result>[] {
-  let before: Promise<unknown> = Promise.resolve();
+  let previous: Promise<unknown> = Promise.resolve();
   return items.map((item, index) => {
-    const result = before.then(() => run(item, index));
-    before = result.catch(() => undefined);
+    const result = previous.then(() => run(item, index));
+    previous = result.catch(() => undefined);
     return result;
   });
-}
-
-/** Names the field of an input among many. */
-function throwAt(place: string, error: unknown): never {
-  if (!(error instanceof ValidationError)) throw error;
-  throw new ValidationError(error.field.replace(/^input(?=\.)/, place), error.message);
 }
 
 const VerificationCheck = builder.objectRef<CheckResult>('VerificationCheck').implement({
@@ -259,11 +269,12 @@ builder.queryField('explainVerification', (t) =>
       'Runs all checks of a verification without any effect, and returns which fail and why. For services, and for owners and admins about keys of their workspaces.',
     authScopes: { permission: 'apiKey:explain' },
     args: { input: t.arg({ type: VerifyApiKeyInput, required: true, description: 'The request to explain.' }) },
-    resolve: (_root, { input }, { actor, domain }) => domain.verification.explain(actor, toQuestion(input)),
+    resolve: (_root, { input }, { actor, deps }) =>
+      explainVerification(deps, actor, toInput(input)).catch(throwWithin('input')),
   }),
 );
 
-function toQuestion(input: typeof VerifyApiKeyInput.$inferInput): VerifyApiKey {
+function toInput(input: typeof VerifyApiKeyInput.$inferInput): VerifyApiKeyInputShape {
   const { credential, product, environment, requires, origin, charge } = input;
   return {
     credential: toCredential(credential),
@@ -275,7 +286,12 @@ function toQuestion(input: typeof VerifyApiKeyInput.$inferInput): VerifyApiKey {
   };
 }
 
-function toCharge({ action, quantity, hold, idempotencyKey }: typeof ChargeInput.$inferInput): VerifyApiKey['charge'] {
+function toCharge({
+  action,
+  quantity,
+  hold,
+  idempotencyKey,
+}: typeof ChargeInput.$inferInput): VerifyApiKeyInputShape['charge'] {
   return { action, quantity: quantity ?? 1, hold: hold ?? false, idempotencyKey };
 }
 

@@ -1,6 +1,10 @@
+import { createWorkspace } from '../domain/workspaces/create.js';
+import { disableFeature, enableFeature } from '../domain/workspaces/features.js';
 import { listWorkspaces } from '../domain/workspaces/read.js';
+import { resumeWorkspace, suspendWorkspace, updateWorkspace } from '../domain/workspaces/update.js';
 import { ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../errors.js';
 import { builder } from './builder.js';
+import { commandField } from './command-field.js';
 import { WorkspaceKind } from './enums.js';
 import { Node } from './nodes.js';
 import { pageComplexity, resolvePage } from './pages.js';
@@ -123,54 +127,52 @@ function switchFeatureInput(name: string, description: string) {
   });
 }
 
-builder.mutationFields((t) => ({
-  createWorkspace: t.field({
-    type: workspacePayload('CreateWorkspacePayload', 'The created organization.'),
-    description: 'Makes an organization. Its maker is the owner.',
-    authScopes: { permission: 'workspace:create' },
-    args: { input: t.arg({ type: CreateWorkspaceInput, required: true, description: 'What to make.' }) },
-    errors: { types: [ValidationError, LimitReachedError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.workspaces.create(actor, input),
-  }),
-  updateWorkspace: t.field({
-    type: workspacePayload('UpdateWorkspacePayload', 'The changed workspace.'),
-    description: 'Renames a workspace.',
-    authScopes: { permission: 'workspace:update' },
-    args: { input: t.arg({ type: UpdateWorkspaceInput, required: true, description: 'What to change.' }) },
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.workspaces.update(actor, input),
-  }),
-  suspendWorkspace: t.field({
-    type: workspacePayload('SuspendWorkspacePayload', 'The suspended workspace.'),
-    description: 'Refuses every key of a workspace from the next verification on. For services.',
-    authScopes: { permission: 'workspace:suspend' },
-    args: { input: t.arg({ type: SuspendWorkspaceInput, required: true, description: 'What to suspend.' }) },
-    errors: { types: [ValidationError, NotFoundError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.workspaces.suspend(actor, input),
-  }),
-  resumeWorkspace: t.field({
-    type: workspacePayload('ResumeWorkspacePayload', 'The resumed workspace.'),
-    description: 'Ends a suspension: the keys work again. For services.',
-    authScopes: { permission: 'workspace:suspend' },
-    args: { input: t.arg({ type: ResumeWorkspaceInput, required: true, description: 'What to resume.' }) },
-    errors: { types: [NotFoundError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.workspaces.resume(actor, input),
-  }),
-  enableFeature: t.field({
-    type: workspacePayload('EnableFeaturePayload', 'The workspace with the enabled feature.'),
-    description:
-      'Switches a feature of a product on for a workspace. The product says which of them customers switch by themselves.',
-    authScopes: { permission: 'feature:update' },
-    args: { input: t.arg({ type: EnableFeatureInput, required: true, description: 'What to switch on.' }) },
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.features.enable(actor, input),
-  }),
-  disableFeature: t.field({
-    type: workspacePayload('DisableFeaturePayload', 'The workspace without the feature.'),
-    description: 'Switches a feature of a product off for a workspace.',
-    authScopes: { permission: 'feature:update' },
-    args: { input: t.arg({ type: DisableFeatureInput, required: true, description: 'What to switch off.' }) },
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.features.disable(actor, input),
-  }),
-}));
+commandField(createWorkspace, {
+  description: 'Creates an organization. The caller becomes its owner.',
+  input: CreateWorkspaceInput,
+  inputDescription: 'The organization to create.',
+  payload: workspacePayload('CreateWorkspacePayload', 'The created organization.'),
+  errors: [ValidationError, LimitReachedError],
+});
+
+commandField(updateWorkspace, {
+  description: 'Changes the name of a workspace.',
+  input: UpdateWorkspaceInput,
+  inputDescription: 'The workspace and its changes.',
+  payload: workspacePayload('UpdateWorkspacePayload', 'The changed workspace.'),
+  errors: [ValidationError, NotFoundError, ForbiddenError],
+});
+
+commandField(suspendWorkspace, {
+  description: 'Suspends a workspace: all its keys are refused from the next verification on. For services.',
+  input: SuspendWorkspaceInput,
+  inputDescription: 'The workspace to suspend.',
+  payload: workspacePayload('SuspendWorkspacePayload', 'The suspended workspace.'),
+  errors: [ValidationError, NotFoundError],
+});
+
+commandField(resumeWorkspace, {
+  description: 'Ends the suspension of a workspace: its keys are accepted again. For services.',
+  input: ResumeWorkspaceInput,
+  inputDescription: 'The workspace to resume.',
+  payload: workspacePayload('ResumeWorkspacePayload', 'The resumed workspace.'),
+  errors: [NotFoundError],
+});
+
+commandField(enableFeature, {
+  description:
+    'Enables a product feature for a workspace. The product defines which features customers can enable themselves.',
+  input: EnableFeatureInput,
+  inputDescription: 'The feature to enable.',
+  payload: workspacePayload('EnableFeaturePayload', 'The workspace with the enabled feature.'),
+  errors: [ValidationError, NotFoundError, ForbiddenError],
+});
+
+commandField(disableFeature, {
+  description:
+    'Disables a product feature for a workspace. The product defines which features customers can disable themselves.',
+  input: DisableFeatureInput,
+  inputDescription: 'The feature to disable.',
+  payload: workspacePayload('DisableFeaturePayload', 'The workspace without the feature.'),
+  errors: [ValidationError, NotFoundError, ForbiddenError],
+});

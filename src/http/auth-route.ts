@@ -1,8 +1,8 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import { isIPv6 } from 'node:net';
-import type { Deps } from '../domain/deps.js';
 import type { RateLimitPolicy } from '../domain/rate-limits/limiter.js';
 import { NotFoundError, RateLimitedError } from '../errors.js';
+import type { Services } from '../graphql/services.js';
 import { type Answer, answerJson, toHeaderList } from './answer.js';
 import { type PublicError, toExtensions } from './errors.js';
 import { addressHeader, authPath, type Sessions } from './principals/session.js';
@@ -13,7 +13,7 @@ import { type RequestScope, readMediaType } from './request-scope.js';
 const signInPolicy: RateLimitPolicy = { rateLimits: [{ limit: 60, windowSeconds: 60 }], rateLimitFallback: 'open' };
 
 export interface AuthRouteOptions {
-  readonly deps: Pick<Deps, 'authenticationFailures' | 'limiter' | 'clock'>;
+  readonly deps: Pick<Services, 'authenticationFailures' | 'limiter' | 'clock'>;
   readonly sessions: Pick<Sessions, 'handle'>;
 }
 

@@ -1,13 +1,13 @@
 import type { GraphQLParams, YogaInitialContext } from 'graphql-yoga';
 import type { Actor, ApiKeyPrincipal } from '../domain/access/principal.js';
-import type { Deps } from '../domain/deps.js';
-import type { Domain } from '../domain/domain.js';
+import type { IdempotentRequest } from '../domain/commands/idempotency.js';
 import { rateLimitHeaders } from '../domain/rate-limits/headers.js';
 import { RateLimitedError, StaleCookieError } from '../errors.js';
 import type { Context } from '../graphql/context.js';
 import { createLoaders, type Loaders } from '../graphql/loaders.js';
+import type { Services } from '../graphql/services.js';
 import type { Product } from '../products/product.js';
-import { readKeyedCall } from './idempotency-key.js';
+import { readIdempotencyKey } from './idempotency-key.js';
 import type { Identity, ResolvePrincipal } from './principals/resolve.js';
 import type { Sessions } from './principals/session.js';
 import type { RequestScope } from './request-scope.js';
@@ -19,8 +19,7 @@ import type { RequestScope } from './request-scope.js';
 export interface HookContext extends Context, YogaInitialContext {}
 
 export interface ContextOptions {
-  readonly deps: Deps;
-  readonly domain: Domain;
+  readonly deps: Services;
   readonly sessions: Pick<Sessions, 'expiredCookie'>;
   readonly resolvePrincipal: ResolvePrincipal;
 }
@@ -30,7 +29,7 @@ export interface ContextOptions {
  * whole request: UnauthenticatedError, ValidationError for two credentials or an invalid Idempotency-Key, RateLimitedError,
  * UnavailableError.
  */
-export function createContextFactory({ deps, domain, sessions, resolvePrincipal }: ContextOptions) {
+export function createContextFactory({ deps, sessions, resolvePrincipal }: ContextOptions) {
   return async function createContext(scope: RequestScope): Promise<HookContext> {
     const { request, requestId, address } = scope;
     let identity: Identity;
@@ -45,8 +44,8 @@ export function createContextFactory({ deps, domain, sessions, resolvePrincipal 
     for (const cookie of identity.setCookies) scope.responseHeaders.append('set-cookie', cookie);
     if (hasRateLimits(identity)) await takeFromRateLimits(deps, identity, scope);
     const { principal } = identity;
-    const actor = { principal, requestId, address, idempotency: readKeyedCall(scope) };
-    return new RequestContext(deps, domain, actor, scope);
+    const actor = { principal, requestId, address };
+    return new RequestContext(deps, actor, readIdempotencyKey(scope), scope);
   };
 }
 
@@ -59,9 +58,9 @@ class RequestContext implements HookContext {
   readonly #scope: RequestScope;
 
   constructor(
-    readonly deps: Deps,
-    readonly domain: Domain,
+    readonly deps: Services,
     readonly actor: Actor,
+    readonly idempotency: IdempotentRequest | null,
     scope: RequestScope,
   ) {
     this.#scope = scope;
@@ -119,7 +118,7 @@ function hasRateLimits(identity: Identity): identity is LimitedIdentity {
 
 /** Requests that use an API key count in the same windows as its verifications: a product's promise per key is one promise. */
 async function takeFromRateLimits(
-  { limiter, clock }: Deps,
+  { limiter, clock }: Pick<Services, 'limiter' | 'clock'>,
   { principal, product }: LimitedIdentity,
   scope: RequestScope,
 ): Promise<void> {

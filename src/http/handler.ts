@@ -1,8 +1,7 @@
 import type { GraphQLSchema } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import type { Deps } from '../domain/deps.js';
-import { createDomain } from '../domain/domain.js';
 import { buildSchema } from '../graphql/schema.js';
+import type { Services } from '../graphql/services.js';
 import { createAuthRoute } from './auth-route.js';
 import { createContextFactory } from './context.js';
 import { createEngine } from './engine.js';
@@ -16,7 +15,7 @@ import { createSessions, type PasswordHashing } from './principals/session.js';
 import { createRedact } from './redact.js';
 
 export interface HandlerOptions {
-  readonly deps: Deps;
+  readonly deps: Services;
   /** 32 bytes; the key that signs sessions is derived from it. */
   readonly encryptionKey: Uint8Array;
   /** The address that people and cookies see. */
@@ -58,7 +57,7 @@ export function createHandler(options: HandlerOptions): Pipeline {
       schema: options.schema ?? buildSchema({ mutationsPerMinute: options.mutationsPerMinute }),
       plugins: options.plugins ?? [],
     }),
-    createContext: createContextFactory({ deps, domain: createDomain(deps), sessions, resolvePrincipal }),
+    createContext: createContextFactory({ deps, sessions, resolvePrincipal }),
     answerGraphiql: createGraphiql(origin),
     answerAuth: createAuthRoute({ deps, sessions }),
     answerReady: (isDraining) => answerReady(deps, isDraining),

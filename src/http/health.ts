@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Deps } from '../domain/deps.js';
+import type { Services } from '../graphql/services.js';
 import { type Answer, answerJson } from './answer.js';
 
 export const livePath = '/health/live';
@@ -14,7 +14,7 @@ export function answerLive(): Answer {
 }
 
 /** Whether requests should be sent to this process: the database answers, and the server is not closing. */
-export async function answerReady({ db, log }: Pick<Deps, 'db' | 'log'>, isClosing: boolean): Promise<Answer> {
+export async function answerReady({ db, log }: Pick<Services, 'db' | 'log'>, isClosing: boolean): Promise<Answer> {
   if (isClosing) return answerJson({ status: 'closing' }, 503);
   const waiting = new AbortController();
   try {

@@ -1,5 +1,5 @@
 import { idempotencyKeyLengthMax } from '../domain/access/input.js';
-import type { KeyedCall } from '../domain/commands/keyed-call.js';
+import type { IdempotentRequest } from '../domain/commands/idempotency.js';
 import { ValidationError } from '../errors.js';
 import { type RequestScope, readHeader } from './request-scope.js';
 
@@ -15,15 +15,15 @@ const quoted = /^"((?:[ !#-[\]-~]|\\["\\])*)"$/;
  * Reads the idempotency key of a POST. A GET only reads, and can be repeated without a key.
  * @throws ValidationError for a header that is not a key
  */
-export function readKeyedCall(scope: RequestScope): KeyedCall | null {
+export function readIdempotencyKey(scope: RequestScope): IdempotentRequest | null {
   const value = readHeader(scope.request, 'idempotency-key');
   if (value === null || scope.method !== 'POST') return null;
   return {
     key: parseKey(value.trim()),
-    asks: () => true,
-    onReplay(bodyDiffers) {
+    isSelected: () => true,
+    onReplay(inputDiffers) {
       scope.responseHeaders.set('idempotency-replayed', 'true');
-      if (bodyDiffers) scope.responseHeaders.set('idempotency-body-differs', 'true');
+      if (inputDiffers) scope.responseHeaders.set('idempotency-body-differs', 'true');
     },
   };
 }

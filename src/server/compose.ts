@@ -1,20 +1,23 @@
+import pLimit from 'p-limit';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../clock.js';
 import type { Database } from '../db/database.js';
 import { createCipher } from '../domain/access/cipher.js';
 import { createRefusalRecorder } from '../domain/audit/refusals.js';
-import { forgetExpiredRecords } from '../domain/commands/record.js';
+import { deleteExpiredRecords } from '../domain/commands/idempotency.js';
+import { createCommandRunner } from '../domain/commands/run-command.js';
 import { createChargeBatcher } from '../domain/credits/charge.js';
 import { sweepCredits } from '../domain/credits/sweep.js';
-import type { Deps } from '../domain/deps.js';
 import { createAuthenticationFailures } from '../domain/identity/authentication-failures.js';
 import { createKeyCache } from '../domain/keys/key-cache.js';
 import type { RateLimiter } from '../domain/rate-limits/limiter.js';
 import { createLocalLimiter } from '../domain/rate-limits/open-limiter.js';
 import { createUseRecorder } from '../domain/usage/use-recorder.js';
+import { createIdempotentVerifier } from '../domain/verification/idempotent.js';
 import { createSender } from '../domain/webhooks/send.js';
 import { sweepWebhooks } from '../domain/webhooks/sweep.js';
 import { createWebhookWorker } from '../domain/webhooks/worker.js';
+import type { Services } from '../graphql/services.js';
 import { createHandler, type HandlerOptions } from '../http/handler.js';
 import type { Pipeline } from '../http/pipeline.js';
 import type { Products } from '../products/product.js';
@@ -45,12 +48,14 @@ export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
 
 export interface Server {
   readonly handler: Pipeline;
-  readonly deps: Deps;
+  readonly deps: Services;
   /** Stops the background jobs and writes buffered data. The caller that opened the database closes it. */
   close(): Promise<void>;
 }
 
 const bytesPerMb = 1_000_000;
+/** How many `verifyApiKeys` requests run at a time: enough to fill two statements. */
+const batchRequestsMax = 10;
 const creditSweepMs = 15_000;
 const forgetMs = 60_000;
 const webhookSweepMs = 60_000;
@@ -72,19 +77,34 @@ export function composeServer({
 }: ComposeOptions): Server {
   const { db } = database;
   const keys = createKeyCache(database.run, keyCacheMb * bytesPerMb);
-  const deps: Deps = {
+  const cipher = createCipher(options.encryptionKey);
+  const uses = createUseRecorder(database.run, log);
+  const refusals = createRefusalRecorder({ db, log });
+  const verification = {
     db,
     products,
     clock,
     log,
     keys,
     takeCharge: createChargeBatcher({ run: database.run, db, keys }),
-    cipher: createCipher(options.encryptionKey),
     limiter,
-    uses: createUseRecorder(database.run, log),
-    refusals: createRefusalRecorder({ db, log }),
+    uses,
     authenticationFailures: createAuthenticationFailures(database.run, log),
+  };
+  const deps: Services = {
+    ...verification,
+    cipher,
+    refusals,
     webhooksAllowPrivate,
+    commands: createCommandRunner({
+      db,
+      products,
+      clock,
+      refusals,
+      services: { cipher, uses, webhooksAllowPrivate },
+    }),
+    verifyIdempotently: createIdempotentVerifier(verification),
+    limitBatches: pLimit(batchRequestsMax),
   };
   const filling = fillsKeyCache ? fillKeyCache(deps) : null;
   const creditSweep = sweepsCredits
@@ -97,7 +117,7 @@ export function composeServer({
   const forgetting = forgetsKeys
     ? repeat(
         forgetMs,
-        () => forgetExpiredRecords(deps),
+        () => deleteExpiredRecords(deps),
         (error) => log.warn({ err: error }, 'failed to delete expired idempotency records'),
       )
     : null;
@@ -115,7 +135,7 @@ export function composeServer({
 }
 
 /** Reads keys into the cache. If the database fails meanwhile, they are read when they are used. */
-function fillKeyCache({ keys, log }: Deps): { stop(): Promise<void> } {
+function fillKeyCache({ keys, log }: Services): { stop(): Promise<void> } {
   const ending = new AbortController();
   const filled = keys.fill(ending.signal).then(
     () => log.debug({ keys: keys.size, bytes: keys.bytes }, 'filled the key cache'),
@@ -130,7 +150,7 @@ function fillKeyCache({ keys, log }: Deps): { stop(): Promise<void> } {
 }
 
 /** Delivers pending webhooks, publishes due events, and deletes old ones. */
-function deliverWebhooks(deps: Deps, { run }: Database): { stop(): Promise<unknown> } {
+function deliverWebhooks(deps: Services, { run }: Database): { stop(): Promise<unknown> } {
   const worker = createWebhookWorker(deps, {
     run,
     send: createSender({ allowsPrivate: deps.webhooksAllowPrivate }),

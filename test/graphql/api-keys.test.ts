@@ -133,7 +133,7 @@ describe('creating', () => {
     expect(await tryCreateApiKey(server.backend, { name: 'of whom' })).toEqual({
       __typename: 'ValidationError',
       code: 'BAD_USER_INPUT',
-      message: 'Name the workspace that is to own the key.',
+      message: 'Name the workspace that will own the key.',
     });
   });
 

@@ -86,7 +86,7 @@ const notFound = {
 const lastOwner = {
   __typename: 'ConflictError',
   code: 'CONFLICT',
-  message: 'A workspace keeps at least one owner. Make somebody else an owner first.',
+  message: 'A workspace needs at least one owner. Make another member an owner first.',
 };
 const forbidden = (permission: string) => ({
   __typename: 'ForbiddenError',
@@ -194,12 +194,12 @@ describe('invitations', () => {
     expect(await accept(guest.client, first)).toEqual({
       __typename: 'ConflictError',
       code: 'CONFLICT',
-      message: 'You are a member already.',
+      message: 'You are already a member.',
     });
     expect(await invite(owner.client, { workspaceId, email: guest.email, role: 'MEMBER' })).toEqual({
       __typename: 'ConflictError',
       code: 'CONFLICT',
-      message: 'This person is a member already.',
+      message: 'This person is already a member.',
     });
   });
 

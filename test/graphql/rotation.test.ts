@@ -254,7 +254,7 @@ describe('a rotation is refused', () => {
     expect(await tryRotateApiKey(server.backend, apiKey.id, 1)).toEqual({
       __typename: 'ValidationError',
       code: 'BAD_USER_INPUT',
-      message: `The old secret of a key of ${product} ends at once: the overlap has to be 0.`,
+      message: `The old secret of a key of ${product} is retired at once: the overlap has to be 0.`,
       field: 'input.overlapSeconds',
     });
     expect(await codeOf(server, secret)).toBe('VALID');
@@ -294,7 +294,7 @@ describe('a rotation is refused', () => {
     expect(await tryRotateApiKey(client, expired.apiKey.id, 0)).toEqual({
       __typename: 'ConflictError',
       code: 'CONFLICT',
-      message: 'The key has expired. Give it a later expiresAt first, or create another one.',
+      message: 'The key has expired. Set a later expiresAt first, or create another one.',
     });
   });
 
@@ -306,7 +306,7 @@ describe('a rotation is refused', () => {
       __typename: 'LimitReachedError',
       code: 'LIMIT_REACHED',
       limit: 5,
-      message: 'At most 5 secrets of a key work at once. Retire an old one first, or rotate without an overlap.',
+      message: 'At most 5 secrets of a key are valid at the same time. Retire one first, or rotate without an overlap.',
     });
     const { data } = await owner.client.send<{ apiKey: { secrets: { id: string; retiresAt: string | null }[] } }>(
       'query ($id: ID!) { apiKey(id: $id) { secrets { id retiresAt } } }',

@@ -230,7 +230,7 @@ describe('features', () => {
         __typename: 'ForbiddenError',
         code: 'FORBIDDEN',
         permission: 'feature:update',
-        message: 'Only the operator switches this feature.',
+        message: 'Only the operator can enable or disable this feature.',
       },
     });
     expect(await server.backend.run(enableDocument, { input })).toMatchObject({

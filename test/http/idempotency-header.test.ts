@@ -59,7 +59,7 @@ describe('the header', () => {
       data: null,
       codes: ['BAD_USER_INPUT'],
       messages: [
-        'An Idempotency-Key stands for one mutation, and this document has several. Send each by itself, with a key of its own.',
+        'An Idempotency-Key covers one mutation, and this document has several. Send each in a request of its own, with its own key.',
       ],
     });
     expect(answer.errors[0]?.extensions?.field).toBe('Idempotency-Key');

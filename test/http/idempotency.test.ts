@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { forgetExpiredRecords } from '../../src/domain/commands/record.js';
+import { deleteExpiredRecords } from '../../src/domain/commands/idempotency.js';
 import { aMember, anOrganization, aPerson, createApiKey, grantCredits, revokeApiKey, verify } from '../factories.js';
 import { type Answer, aServer, startServer } from '../harness.js';
 import { aServerSelling, atOnce, readLedger } from '../property/movements.js';
@@ -104,7 +104,7 @@ describe('the same key', () => {
       status: 422,
       data: null,
       codes: ['IDEMPOTENCY_KEY_REUSED'],
-      messages: ['This Idempotency-Key was used for createApiKey. Use a new one for each call.'],
+      messages: ['This Idempotency-Key was used for createApiKey. Use a new key for each request.'],
     });
     expect(replayOf(answer)).toEqual(first);
   });
@@ -136,7 +136,7 @@ describe('the same key', () => {
       status: 422,
       data: null,
       codes: ['IDEMPOTENCY_KEY_REUSED'],
-      messages: ['This Idempotency-Key was used with another input. Repeat the same one, or use a new key.'],
+      messages: ['This Idempotency-Key was used with another input. Send the same input, or use a new key.'],
     });
     const repeated = await keyed.send(createKey, { input: { name: 'ci' } });
     expect(repeated.data).toEqual(original.data);
@@ -318,10 +318,10 @@ describe('records', () => {
 
     const { db } = server.deps;
     const left = () => db.idempotencyRecord.count({ where: { workspaceId } });
-    await forgetExpiredRecords(server.deps);
+    await deleteExpiredRecords(server.deps);
     expect(await left()).toBe(1);
     server.clock.advance(73 * hourMs);
-    await forgetExpiredRecords(server.deps);
+    await deleteExpiredRecords(server.deps);
     expect(await left()).toBe(0);
   });
 
@@ -330,7 +330,7 @@ describe('records', () => {
     const { personalWorkspaceId: workspaceId } = await aPerson(server);
     await grantCredits(server, workspaceId, 7, 'invoice-17');
     server.clock.advance(1_000 * 3_600_000);
-    await forgetExpiredRecords(server.deps);
+    await deleteExpiredRecords(server.deps);
     expect(await grantCredits(server, workspaceId, 7, 'invoice-17')).toBe(7);
   });
 });

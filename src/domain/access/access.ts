@@ -64,10 +64,9 @@ export async function getAccess(
   principal: Principal,
   workspaceId: string,
   permission: Permission,
-  field = 'input.workspaceId',
 ): Promise<Access> {
   const access = await findAccess(db, principal, workspaceId);
-  if (access === null) throw new NotFoundError(field, 'Workspace not found.');
+  if (access === null) throw new NotFoundError('workspaceId', 'Workspace not found.');
   if (!access.permissions.has(permission)) throw new ForbiddenError(permission);
   return access;
 }

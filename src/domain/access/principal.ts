@@ -1,13 +1,12 @@
 import type { PrincipalKind } from '../../generated/prisma/enums.js';
-import type { KeyedCall } from '../commands/keyed-call.js';
 import type { Permission } from './permissions.js';
 
-/** Nobody in particular: no credential was given. */
+/** A request without a credential. */
 export interface AnonymousPrincipal {
   readonly kind: 'anonymous';
 }
 
-/** An API key that calls this server itself, scoped to its own record and its workspace's credits. */
+/** An API key that calls this server: it sees its own record and the credits of its workspace. */
 export interface ApiKeyPrincipal {
   readonly kind: 'apiKey';
   readonly apiKeyId: string;
@@ -16,7 +15,7 @@ export interface ApiKeyPrincipal {
   readonly permissions: ReadonlySet<Permission>;
 }
 
-/** A person who signed in. What they may do depends on their role in each workspace. */
+/** A user who signed in. Their permissions depend on their role in each workspace. */
 export interface UserPrincipal {
   readonly kind: 'user';
   readonly userId: string;
@@ -31,14 +30,12 @@ export interface ServicePrincipal {
 
 export type Principal = AnonymousPrincipal | ApiKeyPrincipal | UserPrincipal | ServicePrincipal;
 
-/** Who acts, in which request and from where: what the audit records. */
+/** The principal, the request and the address that the audit trail records. */
 export interface Actor {
   readonly principal: Principal;
   readonly requestId: string;
   /** The caller's network address, where known. */
   readonly address: string | null;
-  /** Where the request is one that its client can repeat. */
-  readonly idempotency?: KeyedCall | null;
 }
 
 const kinds = { apiKey: 'API_KEY', user: 'USER', service: 'SERVICE', anonymous: 'SYSTEM' } as const;
@@ -57,7 +54,7 @@ export function principalRecord(principal: Principal): { kind: PrincipalKind; id
   }
 }
 
-/** A key that names the principal in counters and logs; never a secret. */
+/** A string that identifies the principal in counters and logs. It contains no secret. */
 export function principalKey(principal: Principal): string {
   const { kind, id } = principalRecord(principal);
   return `${kind}:${id ?? '-'}`;

@@ -2,7 +2,7 @@ import { createBatcher } from '../../db/batcher.js';
 import type { RunStatement, Statement } from '../../db/database.js';
 import { newId } from '../../db/ids.js';
 import { arrayOf, list, nameParameters, nullableList, single } from '../../db/named-parameters.js';
-import type { Db } from '../../db/transaction.js';
+import type { Db, Tx } from '../../db/transaction.js';
 import { UnavailableError, type ValidationError } from '../../errors.js';
 import type { Charge } from '../../generated/prisma/client.js';
 import type { Environment } from '../../generated/prisma/enums.js';
@@ -84,7 +84,7 @@ interface Decisions {
  * arrival. With an idempotency key an action is charged once per workspace and environment, and a repetition returns the original whatever else it
  * says, even an action that does not exist. The statement confirms what was read of the key, so it need not be the newest.
  */
-export function createChargeBatcher({ run, db, keys }: { run: RunStatement; db: Db; keys: KeyCache }): TakeCharge {
+export function createChargeBatcher({ run, db, keys }: { run: RunStatement; db: Db | Tx; keys: KeyCache }): TakeCharge {
   return createBatcher<ChargeOrder, ChargeOutcome>(async (orders) => {
     const outcomes = new Array<ChargeOutcome | Error>(orders.length).fill({ kind: 'stale' });
     const drafts: Draft[] = [];
@@ -193,7 +193,7 @@ function columnsOf(drafts: readonly Draft[]) {
   };
 }
 
-async function findOriginals(db: Db, { outcomes, originals }: Decisions): Promise<ReadonlyMap<string, Charge>> {
+async function findOriginals(db: Db | Tx, { outcomes, originals }: Decisions): Promise<ReadonlyMap<string, Charge>> {
   const ids = originals?.filter((id, index) => id !== null && outcomes[index] === 'replayed') ?? [];
   if (ids.length === 0) return new Map();
   const charges = await db.charge.findMany({ where: { id: { in: ids as string[] } } });

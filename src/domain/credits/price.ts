@@ -21,11 +21,11 @@ export function decidePrice(
   if (price === undefined) {
     const actions = Object.keys(product.prices);
     const choice = actions.length > 0 ? `One of: ${actions.join(', ')}.` : 'It has no prices.';
-    return refusal('input.charge.action', `${product.slug} has no action of this name. ${choice}`);
+    return refusal('charge.action', `${product.slug} has no action of this name. ${choice}`);
   }
   const credits = multiplyRoundingUp(price.credits, quantity);
   if (credits > BigInt(creditsMax)) {
-    return refusal('input.charge.quantity', `One charge takes at most ${creditsMax} credits.`);
+    return refusal('charge.quantity', `One charge takes at most ${creditsMax} credits.`);
   }
   return { credits: environment === 'TEST' && product.testKeys.free ? 0 : Number(credits) };
 }

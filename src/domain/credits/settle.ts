@@ -1,104 +1,145 @@
-import { type Tx, transaction } from '../../db/transaction.js';
+import type { Clock } from '../../clock.js';
+import { type Db, type Tx, transaction } from '../../db/transaction.js';
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../../errors.js';
 import type { Charge } from '../../generated/prisma/client.js';
+import type { Products } from '../../products/product.js';
 import { findAccess } from '../access/access.js';
 import { parseCredits, parseIdempotencyKey, parseReason } from '../access/input.js';
-import type { Permission } from '../access/permissions.js';
-import type { Actor } from '../access/principal.js';
-import { recordAudit } from '../audit/record.js';
-import { findRecordedResult, recordResult } from '../commands/keys-of-inputs.js';
-import type { Deps } from '../deps.js';
+import { type CommandContext, defineCommand, type Scope } from '../commands/define-command.js';
+import { findByInputKey, storeInputKey } from '../commands/input-keys.js';
 import { lockAccount, type Posting, post, settleGrants } from '../ledger/ledger.js';
+import type { UseRecorder } from '../usage/use-recorder.js';
 import { decidePrice, parseQuantity } from './price.js';
 
-const settle: Permission = 'charge:settle';
+/** Commands about a charge. The account is locked, so the charge stays as it is read. */
+const chargeScope: Scope<{ readonly chargeId: string }, Charge> = {
+  ids: ({ chargeId }) => [chargeId],
+  locate: async ({ db }, { chargeId }) => {
+    const charge = await db.charge.findUnique({
+      where: { id: chargeId },
+      select: { workspaceId: true, product: true },
+    });
+    return charge && { ...charge, recordId: chargeId, subject: null };
+  },
+  notFound: () => chargeNotFound(),
+  lock: (tx, { workspaceId }) => lockAccount(tx, workspaceId),
+  authorize: async ({ db, principal, permission }, { workspaceId }) => {
+    const access = await findAccess(db, principal, workspaceId);
+    if (access === null) throw chargeNotFound();
+    if (!access.permissions.has(permission)) throw new ForbiddenError(permission);
+    return access;
+  },
+  load: ({ db }, _target, _access, { chargeId }) => db.charge.findUniqueOrThrow({ where: { id: chargeId } }),
+};
 
-export interface CaptureCharge {
+function chargeNotFound(): NotFoundError {
+  return new NotFoundError('chargeId', 'Charge not found.');
+}
+
+export interface CaptureChargeInput {
   readonly chargeId: string;
-  /** What to take of the hold; without credits and quantity: all of it. */
+  /** Credits to take of the hold; without credits and quantity: all of it. */
   readonly credits?: number | null | undefined;
-  /** As `credits`, priced by the action of the hold. */
+  /** Units to take, priced by the action of the hold. */
   readonly quantity?: number | null | undefined;
 }
 
 /**
- * Takes all or part of a hold and gives back the rest. Capturing twice is not an error: the first time stands.
- * @throws ValidationError for more than was held, NotFoundError, ConflictError for a charge that holds nothing any more
+ * Captures all or part of a hold and releases the rest. Capturing again is not an error: the first capture counts.
+ * @throws ValidationError for more than was held, NotFoundError, ConflictError for a charge that is not held
  */
-export async function captureCharge(deps: Deps, actor: Actor, input: CaptureCharge): Promise<{ charge: Charge }> {
-  const { charge, taken } = await transaction(deps.db, async (tx) => {
-    const charge = await getLockedCharge(tx, actor, input.chargeId);
+export const captureCharge = defineCommand({
+  name: 'captureCharge',
+  permission: 'charge:settle',
+  scope: chargeScope,
+  audit: { done: 'charge.captured', refused: 'charge.capture.refused' },
+  shownOnce: null,
+  throttled: false,
+  async run(
+    context: CommandContext & { readonly uses: Pick<UseRecorder, 'spend'> },
+    input: CaptureChargeInput,
+    charge: Charge,
+  ) {
+    const { tx, clock, products, audit, uses } = context;
     const wasHeld = charge.expiresAt !== null;
-    if (charge.state === 'CAPTURED' || (charge.state === 'REFUNDED' && wasHeld)) return { charge, taken: 0 };
+    if (charge.state === 'CAPTURED' || (charge.state === 'REFUNDED' && wasHeld)) return { charge };
     requireHeld(charge);
-    const credits = decideCapture(deps, charge, input);
-    const data = { state: 'CAPTURED', capturedCredits: credits } as const;
+    const credits = decideCapture(products, charge, input);
+    const now = clock();
     const updated = await settleHold(
       tx,
-      deps,
       charge,
-      { kind: 'CAPTURE', credits: -credits, heldCredits: -charge.credits },
-      data,
+      { kind: 'CAPTURE', credits: -credits, heldCredits: -charge.credits, createdAt: now },
+      { state: 'CAPTURED', capturedCredits: credits },
     );
-    await audit(tx, actor, 'charge.captured', charge, updated);
-    return { charge: updated, taken: credits };
-  });
-  deps.uses.spend({ id: charge.apiKeyId, workspaceId: charge.workspaceId }, taken, deps.clock());
-  return { charge };
-}
+    context.afterCommit(() => uses.spend({ id: charge.apiKeyId, workspaceId: charge.workspaceId }, credits, now));
+    audit(describeSettlement(charge, updated));
+    return { charge: updated };
+  },
+});
 
-/** Gives back all of a hold. Releasing twice is not an error. @throws NotFoundError, ConflictError for a charge that was taken */
-export async function releaseCharge(
-  deps: Deps,
-  actor: Actor,
-  input: { readonly chargeId: string },
-): Promise<{ charge: Charge }> {
-  return transaction(deps.db, async (tx) => {
-    const charge = await getLockedCharge(tx, actor, input.chargeId);
+/** Releases a hold whole. Releasing again is not an error. @throws NotFoundError, ConflictError for a charge that was taken */
+export const releaseCharge = defineCommand({
+  name: 'releaseCharge',
+  permission: 'charge:settle',
+  scope: chargeScope,
+  audit: { done: 'charge.released', refused: 'charge.release.refused' },
+  shownOnce: null,
+  throttled: false,
+  async run({ tx, clock, audit }, _input: { readonly chargeId: string }, charge: Charge) {
     if (charge.state === 'RELEASED') return { charge };
     requireHeld(charge);
-    const posting = { kind: 'RELEASE', credits: 0, heldCredits: -charge.credits } as const;
-    const updated = await settleHold(tx, deps, charge, posting, { state: 'RELEASED' });
-    await audit(tx, actor, 'charge.released', charge, updated);
+    const updated = await settleHold(
+      tx,
+      charge,
+      { kind: 'RELEASE', credits: 0, heldCredits: -charge.credits, createdAt: clock() },
+      { state: 'RELEASED' },
+    );
+    audit(describeSettlement(charge, updated));
     return { charge: updated };
-  });
-}
+  },
+});
 
-export interface RefundCharge {
+export interface RefundChargeInput {
   readonly chargeId: string;
-  /** Without it: all that is not refunded yet. */
+  /** By default all that is not refunded yet. */
   readonly credits?: number | null | undefined;
   readonly reason?: string | null | undefined;
   readonly idempotencyKey?: string | null | undefined;
 }
 
 /**
- * Gives back all or part of a charge that was taken, never more than was. A refund of all that is left is the same however often it
- * is asked for; parts are told apart by their idempotency keys.
+ * Refunds all or part of a charge, never more than was taken. A refund of the whole rest can be repeated safely; partial refunds are told
+ * apart by their idempotency keys.
  * @throws ValidationError for more than is left, NotFoundError, ConflictError for a hold
  */
-export async function refundCharge(deps: Deps, actor: Actor, input: RefundCharge): Promise<{ charge: Charge }> {
-  const reason = parseReason('input.reason', input.reason);
-  const key = parseIdempotencyKey('input.idempotencyKey', input.idempotencyKey);
-  const asked = input.credits == null ? null : parseCredits('input.credits', input.credits);
-  return transaction(deps.db, async (tx) => {
-    const charge = await getLockedCharge(tx, actor, input.chargeId);
-    const { workspaceId } = charge;
-    const operation = { workspaceId, operation: 'refundCharge', key };
-    const originalId = await findRecordedResult(tx, operation);
+export const refundCharge = defineCommand({
+  name: 'refundCharge',
+  permission: 'charge:settle',
+  scope: chargeScope,
+  audit: { done: 'charge.refunded', refused: 'charge.refund.refused' },
+  shownOnce: null,
+  throttled: false,
+  async run({ tx, clock, audit }, input: RefundChargeInput, charge: Charge) {
+    const reason = parseReason('reason', input.reason);
+    const key = parseIdempotencyKey('idempotencyKey', input.idempotencyKey);
+    const requested = input.credits == null ? null : parseCredits('credits', input.credits);
+    const inputKey = { workspaceId: charge.workspaceId, operation: 'refundCharge', key };
+    const originalId = await findByInputKey(tx, inputKey);
     if (originalId !== null) return { charge: await tx.charge.findUniqueOrThrow({ where: { id: originalId } }) };
     if (charge.state === 'HELD' || charge.state === 'RELEASED') {
-      throw new ConflictError('Only what was taken can be refunded. Release a hold instead.');
+      throw new ConflictError('Only credits that were taken can be refunded. Release a hold instead.');
     }
     const taken = charge.state === 'CAPTURED' || charge.capturedCredits > 0 ? charge.capturedCredits : charge.credits;
     const left = taken - charge.refundedCredits;
-    const credits = asked ?? left;
-    if (credits > left)
-      throw new ValidationError('input.credits', `At most ${left} credits of this charge can be refunded.`);
+    const credits = requested ?? left;
+    if (credits > left) {
+      throw new ValidationError('credits', `At most ${left} credits of this charge can be refunded.`);
+    }
     if (credits === 0) return { charge };
-    const now = deps.clock();
-    const posted = await post(tx, { ...lineOf(charge), kind: 'REFUND', credits, reason, createdAt: now });
-    if (posted === null) throw new ConflictError('The balance cannot take this refund.');
+    const now = clock();
+    const posted = await post(tx, { ...entryOf(charge), kind: 'REFUND', credits, reason, createdAt: now });
+    if (posted === null) throw new ConflictError('The balance would exceed its maximum.');
     await lowerSpending(tx, charge, credits);
     const updated = await tx.charge.update({
       where: { id: charge.id },
@@ -107,67 +148,61 @@ export async function refundCharge(deps: Deps, actor: Actor, input: RefundCharge
         ...(credits === left && { state: 'REFUNDED' as const }),
       },
     });
-    await recordResult(tx, operation, charge.id, now);
-    await audit(tx, actor, 'charge.refunded', charge, updated, { reason });
+    await storeInputKey(tx, inputKey, charge.id, now);
+    audit(describeSettlement(charge, updated, { reason }));
     return { charge: updated };
-  });
-}
+  },
+});
 
 const expiredHoldsPerRun = 500;
 
-/** Releases holds that were neither captured nor released in time. Safe on any number of processes at once. @returns how many. */
-export async function releaseExpiredHolds(deps: Deps): Promise<number> {
-  // The state as a constant: only so does PostgreSQL see that the index of held charges has them all.
-  const due = await deps.db.$queryRaw<Pick<Charge, 'id' | 'workspaceId'>[]>`
-    SELECT "id", "workspaceId" FROM "Charge" WHERE "state" = 'HELD' AND "expiresAt" <= ${deps.clock()}
+/** Releases expired holds. Safe on any number of processes at once. @returns the number of holds */
+export async function releaseExpiredHolds({ db, clock }: { db: Db; clock: Clock }): Promise<number> {
+  // The state is a constant in the statement, so that PostgreSQL uses the partial index of held charges.
+  const due = await db.$queryRaw<Pick<Charge, 'id' | 'workspaceId'>[]>`
+    SELECT "id", "workspaceId" FROM "Charge" WHERE "state" = 'HELD' AND "expiresAt" <= ${clock()}
     ORDER BY "expiresAt" LIMIT ${expiredHoldsPerRun}`;
   for (const { id, workspaceId } of due) {
-    await transaction(deps.db, async (tx) => {
+    await transaction(db, async (tx) => {
       await lockAccount(tx, workspaceId);
       const charge = await tx.charge.findUniqueOrThrow({ where: { id } });
       if (charge.state !== 'HELD') return;
-      const posting = {
-        kind: 'RELEASE',
-        credits: 0,
-        heldCredits: -charge.credits,
-        reason: 'The hold expired',
-      } as const;
-      await settleHold(tx, deps, charge, posting, { state: 'RELEASED' });
+      await settleHold(
+        tx,
+        charge,
+        {
+          kind: 'RELEASE',
+          credits: 0,
+          heldCredits: -charge.credits,
+          reason: 'The hold expired',
+          createdAt: clock(),
+        },
+        { state: 'RELEASED' },
+      );
     });
   }
   return due.length;
 }
 
-/** The charge as it stands under its account's lock. */
-async function getLockedCharge(tx: Tx, actor: Actor, chargeId: string): Promise<Charge> {
-  const notFound = new NotFoundError('input.chargeId', 'Charge not found.');
-  const seen = await tx.charge.findUnique({ where: { id: chargeId }, select: { workspaceId: true } });
-  if (seen === null) throw notFound;
-  const access = await findAccess(tx, actor.principal, seen.workspaceId);
-  if (access === null) throw notFound;
-  if (!access.permissions.has(settle)) throw new ForbiddenError(settle);
-  await lockAccount(tx, seen.workspaceId);
-  return tx.charge.findUniqueOrThrow({ where: { id: chargeId } });
+function requireHeld({ state }: Charge): void {
+  if (state !== 'HELD') throw new ConflictError(`The charge holds no credits: its state is ${state}.`);
 }
 
-function requireHeld(charge: Charge): void {
-  if (charge.state !== 'HELD') throw new ConflictError(`The charge holds nothing: it is ${charge.state}.`);
-}
-
-function decideCapture(deps: Deps, charge: Charge, { credits, quantity }: CaptureCharge): number {
+function decideCapture(products: Products, charge: Charge, { credits, quantity }: CaptureChargeInput): number {
   if (credits != null && quantity != null) {
-    throw new ValidationError('input.quantity', 'Give credits or a quantity, not both.');
+    throw new ValidationError('quantity', 'Give credits or a quantity, not both.');
   }
-  const field = credits == null ? 'input.quantity' : 'input.credits';
-  const asked = credits ?? (quantity == null ? charge.credits : priceOf(deps, charge, parseQuantity(field, quantity)));
-  if (asked === null || !Number.isInteger(asked) || asked < 0 || asked > charge.credits) {
+  const field = credits == null ? 'quantity' : 'credits';
+  const captured =
+    credits ?? (quantity == null ? charge.credits : priceOf(products, charge, parseQuantity(field, quantity)));
+  if (captured === null || !Number.isInteger(captured) || captured < 0 || captured > charge.credits) {
     throw new ValidationError(field, `A capture takes from 0 to the ${charge.credits} credits that are held.`);
   }
-  return asked;
+  return captured;
 }
 
-/** What a quantity of a hold's action costs its key now; null where the product does not sell it any more. */
-function priceOf({ products }: Deps, { product: slug, action, credits }: Charge, quantity: number): number | null {
+/** The current price of a quantity of a hold's action; null where the product no longer sells it. */
+function priceOf(products: Products, { product: slug, action, credits }: Charge, quantity: number): number | null {
   const product = products.find(slug);
   const price = product && decidePrice(product, credits === 0 ? 'TEST' : 'LIVE', action, quantity);
   return price && 'credits' in price ? price.credits : null;
@@ -175,20 +210,19 @@ function priceOf({ products }: Deps, { product: slug, action, credits }: Charge,
 
 async function settleHold(
   tx: Tx,
-  deps: Deps,
   charge: Charge,
-  movement: Pick<Posting, 'kind' | 'credits' | 'heldCredits' | 'reason'>,
+  movement: Pick<Posting, 'kind' | 'credits' | 'heldCredits' | 'reason' | 'createdAt'>,
   data: { state: 'CAPTURED' | 'RELEASED'; capturedCredits?: number },
 ): Promise<Charge> {
-  const entry = await post(tx, { ...lineOf(charge), ...movement, createdAt: deps.clock() });
+  const entry = await post(tx, { ...entryOf(charge), ...movement });
   if (entry === null) throw new Error(`The account of ${charge.workspaceId} does not cover the hold ${charge.id}.`);
   await lowerSpending(tx, charge, charge.credits - (data.capturedCredits ?? 0));
-  // What a hold kept of a grant that has run out since is taken now.
-  await settleGrants(tx, charge.workspaceId, deps.clock());
+  // Expires what the hold reserved of a grant that has expired meanwhile.
+  await settleGrants(tx, charge.workspaceId, movement.createdAt);
   return tx.charge.update({ where: { id: charge.id }, data: { ...data, balanceAfter: entry.balanceAfter } });
 }
 
-/** What is given back does not count against the spend limit of the period in which it was charged. */
+/** Released and refunded credits do not count against the spend limit of the period of the charge. */
 async function lowerSpending(tx: Tx, { apiKeyId, createdAt }: Charge, credits: number): Promise<void> {
   await tx.$executeRaw`
     UPDATE "KeySpending" s SET "credits" = greatest(0, s."credits" - ${credits}::int)
@@ -197,27 +231,14 @@ async function lowerSpending(tx: Tx, { apiKeyId, createdAt }: Charge, credits: n
       AND s."startsAt" = date_trunc(lower(k."spendPeriod"::text), ${createdAt}::timestamptz AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'`;
 }
 
-function lineOf({ workspaceId, id, apiKeyId, product, action }: Charge) {
+function entryOf({ workspaceId, id, apiKeyId, product, action }: Charge) {
   return { workspaceId, chargeId: id, apiKeyId, product, action };
 }
 
-async function audit(
-  tx: Tx,
-  actor: Actor,
-  action: string,
-  charge: Charge,
-  settled: Charge,
-  more: { reason?: string | null } = {},
-) {
-  await recordAudit(tx, actor, {
-    workspaceId: charge.workspaceId,
-    action,
-    subjectId: charge.id,
-    before: creditsOf(charge),
-    after: { ...creditsOf(settled), ...more },
-  });
+function describeSettlement(charge: Charge, settled: Charge, more: { reason?: string | null } = {}) {
+  return { subjectId: charge.id, before: describeCharge(charge), after: { ...describeCharge(settled), ...more } };
 }
 
-function creditsOf({ state, credits, capturedCredits, refundedCredits }: Charge) {
+function describeCharge({ state, credits, capturedCredits, refundedCredits }: Charge) {
   return { state, credits, capturedCredits, refundedCredits };
 }

@@ -1,9 +1,10 @@
-import type { Deps } from '../deps.js';
+import type { Clock } from '../../clock.js';
+import type { Db } from '../../db/transaction.js';
 import { expireGrants } from '../ledger/grant.js';
 import { releaseExpiredHolds } from './settle.js';
 
-/** Gives back holds and takes back grants whose time is over. Bounded, and safe on any number of processes at once: each account is settled under its lock. */
-export async function sweepCredits(deps: Deps): Promise<void> {
+/** Releases expired holds and expires grants. Bounded, and safe on any number of processes: each account is settled under its lock. */
+export async function sweepCredits(deps: { readonly db: Db; readonly clock: Clock }): Promise<void> {
   await releaseExpiredHolds(deps);
   await expireGrants(deps);
 }

@@ -9,7 +9,6 @@ import { parseName } from '../access/input.js';
 import type { ServicePrincipal } from '../access/principal.js';
 import { hashSecret, hashSecretHex, previewSecret } from '../access/secret-hash.js';
 import { type AuditActor, recordAudit, systemActor } from '../audit/record.js';
-import type { Deps } from '../deps.js';
 
 const tokenPattern = /^tks_[A-Za-z0-9]{32,200}$/;
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
@@ -33,7 +32,7 @@ export type FindService = (token: string) => Found | Promise<Found>;
  * Makes the function that finds services. A backend sends the same token with every request, thousands of them a second, so one
  * look-up serves a second of them, and concurrent requests share it. Unknown tokens are not remembered.
  */
-export function createServiceFinder({ db }: Pick<Deps, 'db'>): FindService {
+export function createServiceFinder(db: Db): FindService {
   const trusted = new LRUCache<string, ServicePrincipal>({
     max: trustedMax,
     ttl: trustMs,

@@ -7,8 +7,8 @@ import { decideStatus } from './status.js';
 type KeyEventType = Extract<OwnEventType, `api_key.${string}` | `signing_secret.${string}`>;
 
 /**
- * Tells of a key. Its own endpoints hear of it; that a key was created, those of its siblings, since it has none yet.
- * @param more what only this type says
+ * Publishes an event about a key, to the endpoints of the key. The creation of a key goes to all endpoints of the workspace, because the
+ * new key has none. @param more facts that only this type has
  */
 export async function publishKeyEvent(
   tx: Tx,
@@ -22,7 +22,7 @@ export async function publishKeyEvent(
   await publishEvent(tx, { workspaceId, apiKeyId, type, at, data: { ...describeKey(key, at), ...more } });
 }
 
-/** What every event of a key says about it. */
+/** The facts in every event about a key. */
 function describeKey(key: ApiKey, at: Date) {
   return {
     workspaceId: key.workspaceId,

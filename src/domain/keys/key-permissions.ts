@@ -2,26 +2,26 @@ import { ValidationError } from '../../errors.js';
 import type { Product } from '../../products/product.js';
 import { requireFewPermissions } from '../access/input.js';
 
-/** All that a key of a product can hold, in the order of the product file. */
+/** All permissions that a key of a product can hold, in the order of the product file. */
 export function grantableKeyPermissions(product: Product): string[] {
   return Object.entries(product.permissions)
     .filter(([, { grantable }]) => grantable)
     .map(([name]) => name);
 }
 
-/** What a new or changed key is to hold: what was asked for, or all that is grantable. Duplicates collapse. @throws ValidationError */
+/** The permissions of a new or changed key: those requested, or by default all that is grantable. Duplicates are removed. @throws ValidationError */
 export function parseKeyPermissions(
   product: Product,
   field: string,
-  asked: readonly string[] | null | undefined,
+  requested: readonly string[] | null | undefined,
 ): string[] {
   const grantable = grantableKeyPermissions(product);
-  if (asked === null || asked === undefined) return grantable;
-  requireFewPermissions(field, asked);
-  const wrong = asked.findIndex((permission) => !grantable.includes(permission));
+  if (requested === null || requested === undefined) return grantable;
+  requireFewPermissions(field, requested);
+  const wrong = requested.findIndex((permission) => !grantable.includes(permission));
   if (wrong >= 0) {
-    const choice = grantable.length > 0 ? `One of: ${grantable.join(', ')}.` : 'It has none to give.';
+    const choice = grantable.length > 0 ? `One of: ${grantable.join(', ')}.` : 'The product has none to give.';
     throw new ValidationError(`${field}.${wrong}`, `Keys of ${product.slug} cannot hold this permission. ${choice}`);
   }
-  return [...new Set(asked)];
+  return [...new Set(requested)];
 }

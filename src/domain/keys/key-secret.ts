@@ -5,7 +5,7 @@ import type { SecretFormat } from '../../products/product.js';
 import { generateSecret } from '../../products/secret-format.js';
 import { hashSecret, previewSecret } from '../access/secret-hash.js';
 
-/** Makes a secret of a key. The plaintext is returned once and not stored. */
+/** Creates a secret of a key. The plaintext is returned and not stored. */
 export async function createKeySecret(
   tx: Tx,
   key: Pick<ApiKey, 'id' | 'workspaceId'>,

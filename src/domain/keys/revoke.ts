@@ -1,61 +1,63 @@
-import { transaction } from '../../db/transaction.js';
-import type { ApiKey } from '../../generated/prisma/client.js';
 import { parseReason } from '../access/input.js';
-import type { Actor } from '../access/principal.js';
-import { recordAudit } from '../audit/record.js';
-import type { Deps } from '../deps.js';
+import { defineCommand } from '../commands/define-command.js';
 import { publishKeyEvent } from './key-events.js';
-import { getManagedKey } from './management.js';
+import { apiKeyScope } from './scopes.js';
 
-export interface RevokeApiKey {
+export interface RevokeApiKeyInput {
   readonly apiKeyId: string;
   readonly reason?: string | null | undefined;
 }
 
-/** Ends a key. Ending it twice is not an error: the first time stands. @throws ValidationError, NotFoundError, ForbiddenError */
-export async function revokeApiKey(deps: Deps, actor: Actor, input: RevokeApiKey): Promise<{ apiKey: ApiKey }> {
-  const reason = parseReason('input.reason', input.reason);
-  return transaction(deps.db, async (tx) => {
-    const { key } = await getManagedKey(tx, deps, actor, input.apiKeyId, 'apiKey:revoke');
-    const revokedAt = deps.clock();
+/**
+ * Revokes a key permanently. Revoking it again is not an error: the first revocation counts.
+ * @throws ValidationError, NotFoundError, ForbiddenError
+ */
+export const revokeApiKey = defineCommand({
+  name: 'revokeApiKey',
+  permission: 'apiKey:revoke',
+  scope: apiKeyScope,
+  audit: { done: 'apiKey.revoked', refused: 'apiKey.revoke.refused' },
+  shownOnce: null,
+  throttled: true,
+  async run({ tx, clock, audit }, input: RevokeApiKeyInput, { key }) {
+    const reason = parseReason('reason', input.reason);
+    const revokedAt = clock();
     const { count } = await tx.apiKey.updateMany({
       where: { id: key.id, revokedAt: null },
       data: { revokedAt, revocationReason: reason },
     });
     if (count > 0) {
       await publishKeyEvent(tx, 'api_key.revoked', { ...key, revokedAt }, revokedAt, { reason });
-      await recordAudit(tx, actor, {
-        workspaceId: key.workspaceId,
-        action: 'apiKey.revoked',
+      audit({
         subjectId: key.id,
         before: { revokedAt: null, reason: null },
         after: { revokedAt: revokedAt.toISOString(), reason },
       });
     }
     return { apiKey: await tx.apiKey.findUniqueOrThrow({ where: { id: key.id } }) };
-  });
-}
+  },
+});
 
-/** Ends a key and takes it out of every list. Its ledger entries stay. @throws NotFoundError, ForbiddenError */
-export async function deleteApiKey(
-  deps: Deps,
-  actor: Actor,
-  input: { readonly apiKeyId: string },
-): Promise<{ deletedApiKeyId: string }> {
-  return transaction(deps.db, async (tx) => {
-    const { key } = await getManagedKey(tx, deps, actor, input.apiKeyId, 'apiKey:delete');
-    const now = deps.clock();
+/** Revokes a key and removes it from every list. Its ledger entries stay. @throws NotFoundError, ForbiddenError */
+export const deleteApiKey = defineCommand({
+  name: 'deleteApiKey',
+  permission: 'apiKey:delete',
+  scope: apiKeyScope,
+  audit: { done: 'apiKey.deleted', refused: 'apiKey.delete.refused' },
+  shownOnce: null,
+  throttled: true,
+  async run({ tx, clock, audit }, _input: { readonly apiKeyId: string }, { key }) {
+    const now = clock();
     const revokedAt = key.revokedAt ?? now;
     await tx.apiKey.update({ where: { id: key.id }, data: { deletedAt: now, revokedAt } });
-    if (key.revokedAt === null)
+    if (key.revokedAt === null) {
       await publishKeyEvent(tx, 'api_key.revoked', { ...key, revokedAt }, now, { reason: null });
-    await recordAudit(tx, actor, {
-      workspaceId: key.workspaceId,
-      action: 'apiKey.deleted',
+    }
+    audit({
       subjectId: key.id,
       before: { name: key.name, revokedAt: key.revokedAt?.toISOString() ?? null, deletedAt: null },
       after: { name: key.name, revokedAt: revokedAt.toISOString(), deletedAt: now.toISOString() },
     });
     return { deletedApiKeyId: key.id };
-  });
-}
+  },
+});

@@ -1,74 +1,106 @@
-import { type Tx, transaction } from '../../db/transaction.js';
+import type { Tx } from '../../db/transaction.js';
 import { ConflictError, LimitReachedError, ValidationError } from '../../errors.js';
 import type { ApiKey, KeySecret } from '../../generated/prisma/client.js';
 import type { Product, SecretFormat } from '../../products/product.js';
-import type { Actor } from '../access/principal.js';
-import { recordAudit } from '../audit/record.js';
-import type { Deps } from '../deps.js';
+import { defineCommand } from '../commands/define-command.js';
 import { publishKeyEvent } from './key-events.js';
 import { createKeySecret } from './key-secret.js';
-import { getManagedKey } from './management.js';
+import { apiKeyScope, keySecretScope } from './scopes.js';
 import { decideStatus } from './status.js';
 
-export interface RotateApiKey {
+export interface RotateApiKeyInput {
   readonly apiKeyId: string;
-  /** For how long the secrets that the key has now go on working; 0: they end at once. */
+  /** How long the current secrets stay valid, in seconds; 0: they are retired at once. */
   readonly overlapSeconds: number;
 }
 
-export interface RotatedApiKey {
-  readonly apiKey: ApiKey;
-  /** The plaintext of the new secret, for this once. */
-  readonly secret: string;
-  /** When the last of the old secrets ends: now, or when the overlap is over; null where the key had none that worked. */
-  readonly oldSecretsRetireAt: Date | null;
-}
-
-/** The most secrets of one key that work at once, the new one included. */
+/** The most secrets of one key that are valid at the same time, the new one included. */
 export const liveSecretsMax = 5;
 
 /**
- * Gives a key a new secret. Its id, its limits, its history and, with a header pair, its key id stay. The old secrets work until the
- * overlap ends, and never longer than they would have without it.
- * @throws ValidationError for a longer overlap than the product allows, NotFoundError, ForbiddenError, ConflictError for a key that is
- * revoked or has expired, LimitReachedError where too many secrets would work at once
+ * Gives a key a new secret. Its id, limits, history and, with a header pair, its key id stay. The old secrets stay valid until the overlap
+ * ends, and never longer than without the rotation. `oldSecretsRetireAt` is null where no old secret was valid.
+ * @throws ValidationError for an overlap over the product's maximum, NotFoundError, ForbiddenError, ConflictError for a revoked or expired
+ * key, LimitReachedError where too many secrets would be valid
  */
-export async function rotateApiKey(deps: Deps, actor: Actor, input: RotateApiKey): Promise<RotatedApiKey> {
-  return transaction(deps.db, async (tx) => {
-    const { key, product } = await getManagedKey(tx, deps, actor, input.apiKeyId, 'apiKey:rotate');
+export const rotateApiKey = defineCommand({
+  name: 'rotateApiKey',
+  permission: 'apiKey:rotate',
+  scope: apiKeyScope,
+  audit: { done: 'apiKey.rotated', refused: 'apiKey.rotate.refused' },
+  shownOnce: { of: 'apiKey', fields: ['secret'] },
+  throttled: true,
+  async run({ tx, clock, audit }, input: RotateApiKeyInput, { key, product }) {
     const overlapSeconds = parseOverlap(product, input.overlapSeconds);
-    const now = deps.clock();
-    const format = getFormatOfLivingKey(key, product, now);
-    const old = await retireAll(tx, key, new Date(now.getTime() + overlapSeconds * 1000), now);
-    const stillWork = old.filter(({ retiresAt }) => retiresAt !== null && retiresAt > now);
-    if (stillWork.length >= liveSecretsMax) {
+    const now = clock();
+    const format = getFormat(key, product, now);
+    const old = await retireSecrets(tx, key, new Date(now.getTime() + overlapSeconds * 1000), now);
+    const valid = old.filter(({ retiresAt }) => retiresAt !== null && retiresAt > now);
+    if (valid.length >= liveSecretsMax) {
       throw new LimitReachedError(
         liveSecretsMax,
-        `At most ${liveSecretsMax} secrets of a key work at once. Retire an old one first, or rotate without an overlap.`,
+        `At most ${liveSecretsMax} secrets of a key are valid at the same time. Retire one first, or rotate without an overlap.`,
       );
     }
     const { secret, keySecret } = await createKeySecret(tx, key, format, now);
-    const oldSecretsRetireAt = latest(old);
+    const oldSecretsRetireAt = findLatest(old);
     await publishKeyEvent(tx, 'api_key.rotated', key, now, {
       secretPreview: keySecret.preview,
-      oldSecretsRetireAt: shown(oldSecretsRetireAt),
+      oldSecretsRetireAt: toIso(oldSecretsRetireAt),
     });
-    await recordAudit(tx, actor, {
-      workspaceId: key.workspaceId,
-      action: 'apiKey.rotated',
+    audit({
       subjectId: key.id,
-      before: { secrets: old.map(({ id, preview, endedAt }) => ({ id, preview, retiresAt: shown(endedAt) })) },
+      before: {
+        secrets: old.map(({ id, preview, retiredBefore }) => ({ id, preview, retiresAt: toIso(retiredBefore) })),
+      },
       after: {
         secrets: [...old, keySecret].map(({ id, preview, retiresAt }) => ({
           id,
           preview,
-          retiresAt: shown(retiresAt),
+          retiresAt: toIso(retiresAt),
         })),
       },
     });
     return { apiKey: key, secret, oldSecretsRetireAt };
-  });
+  },
+});
+
+export interface RetireSecretInput {
+  readonly secretId: string;
 }
+
+/**
+ * Retires an old secret of a key before its overlap ends. Retiring it again is not an error: the first time counts.
+ * @throws NotFoundError, ForbiddenError, ConflictError for the newest secret, without which the key would be unusable
+ */
+export const retireSecret = defineCommand({
+  name: 'retireSecret',
+  permission: 'apiKey:rotate',
+  scope: keySecretScope,
+  audit: { done: 'apiKey.secretRetired', refused: 'secret.retire.refused' },
+  shownOnce: null,
+  throttled: true,
+  async run({ tx, clock, audit }, input: RetireSecretInput, { key }) {
+    // Read under the lock: a concurrent rotation sets an end for the newest secret.
+    const { id, preview, retiresAt } = await tx.keySecret.findUniqueOrThrow({ where: { id: input.secretId } });
+    if (retiresAt === null) {
+      throw new ConflictError('This is the newest secret of the key. Rotate the key first, or revoke it.');
+    }
+    const now = clock();
+    const { count } = await tx.keySecret.updateMany({
+      where: { id, retiresAt: { gt: now } },
+      data: { retiresAt: now },
+    });
+    if (count > 0) {
+      audit({
+        subjectId: key.id,
+        before: { secret: { id, preview, retiresAt: retiresAt.toISOString() } },
+        after: { secret: { id, preview, retiresAt: now.toISOString() } },
+      });
+    }
+    return { apiKey: key };
+  },
+});
 
 function parseOverlap({ slug, rotation }: Product, overlapSeconds: number): number {
   const { overlapSecondsMax } = rotation;
@@ -76,19 +108,20 @@ function parseOverlap({ slug, rotation }: Product, overlapSeconds: number): numb
     return overlapSeconds;
   }
   throw new ValidationError(
-    'input.overlapSeconds',
+    'overlapSeconds',
     overlapSecondsMax === 0
-      ? `The old secret of a key of ${slug} ends at once: the overlap has to be 0.`
+      ? `The old secret of a key of ${slug} is retired at once: the overlap has to be 0.`
       : `An overlap of a key of ${slug} is a whole number of seconds from 0 to ${overlapSecondsMax}.`,
   );
 }
 
-function getFormatOfLivingKey(key: ApiKey, product: Product, now: Date): SecretFormat {
+/** @throws ConflictError for a key that cannot be rotated */
+function getFormat(key: ApiKey, product: Product, now: Date): SecretFormat {
   switch (decideStatus(key, now)) {
     case 'REVOKED':
       throw new ConflictError('The key is revoked. Create another one.');
     case 'EXPIRED':
-      throw new ConflictError('The key has expired. Give it a later expiresAt first, or create another one.');
+      throw new ConflictError('The key has expired. Set a later expiresAt first, or create another one.');
     default: {
       const format = product.credential.secrets[key.environment];
       if (format === undefined) throw new ConflictError(`Keys of ${product.slug} exist for LIVE only.`);
@@ -98,15 +131,15 @@ function getFormatOfLivingKey(key: ApiKey, product: Product, now: Date): SecretF
 }
 
 type RetiredSecret = Pick<KeySecret, 'id' | 'preview' | 'retiresAt'> & {
-  /** When it would have ended without this. */
-  readonly endedAt: Date | null;
+  /** When it would have been retired without the rotation. */
+  readonly retiredBefore: Date | null;
 };
 
 /**
- * Lets all secrets of a key that work now end at a time, at the end of the key, or when they end anyway: whichever comes first.
- * They are locked in the order in which the recorder of uses locks them.
+ * Sets when the valid secrets of a key are retired: at the given time, when the key expires, or when they are retired anyway, whichever
+ * comes first. The rows are locked in the order in which the recorder of uses locks them.
  */
-async function retireAll(tx: Tx, key: ApiKey, at: Date, now: Date): Promise<RetiredSecret[]> {
+async function retireSecrets(tx: Tx, key: ApiKey, at: Date, now: Date): Promise<RetiredSecret[]> {
   return tx.$queryRaw<RetiredSecret[]>`
     WITH old AS (
       SELECT "id", "retiresAt" FROM "KeySecret"
@@ -116,14 +149,14 @@ async function retireAll(tx: Tx, key: ApiKey, at: Date, now: Date): Promise<Reti
     )
     UPDATE "KeySecret" s SET "retiresAt" = least(old."retiresAt", ${at}::timestamptz, ${key.expiresAt}::timestamptz)
     FROM old WHERE s."id" = old."id"
-    RETURNING s."id", s."preview", s."retiresAt", old."retiresAt" AS "endedAt"`;
+    RETURNING s."id", s."preview", s."retiresAt", old."retiresAt" AS "retiredBefore"`;
 }
 
-function latest(secrets: readonly RetiredSecret[]): Date | null {
+function findLatest(secrets: readonly RetiredSecret[]): Date | null {
   const times = secrets.flatMap(({ retiresAt }) => (retiresAt === null ? [] : [retiresAt.getTime()]));
   return times.length === 0 ? null : new Date(Math.max(...times));
 }
 
-function shown(time: Date | null): string | null {
+function toIso(time: Date | null): string | null {
   return time?.toISOString() ?? null;
 }

@@ -1,7 +1,7 @@
 import type { SpendPeriod } from '../../generated/prisma/enums.js';
 import { parseCredits } from '../access/input.js';
 
-/** The most credits that a key spends in an hour, a day or a month of UTC, counted from when the limit is set. */
+/** The most credits that a key spends in an hour, a day or a month (UTC). Spending counts from when the limit is set. */
 export interface SpendLimit {
   readonly credits: number;
   readonly period: SpendPeriod;
@@ -13,5 +13,5 @@ export function parseSpendLimit(limit: SpendLimit | null | undefined): {
   spendPeriod: SpendPeriod | null;
 } {
   if (limit == null) return { spendLimit: null, spendPeriod: null };
-  return { spendLimit: parseCredits('input.spendLimit.credits', limit.credits), spendPeriod: limit.period };
+  return { spendLimit: parseCredits('spendLimit.credits', limit.credits), spendPeriod: limit.period };
 }

@@ -1,6 +1,6 @@
 import type { ApiKey, Prisma } from '../../generated/prisma/client.js';
 
-/** Where a key stands. What ended it for good comes first. */
+/** The state of a key. A permanent end takes precedence. */
 export type ApiKeyStatus = 'ACTIVE' | 'DISABLED' | 'EXPIRED' | 'REVOKED';
 
 export type ApiKeyTimes = Pick<ApiKey, 'revokedAt' | 'deletedAt' | 'expiresAt' | 'disabledAt'>;
@@ -13,17 +13,17 @@ export function decideStatus(key: ApiKeyTimes, now: Date): ApiKeyStatus {
   return 'ACTIVE';
 }
 
-/** The keys of a status at a time, as a filter that agrees with {@link decideStatus}. */
+/** The keys with a status at a time, as a filter that agrees with {@link decideStatus}. */
 export function hasStatus(status: ApiKeyStatus, now: Date): Prisma.ApiKeyWhereInput {
-  const lives: Prisma.ApiKeyWhereInput = { OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] };
+  const unexpired: Prisma.ApiKeyWhereInput = { OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] };
   switch (status) {
     case 'REVOKED':
       return { OR: [{ revokedAt: { not: null } }, { deletedAt: { not: null } }] };
     case 'EXPIRED':
       return { revokedAt: null, deletedAt: null, expiresAt: { lte: now } };
     case 'DISABLED':
-      return { revokedAt: null, deletedAt: null, disabledAt: { not: null }, ...lives };
+      return { revokedAt: null, deletedAt: null, disabledAt: { not: null }, ...unexpired };
     case 'ACTIVE':
-      return { revokedAt: null, deletedAt: null, disabledAt: null, ...lives };
+      return { revokedAt: null, deletedAt: null, disabledAt: null, ...unexpired };
   }
 }

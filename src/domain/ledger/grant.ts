@@ -1,61 +1,64 @@
+import type { Clock } from '../../clock.js';
 import { newId } from '../../db/ids.js';
-import { type Tx, transaction } from '../../db/transaction.js';
+import { type Db, type Tx, transaction } from '../../db/transaction.js';
 import { ValidationError } from '../../errors.js';
 import type { ApiKey, LedgerEntry } from '../../generated/prisma/client.js';
 import type { Product } from '../../products/product.js';
-import { getAccess } from '../access/access.js';
+import type { Access } from '../access/access.js';
 import { creditsMax, parseCredits, parseFutureTime, parseIdempotencyKey, parseReason } from '../access/input.js';
 import type { Actor } from '../access/principal.js';
 import { recordAudit } from '../audit/record.js';
-import { findRecordedResult, recordResult } from '../commands/keys-of-inputs.js';
-import type { Deps } from '../deps.js';
+import { defineCommand, type Scope } from '../commands/define-command.js';
+import { findByInputKey, storeInputKey } from '../commands/input-keys.js';
 import { publishEvent } from '../events/publish.js';
+import { workspaceScope } from '../workspaces/scopes.js';
 import { lockAccount, type Posting, post, settleGrants } from './ledger.js';
 
-export interface GrantCredits {
+/** Commands about the credits of a workspace. The account is locked, not the workspace: charges lock accounts only. */
+export const accountScope: Scope<{ readonly workspaceId: string }, Access> = {
+  ...workspaceScope,
+  lock: (tx, { workspaceId }) => lockAccount(tx, workspaceId),
+};
+
+export interface GrantCreditsInput {
   readonly workspaceId: string;
   readonly credits: number;
   readonly reason?: string | null | undefined;
-  /** When what is not spent of it is taken back; without it: never. */
+  /** When the unspent rest expires; null: never. */
   readonly expiresAt?: Date | null | undefined;
-  /** Lower is spent first; among equals what runs out first. 0 unless told. */
+  /** Lower is spent first; among equals, what expires first. By default 0. */
   readonly priority?: number | null | undefined;
   readonly idempotencyKey?: string | null | undefined;
 }
 
 /**
- * Adds credits to a workspace. With an idempotency key it happens once; a repetition returns the original entry, whatever else it says.
+ * Adds credits to a workspace. With an idempotency key this happens once; a replay returns the original entry, whatever its input.
  * @throws ValidationError, NotFoundError, ForbiddenError
  */
-export async function grantCredits(
-  deps: Deps,
-  actor: Actor,
-  input: GrantCredits,
-): Promise<{ entry: LedgerEntry; workspaceId: string; replayed: boolean }> {
-  const credits = parseCredits('input.credits', input.credits);
-  const reason = parseReason('input.reason', input.reason);
-  const idempotencyKey = parseIdempotencyKey('input.idempotencyKey', input.idempotencyKey);
-  const expiresAt = input.expiresAt ? parseFutureTime('input.expiresAt', input.expiresAt, deps.clock()) : null;
-  const priority = parsePriority('input.priority', input.priority ?? 0);
-  return transaction(deps.db, async (tx) => {
-    const { workspaceId } = await getAccess(tx, actor.principal, input.workspaceId, 'credits:grant');
-    await lockAccount(tx, workspaceId);
-    const operation = { workspaceId, operation: 'grantCredits', key: idempotencyKey };
-    const originalId = await findRecordedResult(tx, operation);
+export const grantCredits = defineCommand({
+  name: 'grantCredits',
+  permission: 'credits:grant',
+  scope: accountScope,
+  audit: { done: 'credits.granted', refused: 'credits.grant.refused' },
+  shownOnce: null,
+  throttled: true,
+  async run({ tx, clock, audit }, input: GrantCreditsInput, { workspaceId }) {
+    const createdAt = clock();
+    const credits = parseCredits('credits', input.credits);
+    const reason = parseReason('reason', input.reason);
+    const key = parseIdempotencyKey('idempotencyKey', input.idempotencyKey);
+    const expiresAt = input.expiresAt ? parseFutureTime('expiresAt', input.expiresAt, createdAt) : null;
+    const priority = parsePriority('priority', input.priority ?? 0);
+    const inputKey = { workspaceId, operation: 'grantCredits', key };
+    const originalId = await findByInputKey(tx, inputKey);
     if (originalId !== null) {
       const entry = await tx.ledgerEntry.findUniqueOrThrow({ where: { id: originalId } });
       return { entry, workspaceId, replayed: true };
     }
-    const createdAt = deps.clock();
-    const line = { workspaceId, credits, reason, createdAt };
-    const entry = await postGrant(tx, line, { expiresAt, priority });
-    if (entry === null) {
-      throw new ValidationError('input.credits', `A balance cannot exceed ${creditsMax} credits.`);
-    }
-    await recordResult(tx, operation, entry.id, createdAt);
-    await recordAudit(tx, actor, {
-      workspaceId,
-      action: 'credits.granted',
+    const entry = await postGrant(tx, { workspaceId, credits, reason, createdAt }, { expiresAt, priority });
+    if (entry === null) throw new ValidationError('credits', `A balance cannot exceed ${creditsMax} credits.`);
+    await storeInputKey(tx, inputKey, entry.id, createdAt);
+    audit({
       subjectId: entry.id,
       before: { balance: entry.balanceAfter - credits },
       after: {
@@ -67,10 +70,10 @@ export async function grantCredits(
       },
     });
     return { entry, workspaceId, replayed: false };
-  });
-}
+  },
+});
 
-/** Grants a product's free credits with a workspace's first key of it. The primary key decides which is the first. @returns the credits granted now. */
+/** Grants the free credits of a product with the workspace's first key of it. The primary key decides which is first. @returns the credits granted */
 export async function grantFreeCredits(
   tx: Tx,
   actor: Actor,
@@ -101,14 +104,14 @@ export async function grantFreeCredits(
   return freeCredits;
 }
 
-/** Posts a grant and remembers until when it counts. Call it under the account's lock. @returns null where the balance cannot take it. */
+/** Posts a grant. Call it under the account's lock. @returns null where the balance would exceed its maximum */
 async function postGrant(
   tx: Tx,
   line: Omit<Posting, 'kind'>,
   { expiresAt, priority }: { expiresAt: Date | null; priority: number },
 ): Promise<LedgerEntry | null> {
   const { workspaceId, credits, createdAt } = line;
-  // What was spent until now was spent of the grants that were there.
+  // Attribute what was spent until now to the grants that existed until now.
   await settleGrants(tx, workspaceId, createdAt);
   const entry = await post(tx, { ...line, kind: 'GRANT' });
   if (entry === null) return null;
@@ -148,17 +151,17 @@ function parsePriority(field: string, priority: number): number {
 
 const accountsPerRun = 500;
 
-/** Takes back what has run out of time. A charge does the same for its own account before it is decided. @returns how many accounts were looked at. */
-export async function expireGrants(deps: Deps): Promise<number> {
-  const now = deps.clock();
-  const due = await deps.db.creditAccount.findMany({
+/** Expires grants whose time is over. A charge does the same for its own account first. @returns the number of accounts that were settled */
+export async function expireGrants({ db, clock }: { db: Db; clock: Clock }): Promise<number> {
+  const now = clock();
+  const due = await db.creditAccount.findMany({
     where: { expiresAt: { lte: now } },
     select: { workspaceId: true },
     orderBy: { expiresAt: 'asc' },
     take: accountsPerRun,
   });
   for (const { workspaceId } of due) {
-    await transaction(deps.db, (tx) => settleGrants(tx, workspaceId, now));
+    await transaction(db, (tx) => settleGrants(tx, workspaceId, now));
   }
   return due.length;
 }

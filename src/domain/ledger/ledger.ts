@@ -10,7 +10,7 @@ export interface Account {
   readonly held: number;
 }
 
-/** One line of the ledger before it is written. The signs are those of its effect. */
+/** A ledger entry before it is written. Signs are those of its effect. */
 export interface Posting {
   readonly workspaceId: string;
   readonly kind: LedgerEntryKind;
@@ -26,19 +26,20 @@ export interface Posting {
   readonly createdAt: Date;
 }
 
-/** Makes every other posting to this workspace wait until the transaction ends, so that what is read next stays true. */
+/** Locks an account: every other posting to the workspace waits until the transaction ends. */
 export async function lockAccount(tx: Tx, workspaceId: string): Promise<void> {
   await tx.$queryRaw`SELECT 1 FROM "CreditAccount" WHERE "workspaceId" = ${workspaceId} FOR UPDATE`;
 }
 
-/** Takes back what has run out of time, and brings up to date what remains of each grant; see the migration that makes the function. */
+/** Expires grants whose time is over and updates what remains of each grant; see `prisma/functions/settle_grants.sql`. */
 export async function settleGrants(tx: Tx, workspaceId: string, at: Date): Promise<void> {
   await tx.$queryRaw`SELECT tollkeeper.settle_grants(${workspaceId}, ${at}::timestamptz)::text`;
 }
 
 /**
  * Changes an account in one guarded statement. Follow it with {@link writeEntry} in the same transaction.
- * @returns the account afterwards, or null, with nothing written, where the credits available do not suffice or the balance would exceed what can be counted.
+ * @returns the account afterwards; null, with nothing written, where the available credits do not suffice or the balance would exceed its
+ * maximum
  */
 export async function moveCredits(tx: Tx, posting: Posting): Promise<Account | null> {
   const { workspaceId, credits, heldCredits = 0 } = posting;
@@ -52,7 +53,7 @@ export async function moveCredits(tx: Tx, posting: Posting): Promise<Account | n
   return account ?? null;
 }
 
-/** Writes the line of a movement. */
+/** Writes the entry of a movement. */
 export function writeEntry(tx: Tx, posting: Posting, account: Account): Promise<LedgerEntry> {
   return tx.ledgerEntry.create({
     data: {
@@ -72,7 +73,7 @@ export function writeEntry(tx: Tx, posting: Posting, account: Account): Promise<
   });
 }
 
-/** Moves credits and writes the line. @returns the entry, or null, with nothing written, where {@link moveCredits} refuses. */
+/** Moves credits and writes the entry. @returns null, with nothing written, where {@link moveCredits} refuses */
 export async function post(tx: Tx, posting: Posting): Promise<LedgerEntry | null> {
   const account = await moveCredits(tx, posting);
   return account && writeEntry(tx, posting, account);

@@ -1,62 +1,68 @@
+import type { Db } from '../../db/transaction.js';
 import type { RefusalCode, VerificationCode } from '../../products/product.js';
 import { findAccess } from '../access/access.js';
 import type { Actor } from '../access/principal.js';
 import { decidePrice } from '../credits/price.js';
-import type { Deps } from '../deps.js';
 import { decidePresented } from '../keys/presented.js';
-import { gatherFacts } from './authenticate.js';
+import type { RateLimiter } from '../rate-limits/limiter.js';
 import { checks, type Facts, hasKey, type KeyFacts } from './checks.js';
-import { parseQuestion, type Question, type VerifyApiKey } from './question.js';
+import { type FactSources, loadFacts } from './facts.js';
+import { parseRequest, type VerificationRequest, type VerifyApiKeyInput } from './request.js';
 
-/** One check of a verification, and what it found. */
+/** One check of a verification and its outcome. */
 export interface CheckResult {
   readonly code: RefusalCode;
   readonly rule: string;
-  /** null where it could not be made, since the credential names no key. */
+  /** null where the check was not made, because the credential names no key. */
   readonly passed: boolean | null;
-  /** What is the matter; null when passed or not made. */
+  /** Why it failed; null when passed or not made. */
   readonly reason: string | null;
 }
 
 export interface VerificationExplanation {
-  /** How the verification would end. */
+  /** The code that the verification would end with. */
   readonly code: VerificationCode;
-  /** The key, where the credential names one; it is one that the caller may see. */
+  /** The key that the credential names, if the caller may see it. */
   readonly apiKeyId: string | null;
   /** All checks in their order. The first that failed decides the code. */
   readonly checks: readonly CheckResult[];
 }
 
+export interface ExplainServices extends FactSources {
+  readonly db: Db;
+  readonly limiter: Pick<RateLimiter, 'peek'>;
+}
+
 /**
- * Makes every check of a verification without any effect: nothing is counted, charged or noted. It tells the truth, so it is for
- * services, and for those who may change the key. For everybody else a key of a workspace that they do not see is an unknown one.
+ * Makes every check of a verification without any effect: nothing is counted, charged or recorded. It reveals the real reasons, so it is
+ * for services and for those who may change the key. To all others a key of a foreign workspace looks unknown.
  * @throws ValidationError as a verification does
  */
 export async function explainVerification(
-  deps: Deps,
+  services: ExplainServices,
   actor: Actor,
-  input: VerifyApiKey,
+  input: VerifyApiKeyInput,
 ): Promise<VerificationExplanation> {
-  const question = parseQuestion(deps, input);
-  const facts = await gatherFacts(deps, decidePresented(deps.products, input.credential), question);
-  const isKnown = hasKey(facts) && (await mayKnow(deps, actor, facts.key.workspaceId));
+  const request = parseRequest(services.products, input);
+  const facts = await loadFacts(services, decidePresented(services.products, input.credential), request);
+  const isVisible = hasKey(facts) && (await mayExplain(services.db, actor, facts.key.workspaceId));
   const results = [
-    ...explainCredential(facts, isKnown),
-    ...(isKnown && hasKey(facts) ? await explainKey(deps, facts, question) : unmade()),
+    ...explainCredential(facts, isVisible),
+    ...(isVisible && hasKey(facts) ? await explainKey(services, facts, request) : skippedChecks()),
   ];
   return {
     code: results.find(({ passed }) => passed === false)?.code ?? 'VALID',
-    apiKeyId: isKnown ? (facts.key?.id ?? null) : null,
+    apiKeyId: isVisible ? (facts.key?.id ?? null) : null,
     checks: results,
   };
 }
 
-async function mayKnow({ db }: Deps, { principal }: Actor, workspaceId: string): Promise<boolean> {
+async function mayExplain(db: Db, { principal }: Actor, workspaceId: string): Promise<boolean> {
   const access = await findAccess(db, principal, workspaceId);
   return access?.permissions.has('apiKey:explain') ?? false;
 }
 
-function explainCredential({ presented, product }: Facts, isKnown: boolean): CheckResult[] {
+function explainCredential({ presented, product }: Facts, isVisible: boolean): CheckResult[] {
   const isPresent = presented.kind !== 'missing';
   const isWellFormed = presented.kind === 'candidate';
   return [
@@ -75,15 +81,19 @@ function explainCredential({ presented, product }: Facts, isKnown: boolean): Che
     result(
       'INVALID_CREDENTIAL',
       'The credential names a key of this server.',
-      isWellFormed ? isKnown : null,
+      isWellFormed ? isVisible : null,
       `It is written as keys of ${product.slug} are, but no such key is known here. Keys of another server, such as one for development, do not work on this one.`,
     ),
   ];
 }
 
-async function explainKey(deps: Deps, facts: KeyFacts, { charge }: Question): Promise<CheckResult[]> {
+async function explainKey(
+  services: ExplainServices,
+  facts: KeyFacts,
+  { charge }: VerificationRequest,
+): Promise<CheckResult[]> {
   const { key, product, now } = facts;
-  const limits = await deps.limiter.peek(key.id, product, now);
+  const limits = await services.limiter.peek(key.id, product, now);
   const results = checks.map(({ code, rule, fails, why }) => result(code, rule, !fails(facts), () => why(facts)));
   results.push(
     result(
@@ -94,7 +104,7 @@ async function explainKey(deps: Deps, facts: KeyFacts, { charge }: Question): Pr
     ),
   );
   if (charge === null) return results;
-  const account = await deps.db.creditAccount.findUnique({ where: { workspaceId: key.workspaceId } });
+  const account = await services.db.creditAccount.findUnique({ where: { workspaceId: key.workspaceId } });
   const available = account === null ? 0 : account.balance - account.held;
   const price = decidePrice(product, key.environment, charge.action, charge.quantity);
   if ('error' in price) throw price.error;
@@ -109,8 +119,8 @@ async function explainKey(deps: Deps, facts: KeyFacts, { charge }: Question): Pr
   return results;
 }
 
-/** The checks that need a key, where there is none to be made with. */
-function unmade(): CheckResult[] {
+/** The checks that need a key, where there is none. */
+function skippedChecks(): CheckResult[] {
   return checks.map(({ code, rule }) => result(code, rule, null, ''));
 }
 

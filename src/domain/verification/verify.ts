@@ -1,24 +1,36 @@
+import type { Logger } from 'pino';
 import { UnavailableError } from '../../errors.js';
 import type { RefusalCode, VerificationCode, Wording } from '../../products/product.js';
-import type { ChargeOrder, ChargeOutcome, DecidedCharge } from '../credits/charge.js';
-import type { Deps } from '../deps.js';
+import type { MutationDefinition } from '../commands/define-command.js';
+import type { ChargeOrder, ChargeOutcome, DecidedCharge, TakeCharge } from '../credits/charge.js';
+import type { AuthenticationFailures } from '../identity/authentication-failures.js';
 import type { KeyRecord } from '../keys/key-record.js';
-import { decidePresented } from '../keys/presented.js';
+import { decidePresented, type Presented } from '../keys/presented.js';
 import { type HttpHeader, rateLimitHeaders } from '../rate-limits/headers.js';
-import type { RateLimitDecision, RateLimitState } from '../rate-limits/limiter.js';
-import { gatherFacts, recallFacts } from './authenticate.js';
+import type { RateLimitDecision, RateLimiter, RateLimitState } from '../rate-limits/limiter.js';
+import type { UseRecorder } from '../usage/use-recorder.js';
 import { decideRefusal, type Facts } from './checks.js';
-import { parseQuestion, type VerifyApiKey } from './question.js';
+import { type FactSources, getCachedFacts, loadFacts } from './facts.js';
+import { parseRequest, type VerificationRequest, type VerifyApiKeyInput } from './request.js';
 
-/** How a verification ends: for every credential there is exactly one code. */
+export const verifyApiKeyMutation: MutationDefinition = {
+  name: 'verifyApiKey',
+  permission: 'apiKey:verify',
+  throttled: false,
+  audit: null,
+};
+
+export const verifyApiKeysMutation: MutationDefinition = { ...verifyApiKeyMutation, name: 'verifyApiKeys' };
+
+/** The result of a verification. Each request ends in exactly one code. */
 export interface Verification {
   readonly code: VerificationCode;
-  /** What to tell the customer, in the product's words; null when valid. */
+  /** What to tell the customer, in the product's wording; null when valid. */
   readonly rejection: Wording | null;
   /** null where the credential names no key that the caller may know of. */
   readonly apiKeyId: string | null;
   readonly workspaceId: string | null;
-  /** Whether the request costs credits: a LIVE key, or a TEST key of a product whose test keys pay. */
+  /** Whether the request costs credits: a LIVE key, or a TEST key of a product whose test keys are not free. */
   readonly billable: boolean;
   readonly watermark: boolean;
   readonly charge: DecidedCharge | null;
@@ -26,71 +38,131 @@ export interface Verification {
   readonly headers: readonly HttpHeader[];
 }
 
+export interface VerificationServices extends FactSources {
+  readonly takeCharge: TakeCharge;
+  readonly limiter: RateLimiter;
+  readonly uses: Pick<UseRecorder, 'record' | 'note'>;
+  readonly authenticationFailures: Pick<AuthenticationFailures, 'count'>;
+  readonly log: Logger;
+}
+
+/** How a request that passed its checks and limits was charged; null where it asks for no charge. */
+export type Settlement = ChargeOutcome | { readonly kind: 'replayed'; readonly original: Verification } | null;
+
+/** A request that passed its checks and limits. */
+export interface SettlementOrder extends Omit<ChargeOrder, 'request'> {
+  readonly key: KeyRecord;
+  readonly request: ChargeOrder['request'] | null;
+}
+
+/** Charges a request in another way than by the charge batcher. `conclude` makes the answer that belongs to a settlement. */
+export type Settle = (
+  order: SettlementOrder,
+  conclude: (settlement: Settlement) => Verification,
+) => Promise<Settlement>;
+
+/** How often a request is verified again because its key changed between the checks and the charge. */
+const attemptsMax = 5;
+
 /**
- * Answers one request of a product's customer: is the credential good, may the key do this, does it keep its limits, and has its
- * workspace paid? A refusal is an answer, not an error.
- * @throws ValidationError for an input that no credential could make right: an unknown permission, product or action, a bad quantity;
- * UnavailableError
+ * Verifies a customer's request: is the credential valid, may the key do this, is it within its rate limits, and can its workspace pay?
+ * A refusal is a result, not an error.
+ * @throws ValidationError for an unknown permission, product or action, or a bad quantity; UnavailableError
  */
 export async function verifyApiKey(
-  deps: Deps,
-  input: VerifyApiKey,
+  services: VerificationServices,
+  input: VerifyApiKeyInput,
   settle: Settle | null = null,
 ): Promise<Verification> {
-  const question = parseQuestion(deps, input);
-  const presented = decidePresented(deps.products, input.credential);
-  let limits: RateLimitDecision | null = null;
-  for (let tries = 1; tries <= triesMax; tries += 1) {
-    // A charge confirms what is known of its key, so that is not read first. Whatever else is answered goes by what is true now.
-    const isConfirmedLater = tries === 1 && question.charge !== null && settle === null;
-    const recalled = isConfirmedLater ? recallFacts(deps, presented, question) : null;
-    const facts = recalled ?? (await gatherFacts(deps, presented, question));
-    const { key, product, now } = facts;
-    const refusal = decideRefusal(facts);
-    if (refusal !== null && recalled !== null) continue;
-    if (key === null) return refuse(deps, facts, refusal ?? 'INVALID_CREDENTIAL', null);
-    if (refusal !== null) return refuse(deps, facts, refusal, await deps.limiter.peek(key.id, product, now));
-    // A second look after a change in between is still the same request.
-    limits ??= product.rateLimits.length === 0 ? unlimited : await deps.limiter.take(key.id, product, now);
-    if (!limits.allowed && recalled !== null) continue;
-    if (!limits.allowed) return refuse(deps, facts, 'RATE_LIMITED', limits);
-    const { charge } = question;
-    const outcome =
-      settle === null
-        ? charge && (await deps.takeCharge({ key, product, request: charge, at: now }))
-        : await settle({ key, product, request: charge, at: now }, concludeWith(facts, key, limits));
-    if (outcome?.kind === 'stale') continue;
-    if (outcome?.kind === 'insufficient' || outcome?.kind === 'capped')
-      return refuse(deps, facts, 'INSUFFICIENT_CREDITS', limits);
-    if (outcome?.kind === 'repeated') {
-      deps.uses.record(key, 'VALID', 0, now);
-      return { ...outcome.original, rateLimits: limits.states, headers: rateLimitHeaders(limits) };
-    }
-    const taken = outcome?.charge ?? null;
-    deps.uses.record(key, 'VALID', creditsTaken(taken), now);
-    return allow(facts, key, limits, taken);
+  const request = parseRequest(services.products, input);
+  const presented = decidePresented(services.products, input.credential);
+  const attempt: Attempt = {
+    request,
+    presented,
+    settle,
+    // A charge confirms the cached key in its own statement, so the key need not be read first.
+    usesCache: request.charge !== null && settle === null,
+    limits: null,
+  };
+  for (let attempts = 1; attempts <= attemptsMax; attempts += 1) {
+    const verification = await runSteps(services, attempt);
+    if (verification !== null) return verification;
+    attempt.usesCache = false;
   }
-  throw new UnavailableError('The key is being changed just now. Try again in a moment.');
+  throw new UnavailableError('The key is being changed. Try again in a moment.');
 }
 
-/** How a request was settled that passed its checks and limits; null where nothing was to be charged. */
-export type Settled = ChargeOutcome | { readonly kind: 'repeated'; readonly original: Verification } | null;
-
-/** Settles a request in another way than by charging it at once. `conclude` says what it is then answered. */
-export type Settle = (
-  order: Omit<ChargeOrder, 'request'> & { readonly key: KeyRecord; readonly request: ChargeOrder['request'] | null },
-  conclude: (settled: Settled) => Verification,
-) => Promise<Settled>;
-
-function concludeWith(facts: Facts, key: KeyRecord, limits: RateLimitDecision): (settled: Settled) => Verification {
-  return (settled) => allow(facts, key, limits, settled?.kind === 'charged' ? settled.charge : null);
+interface Attempt {
+  readonly request: VerificationRequest;
+  readonly presented: Presented;
+  readonly settle: Settle | null;
+  /** Whether the cached key may be used before the database has confirmed it. */
+  usesCache: boolean;
+  /** The decision of the rate limits: a request is counted once, however often it is attempted. */
+  limits: RateLimitDecision | null;
 }
 
-/** What a product without limits decides. */
+/** The steps, in their order. @returns null where the key has changed meanwhile, so that the request has to be verified again */
+async function runSteps(services: VerificationServices, attempt: Attempt): Promise<Verification | null> {
+  const { request, presented } = attempt;
+
+  // Load the key.
+  const cached = attempt.usesCache ? getCachedFacts(services, presented, request) : null;
+  const facts = cached ?? (await loadFacts(services, presented, request));
+  const { key, product, now } = facts;
+  const isConfirmed = cached === null;
+
+  // Run the checks. A refusal is decided by the current state only.
+  const refusal = decideRefusal(facts);
+  if (refusal !== null && !isConfirmed) return null;
+  if (key === null) return refuse(services, facts, refusal ?? 'INVALID_CREDENTIAL', null);
+  if (refusal !== null) return refuse(services, facts, refusal, await services.limiter.peek(key.id, product, now));
+
+  // Take the rate limits.
+  attempt.limits ??= product.rateLimits.length === 0 ? unlimited : await services.limiter.take(key.id, product, now);
+  const { limits } = attempt;
+  if (!limits.allowed) return isConfirmed ? refuse(services, facts, 'RATE_LIMITED', limits) : null;
+
+  // Charge.
+  const order = { key, product, request: request.charge, at: now };
+  const settlement =
+    attempt.settle === null
+      ? request.charge && (await services.takeCharge({ ...order, request: request.charge }))
+      : await attempt.settle(order, (made) => allow(facts, key, limits, chargeOf(made)));
+
+  return answer(services, facts, key, limits, settlement);
+}
+
+function answer(
+  services: VerificationServices,
+  facts: Facts,
+  key: KeyRecord,
+  limits: RateLimitDecision,
+  settlement: Settlement,
+): Verification | null {
+  switch (settlement?.kind) {
+    case 'stale':
+      return null;
+    case 'insufficient':
+    case 'capped':
+      return refuse(services, facts, 'INSUFFICIENT_CREDITS', limits);
+    case 'replayed':
+      services.uses.record(key, 'VALID', 0, facts.now);
+      return { ...settlement.original, rateLimits: limits.states, headers: rateLimitHeaders(limits) };
+    default: {
+      const charge = chargeOf(settlement);
+      services.uses.record(key, 'VALID', creditsTaken(charge), facts.now);
+      return allow(facts, key, limits, charge);
+    }
+  }
+}
+
+function chargeOf(settlement: Settlement): DecidedCharge | null {
+  return settlement?.kind === 'charged' ? settlement.charge : null;
+}
+
+/** The decision for a product without rate limits. */
 const unlimited: RateLimitDecision = { allowed: true, states: [], retryAfterSeconds: 0, decidedAt: new Date(0) };
-
-/** How often a request is looked at again because its key changed between the checks and the charge. */
-const triesMax = 5;
 
 function allow(
   { product }: Facts,
@@ -112,14 +184,14 @@ function allow(
   };
 }
 
-/** What was taken just now: a repetition was counted with its original, and a hold is counted when it is captured. */
+/** The credits that count as usage now: a replay was counted with its original, and a hold is counted when it is captured. */
 function creditsTaken(charge: DecidedCharge | null): number {
   return charge === null || charge.replayed || charge.state === 'HELD' ? 0 : charge.credits;
 }
 
-/** A refusal in the product's words. The log knows more than the caller: which key it was, where there is one. */
+/** A refusal in the product's wording. The log says which key it was; the caller is not always told. */
 function refuse(
-  { authenticationFailures, log, products, uses }: Deps,
+  { authenticationFailures, log, products, uses }: VerificationServices,
   { key, product, expectedProduct, now }: Facts,
   code: RefusalCode,
   limits: RateLimitDecision | null,
@@ -128,22 +200,22 @@ function refuse(
     { code, product: product.slug, apiKeyId: key?.id ?? null, revokedAt: key?.revokedAt ?? null },
     'verification refused',
   );
-  // Its owner may know that it is still tried, whatever the caller is told.
+  // The owner of the key sees that it is still used, whatever the caller is told.
   if (key !== null) uses.record(key, code, 0, now);
   else if (code !== 'MISSING_CREDENTIAL') authenticationFailures.count('VERIFICATION', now);
-  const known = code === 'INVALID_CREDENTIAL' ? null : key;
-  const shown = known === null ? null : limits;
-  // Whoever asks for a product hears that product, so that a key of another one looks like an unknown one.
-  const speaker = (expectedProduct === null ? null : products.find(expectedProduct)) ?? product;
+  const shownKey = code === 'INVALID_CREDENTIAL' ? null : key;
+  const shownLimits = shownKey === null ? null : limits;
+  // The wording is that of the expected product, so that a key of another product looks like an unknown one.
+  const wordingProduct = (expectedProduct === null ? null : products.find(expectedProduct)) ?? product;
   return {
     code,
-    rejection: speaker.wording[code],
-    apiKeyId: known?.id ?? null,
-    workspaceId: known?.workspaceId ?? null,
+    rejection: wordingProduct.wording[code],
+    apiKeyId: shownKey?.id ?? null,
+    workspaceId: shownKey?.workspaceId ?? null,
     billable: false,
     watermark: false,
     charge: null,
-    rateLimits: shown?.states ?? [],
-    headers: shown === null ? [] : rateLimitHeaders(shown),
+    rateLimits: shownLimits?.states ?? [],
+    headers: shownLimits === null ? [] : rateLimitHeaders(shownLimits),
   };
 }

@@ -1,7 +1,7 @@
-import { type Tx, transaction } from '../../db/transaction.js';
+import type { Clock } from '../../clock.js';
+import { type Db, type Tx, transaction } from '../../db/transaction.js';
 import type { WebhookDisabledReason } from '../../generated/prisma/enums.js';
 import { recordAudit, systemActor } from '../audit/record.js';
-import type { Deps } from '../deps.js';
 import { publishEvent } from '../events/publish.js';
 import { failingMsMax } from './health.js';
 
@@ -10,7 +10,7 @@ import { failingMsMax } from './health.js';
  * workspace receive an event, and the endpoint shows the reason. Calling it twice is not an error.
  */
 export async function disableFailedEndpoint(
-  deps: Pick<Deps, 'db' | 'clock'>,
+  deps: { readonly db: Db; readonly clock: Clock },
   endpointId: string,
   reason: WebhookDisabledReason,
 ): Promise<void> {

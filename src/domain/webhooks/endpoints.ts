@@ -1,49 +1,58 @@
 import { newId } from '../../db/ids.js';
-import { type Tx, transaction } from '../../db/transaction.js';
+import type { Tx } from '../../db/transaction.js';
 import { ConflictError, LimitReachedError, ValidationError } from '../../errors.js';
 import type { WebhookEndpoint } from '../../generated/prisma/client.js';
-import type { Actor } from '../access/principal.js';
-import { recordAudit } from '../audit/record.js';
-import type { Deps } from '../deps.js';
+import { type CommandContext, defineCommand } from '../commands/define-command.js';
 import { parseEventTypes } from '../events/event-types.js';
 import { decideStatus } from '../keys/status.js';
-import { getKeyForWebhooks, getManagedEndpoint } from './access.js';
 import { cancelWaiting } from './disable.js';
 import { parseEndpointUrl } from './endpoint-url.js';
+import { endpointOwnerScope, endpointScope } from './scopes.js';
 
 /** The most endpoints of one key. */
 export const endpointsPerKeyMax = 10;
-/** The most endpoints of one workspace: what concerns all of it goes to each of them. */
+/** The most endpoints of one workspace. Events of the workspace go to each of them. */
 export const endpointsPerWorkspaceMax = 100;
 const descriptionLengthMax = 500;
 
-export interface CreateWebhookEndpoint {
+export interface CreateWebhookEndpointInput {
   readonly apiKeyId: string;
   readonly url: string;
-  /** Without them, or empty: all. */
+  /** Omitted or empty: all types. */
   readonly eventTypes?: readonly string[] | null | undefined;
   readonly description?: string | null | undefined;
 }
 
+interface EndpointServices {
+  /** Whether endpoints may have private addresses and http URLs. */
+  readonly webhooksAllowPrivate: boolean;
+}
+
 /**
- * Gives a key an endpoint. From now on it hears of what happens, and of nothing that happened before.
- * @throws ValidationError, NotFoundError, ForbiddenError, LimitReachedError, ConflictError for a revoked key or a product without signing secrets
+ * Creates an endpoint for a key. It receives events from now on.
+ * @throws ValidationError, NotFoundError, ForbiddenError, LimitReachedError, ConflictError for a revoked key or a product without signing
+ * secrets
  */
-export async function createWebhookEndpoint(
-  deps: Deps,
-  actor: Actor,
-  input: CreateWebhookEndpoint,
-): Promise<{ endpoint: WebhookEndpoint }> {
-  const url = parseEndpointUrl('input.url', input.url, deps.webhooksAllowPrivate);
-  const eventTypes = parseEventTypes('input.eventTypes', input.eventTypes);
-  const description = parseDescription('input.description', input.description);
-  return transaction(deps.db, async (tx) => {
-    const { key, product } = await getKeyForWebhooks(tx, deps, actor, input.apiKeyId);
+export const createWebhookEndpoint = defineCommand({
+  name: 'createWebhookEndpoint',
+  permission: 'webhook:manage',
+  scope: endpointOwnerScope,
+  audit: { done: 'webhookEndpoint.created', refused: 'webhookEndpoint.create.refused' },
+  shownOnce: null,
+  throttled: true,
+  async run(
+    { tx, clock, audit, webhooksAllowPrivate }: CommandContext & EndpointServices,
+    input: CreateWebhookEndpointInput,
+    { key, product },
+  ) {
+    const url = parseEndpointUrl('url', input.url, webhooksAllowPrivate);
+    const eventTypes = parseEventTypes('eventTypes', input.eventTypes);
+    const description = parseDescription('description', input.description);
     const { workspaceId, id: apiKeyId } = key;
-    const now = deps.clock();
+    const now = clock();
     if (!product.signingSecrets) throw new ConflictError(`Keys of ${product.slug} have no signing secret.`);
     if (decideStatus(key, now) === 'REVOKED') throw new ConflictError('The key is revoked.');
-    await requireRoom(tx, workspaceId, apiKeyId);
+    await requireRoomForEndpoint(tx, workspaceId, apiKeyId);
     const isFirst = (await tx.webhookEndpoint.count({ where: { workspaceId } })) === 0;
     if (isFirst && product.webhooks.creditsLowAt !== null) {
       await tx.creditAccount.updateMany({
@@ -55,81 +64,71 @@ export async function createWebhookEndpoint(
     const endpoint = await tx.webhookEndpoint.create({
       data: { id, workspaceId, apiKeyId, url, eventTypes, description, createdAt: now },
     });
-    await recordAudit(tx, actor, {
-      workspaceId,
-      action: 'webhookEndpoint.created',
-      subjectId: id,
-      after: { apiKeyId, ...changeable(endpoint) },
-    });
+    audit({ subjectId: id, after: { apiKeyId, ...describeEndpoint(endpoint) } });
     return { endpoint };
-  });
-}
+  },
+});
 
-export interface UpdateWebhookEndpoint {
+export interface UpdateWebhookEndpointInput {
   readonly endpointId: string;
   readonly url?: string | null | undefined;
   readonly eventTypes?: readonly string[] | null | undefined;
-  /** undefined: as it is; null: none. */
+  /** undefined: unchanged; null: none. */
   readonly description?: string | null | undefined;
   readonly enabled?: boolean | null | undefined;
 }
 
 /**
- * Changes an endpoint. What is not named stays. Switching it off cancels what waits for it; switching it on forgets its failures.
+ * Changes an endpoint. Omitted fields stay unchanged. Disabling it cancels its pending deliveries; enabling it resets its failures.
  * @throws ValidationError, NotFoundError, ForbiddenError
  */
-export async function updateWebhookEndpoint(
-  deps: Deps,
-  actor: Actor,
-  input: UpdateWebhookEndpoint,
-): Promise<{ endpoint: WebhookEndpoint }> {
-  const given = {
-    ...(input.url != null && { url: parseEndpointUrl('input.url', input.url, deps.webhooksAllowPrivate) }),
-    ...(input.eventTypes != null && { eventTypes: parseEventTypes('input.eventTypes', input.eventTypes) }),
-    ...(input.description !== undefined && { description: parseDescription('input.description', input.description) }),
-  };
-  return transaction(deps.db, async (tx) => {
-    const { endpoint: before } = await getManagedEndpoint(tx, actor, input.endpointId);
-    const now = deps.clock();
+export const updateWebhookEndpoint = defineCommand({
+  name: 'updateWebhookEndpoint',
+  permission: 'webhook:manage',
+  scope: endpointScope,
+  audit: { done: 'webhookEndpoint.updated', refused: 'webhookEndpoint.update.refused' },
+  shownOnce: null,
+  throttled: true,
+  async run(
+    { tx, clock, audit, webhooksAllowPrivate }: CommandContext & EndpointServices,
+    input: UpdateWebhookEndpointInput,
+    { endpoint: before },
+  ) {
+    const now = clock();
     const endpoint = await tx.webhookEndpoint.update({
       where: { id: before.id },
-      data: { ...given, ...decideSwitch(before, input.enabled, now) },
+      data: {
+        ...(input.url != null && { url: parseEndpointUrl('url', input.url, webhooksAllowPrivate) }),
+        ...(input.eventTypes != null && { eventTypes: parseEventTypes('eventTypes', input.eventTypes) }),
+        ...(input.description !== undefined && { description: parseDescription('description', input.description) }),
+        ...decideSwitch(before, input.enabled, now),
+      },
     });
     if (endpoint.disabledAt !== null) await cancelWaiting(tx, endpoint.id, now);
-    await recordAudit(tx, actor, {
-      workspaceId: endpoint.workspaceId,
-      action: 'webhookEndpoint.updated',
-      subjectId: endpoint.id,
-      before: changeable(before),
-      after: changeable(endpoint),
-    });
+    audit({ subjectId: endpoint.id, before: describeEndpoint(before), after: describeEndpoint(endpoint) });
     return { endpoint };
-  });
-}
+  },
+});
 
-/** Takes an endpoint out of every list, and cancels what waits for it. @throws NotFoundError, ForbiddenError */
-export async function deleteWebhookEndpoint(
-  deps: Deps,
-  actor: Actor,
-  input: { readonly endpointId: string },
-): Promise<{ deletedEndpointId: string }> {
-  return transaction(deps.db, async (tx) => {
-    const { endpoint } = await getManagedEndpoint(tx, actor, input.endpointId);
-    const now = deps.clock();
+/** Removes an endpoint from every list and cancels its pending deliveries. @throws NotFoundError, ForbiddenError */
+export const deleteWebhookEndpoint = defineCommand({
+  name: 'deleteWebhookEndpoint',
+  permission: 'webhook:manage',
+  scope: endpointScope,
+  audit: { done: 'webhookEndpoint.deleted', refused: 'webhookEndpoint.delete.refused' },
+  shownOnce: null,
+  throttled: true,
+  async run({ tx, clock, audit }, _input: { readonly endpointId: string }, { endpoint }) {
+    const now = clock();
     await tx.webhookEndpoint.update({ where: { id: endpoint.id }, data: { deletedAt: now } });
     await cancelWaiting(tx, endpoint.id, now);
-    await recordAudit(tx, actor, {
-      workspaceId: endpoint.workspaceId,
-      action: 'webhookEndpoint.deleted',
-      subjectId: endpoint.id,
-      before: changeable(endpoint),
-    });
+    audit({ subjectId: endpoint.id, before: describeEndpoint(endpoint) });
     return { deletedEndpointId: endpoint.id };
-  });
-}
+  },
+});
 
-/** Counted under the workspace's lock, so that no two are the last. */
-async function requireRoom(tx: Tx, workspaceId: string, apiKeyId: string): Promise<void> {
+/** Call it under the workspace's lock. @throws LimitReachedError */
+async function requireRoomForEndpoint(tx: Tx, workspaceId: string, apiKeyId: string): Promise<void> {
   const exists = { deletedAt: null, apiKey: { deletedAt: null } };
   if ((await tx.webhookEndpoint.count({ where: { apiKeyId, ...exists } })) >= endpointsPerKeyMax) {
     throw new LimitReachedError(endpointsPerKeyMax, `A key can have ${endpointsPerKeyMax} webhook endpoints.`);
@@ -148,7 +147,7 @@ function decideSwitch({ disabledAt }: WebhookEndpoint, enabled: boolean | null |
   return disabledAt === null ? { disabledAt: now, disabledReason: 'REQUESTED' as const } : {};
 }
 
-/** A note for people: trimmed, at most 500 characters; an empty one counts as none. @throws ValidationError */
+/** A description: trimmed, at most 500 characters; empty: none. @throws ValidationError */
 function parseDescription(field: string, value: string | null | undefined): string | null {
   const description = value?.trim() ?? '';
   if (description.length > descriptionLengthMax) {
@@ -157,6 +156,6 @@ function parseDescription(field: string, value: string | null | undefined): stri
   return description === '' ? null : description;
 }
 
-function changeable({ url, eventTypes, description, disabledAt, disabledReason }: WebhookEndpoint) {
+function describeEndpoint({ url, eventTypes, description, disabledAt, disabledReason }: WebhookEndpoint) {
   return { url, eventTypes, description, disabledAt: disabledAt?.toISOString() ?? null, disabledReason };
 }

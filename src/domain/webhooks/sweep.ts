@@ -1,14 +1,17 @@
-import { transaction } from '../../db/transaction.js';
-import type { Deps } from '../deps.js';
+import type { Clock } from '../../clock.js';
+import { type Db, transaction } from '../../db/transaction.js';
 import { publishKeyEvent } from '../keys/key-events.js';
 
-type SweepDeps = Pick<Deps, 'db' | 'clock'>;
+interface SweepServices {
+  readonly db: Db;
+  readonly clock: Clock;
+}
 
 /**
  * Announces ends of keys, and forgets what was delivered long ago. Bounded, and safe on any number of
  * processes at once.
  */
-export async function sweepWebhooks(deps: SweepDeps): Promise<void> {
+export async function sweepWebhooks(deps: SweepServices): Promise<void> {
   await announceExpiries(deps);
   await forgetOldEvents(deps);
 }
@@ -26,7 +29,7 @@ const noticesPerRun = 500;
  * has one. The primary key of the notice decides between processes.
  * @returns the number of published events
  */
-export async function announceExpiries({ db, clock }: SweepDeps): Promise<number> {
+export async function announceExpiries({ db, clock }: SweepServices): Promise<number> {
   const now = clock();
   let published = 0;
   for (const [index, daysBefore] of expiryNoticeDays.entries()) {
@@ -69,7 +72,7 @@ const eventsPerRun = 2_000;
  * Removes events of long ago with all that hangs under them, but none that still waits to be delivered.
  * @returns how many.
  */
-export async function forgetOldEvents({ db, clock }: SweepDeps): Promise<number> {
+export async function forgetOldEvents({ db, clock }: SweepServices): Promise<number> {
   const before = new Date(clock().getTime() - historyDays * dayMs);
   return db.$executeRaw`
     DELETE FROM "WebhookEvent" WHERE "id" IN (

@@ -1,14 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Clock } from '../../clock.js';
 import type { RunStatement } from '../../db/database.js';
-import { webhookRetrySecondsDefault } from '../../products/product.js';
-import type { Deps } from '../deps.js';
+import type { Db } from '../../db/transaction.js';
+import { type Products, webhookRetrySecondsDefault } from '../../products/product.js';
+import type { Cipher } from '../access/cipher.js';
 import { type ClaimedDelivery, claimDeliveries, releaseDeliveries } from './claim.js';
 import { disableFailedEndpoint } from './disable.js';
 import { cancelClaimed, createRecorder } from './record.js';
 import { decideNextStep } from './schedule.js';
 import type { SendWebhook } from './send.js';
 import { signWebhook } from './signature.js';
+
+export interface WebhookWorkerServices {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly cipher: Cipher;
+  readonly products: Products;
+  readonly log: Logger;
+}
 
 export interface WorkerOptions {
   readonly run: RunStatement;
@@ -58,7 +69,7 @@ interface InFlight {
 
 /** Delivers pending webhooks. Any number of workers, in any number of processes, share the work. */
 export function createWebhookWorker(
-  deps: Pick<Deps, 'db' | 'clock' | 'cipher' | 'products' | 'log'>,
+  deps: WebhookWorkerServices,
   { run, send, random = Math.random, limits: given = {} }: WorkerOptions,
 ): WebhookWorker {
   const limits = { ...limitsDefault, ...given };

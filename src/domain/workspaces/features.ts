@@ -1,54 +1,69 @@
-import { transaction } from '../../db/transaction.js';
 import { ForbiddenError, ValidationError } from '../../errors.js';
 import type { Workspace } from '../../generated/prisma/client.js';
-import { getAccess } from '../access/access.js';
-import type { Actor } from '../access/principal.js';
-import { recordAudit } from '../audit/record.js';
-import type { Deps } from '../deps.js';
+import type { Products } from '../../products/product.js';
+import type { Access } from '../access/access.js';
+import { type CommandContext, defineCommand } from '../commands/define-command.js';
+import { workspaceScope } from './scopes.js';
 
-export interface SwitchFeature {
+export interface SwitchFeatureInput {
   readonly workspaceId: string;
   readonly product: string;
   readonly feature: string;
 }
 
-type Switched = Promise<{ workspace: Workspace }>;
+/** Enables a feature of a product for a workspace. Enabling it again is not an error. @throws ValidationError, NotFoundError, ForbiddenError */
+export const enableFeature = defineCommand({
+  name: 'enableFeature',
+  permission: 'feature:update',
+  scope: workspaceScope,
+  audit: { done: 'feature.enabled', refused: 'feature.enable.refused' },
+  shownOnce: null,
+  throttled: true,
+  run: (context, input: SwitchFeatureInput, access) => switchFeature(context, input, access, true),
+});
 
-/** Switches a feature of a product on for a workspace. Doing it twice is not an error. @throws ValidationError, NotFoundError, ForbiddenError */
-export function enableFeature(deps: Deps, actor: Actor, input: SwitchFeature): Switched {
-  return switchFeature(deps, actor, input, true);
-}
+/** Disables a feature of a product for a workspace; see {@link enableFeature}. */
+export const disableFeature = defineCommand({
+  name: 'disableFeature',
+  permission: 'feature:update',
+  scope: workspaceScope,
+  audit: { done: 'feature.disabled', refused: 'feature.disable.refused' },
+  shownOnce: null,
+  throttled: true,
+  run: (context, input: SwitchFeatureInput, access) => switchFeature(context, input, access, false),
+});
 
-/** As {@link enableFeature}, off. */
-export function disableFeature(deps: Deps, actor: Actor, input: SwitchFeature): Switched {
-  return switchFeature(deps, actor, input, false);
-}
-
-async function switchFeature(deps: Deps, actor: Actor, input: SwitchFeature, enabled: boolean): Switched {
-  const product = deps.products.find(input.product);
-  if (product === null) throw new ValidationError('input.product', 'There is no product of this name.');
-  const declared = Object.hasOwn(product.features, input.feature) ? product.features[input.feature] : undefined;
-  if (declared === undefined) {
-    throw new ValidationError('input.feature', `The product ${product.slug} has no feature of this name.`);
+async function switchFeature(
+  { tx, actor, clock, products, audit }: CommandContext,
+  input: SwitchFeatureInput,
+  { workspaceId }: Access,
+  enabled: boolean,
+): Promise<{ workspace: Workspace }> {
+  const { product, enabledBy } = getFeature(products, input);
+  if (enabledBy === 'OPERATOR' && actor.principal.kind !== 'service') {
+    throw new ForbiddenError('feature:update', 'Only the operator can enable or disable this feature.');
   }
-  const id = { workspaceId: input.workspaceId, product: product.slug, feature: input.feature };
-  return transaction(deps.db, async (tx) => {
-    const { workspaceId } = await getAccess(tx, actor.principal, input.workspaceId, 'feature:update');
-    if (declared.enabledBy === 'OPERATOR' && actor.principal.kind !== 'service') {
-      throw new ForbiddenError('feature:update', 'Only the operator switches this feature.');
-    }
-    const { count } = enabled
-      ? await tx.workspaceFeature.createMany({ data: [{ ...id, enabledAt: deps.clock() }], skipDuplicates: true })
-      : await tx.workspaceFeature.deleteMany({ where: id });
-    if (count > 0) {
-      await recordAudit(tx, actor, {
-        workspaceId,
-        action: enabled ? 'feature.enabled' : 'feature.disabled',
-        subjectId: workspaceId,
-        before: { product: id.product, feature: id.feature, enabled: !enabled },
-        after: { product: id.product, feature: id.feature, enabled },
-      });
-    }
-    return { workspace: await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } }) };
-  });
+  const id = { workspaceId, product, feature: input.feature };
+  const { count } = enabled
+    ? await tx.workspaceFeature.createMany({ data: [{ ...id, enabledAt: clock() }], skipDuplicates: true })
+    : await tx.workspaceFeature.deleteMany({ where: id });
+  if (count > 0) {
+    audit({
+      subjectId: workspaceId,
+      before: { product, feature: id.feature, enabled: !enabled },
+      after: { product, feature: id.feature, enabled },
+    });
+  }
+  return { workspace: await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } }) };
+}
+
+/** @throws ValidationError for a product or a feature that does not exist */
+function getFeature(products: Products, input: SwitchFeatureInput) {
+  const product = products.find(input.product);
+  if (product === null) throw new ValidationError('product', 'There is no product of this name.');
+  const feature = Object.hasOwn(product.features, input.feature) ? product.features[input.feature] : undefined;
+  if (feature === undefined) {
+    throw new ValidationError('feature', `The product ${product.slug} has no feature of this name.`);
+  }
+  return { product: product.slug, enabledBy: feature.enabledBy };
 }

@@ -1,47 +1,41 @@
 import { newId } from '../../db/ids.js';
-import { transaction } from '../../db/transaction.js';
-import { ConflictError, ForbiddenError, LimitReachedError, NotFoundError } from '../../errors.js';
-import type { Invitation, Member } from '../../generated/prisma/client.js';
+import { ConflictError, LimitReachedError, NotFoundError } from '../../errors.js';
 import type { Role } from '../../generated/prisma/enums.js';
-import { getAccess, lockWorkspace } from '../access/access.js';
+import { lockWorkspace } from '../access/access.js';
 import { parseEmail } from '../access/input.js';
-import type { Actor } from '../access/principal.js';
 import { generateToken, hashSecret } from '../access/secret-hash.js';
-import { recordAudit } from '../audit/record.js';
-import type { Deps } from '../deps.js';
-import { requireRank } from './rank.js';
+import { defineCommand } from '../commands/define-command.js';
+import { inviterScope, personScope } from './scopes.js';
 
 const invitationLifetimeMs = 7 * 24 * 60 * 60 * 1000;
 const openInvitationsMax = 100;
 const membersMax = 1_000;
 
-export interface InviteMember {
+export interface InviteMemberInput {
   readonly workspaceId: string;
   readonly email: string;
   readonly role: Role;
 }
 
 /**
- * Invites an address to an organization for seven days. The token is returned once; this server sends no mail.
- * @throws ValidationError, NotFoundError, ForbiddenError, ConflictError for a member or a personal workspace, LimitReachedError
+ * Invites an e-mail address to an organization for seven days. The token is returned once.
+ * @throws ValidationError, NotFoundError, ForbiddenError, ConflictError for a member or a PERSONAL workspace, LimitReachedError
  */
-export async function inviteMember(
-  deps: Deps,
-  actor: Actor,
-  input: InviteMember,
-): Promise<{ invitation: Invitation; token: string }> {
-  const email = parseEmail('input.email', input.email);
-  return transaction(deps.db, async (tx) => {
-    const access = await getAccess(tx, actor.principal, input.workspaceId, 'member:invite');
-    const { workspaceId } = access;
-    requireRank(access, input.role, 'member:invite');
-    if (access.workspaceKind === 'PERSONAL') {
+export const inviteMember = defineCommand({
+  name: 'inviteMember',
+  permission: 'member:invite',
+  scope: inviterScope,
+  audit: { done: 'member.invited', refused: 'member.invite.refused' },
+  shownOnce: { of: 'invitation', fields: ['token'] },
+  throttled: true,
+  async run({ tx, actor, clock, audit }, input: InviteMemberInput, { workspaceId, workspaceKind }) {
+    const email = parseEmail('email', input.email);
+    if (workspaceKind === 'PERSONAL') {
       throw new ConflictError('A personal workspace has one member. Create an organization to work with others.');
     }
-    await lockWorkspace(tx, workspaceId);
-    const now = deps.clock();
+    const now = clock();
     if ((await tx.member.count({ where: { workspaceId, user: { email } } })) > 0) {
-      throw new ConflictError('This person is a member already.');
+      throw new ConflictError('This person is already a member.');
     }
     const open = await tx.invitation.count({ where: { workspaceId, acceptedAt: null, expiresAt: { gt: now } } });
     if (open >= openInvitationsMax) {
@@ -60,52 +54,45 @@ export async function inviteMember(
         expiresAt: new Date(now.getTime() + invitationLifetimeMs),
       },
     });
-    await recordAudit(tx, actor, {
-      workspaceId,
-      action: 'member.invited',
+    audit({
       subjectId: invitation.id,
       after: { email, role: input.role, expiresAt: invitation.expiresAt.toISOString() },
     });
     return { invitation, token };
-  });
-}
+  },
+});
 
 /**
- * Joins the workspace of an invitation. The token counts once, for whoever signed in with the invited address.
- * Unknown, used, expired and somebody else's look the same.
+ * Joins the workspace of an invitation. The token works once, for a user who signed in with the invited address. Unknown, used and
+ * expired tokens and those of other people look the same.
  * @throws NotFoundError, ConflictError for a member, LimitReachedError
  */
-export async function acceptInvitation(
-  deps: Deps,
-  actor: Actor,
-  input: { readonly token: string },
-): Promise<{ member: Member }> {
-  const { principal } = actor;
-  if (principal.kind !== 'user') throw new ForbiddenError('member:join');
-  const tokenHash = hashSecret(input.token);
-  return transaction(deps.db, async (tx) => {
-    const now = deps.clock();
+export const acceptInvitation = defineCommand({
+  name: 'acceptInvitation',
+  permission: 'member:join',
+  scope: personScope,
+  audit: { done: 'member.joined', refused: 'invitation.accept.refused' },
+  shownOnce: null,
+  throttled: true,
+  async run({ tx, clock, audit }, input: { readonly token: string }, { userId, email }) {
+    const tokenHash = hashSecret(input.token);
+    const now = clock();
     const { count } = await tx.invitation.updateMany({
-      where: { tokenHash, email: principal.email.toLowerCase(), acceptedAt: null, expiresAt: { gt: now } },
+      where: { tokenHash, email: email.toLowerCase(), acceptedAt: null, expiresAt: { gt: now } },
       data: { acceptedAt: now },
     });
-    if (count === 0) throw new NotFoundError('input.token', 'Invitation not found.');
+    if (count === 0) throw new NotFoundError('token', 'Invitation not found.');
     const { id, workspaceId, role } = await tx.invitation.findUniqueOrThrow({ where: { tokenHash } });
     await lockWorkspace(tx, workspaceId);
     const members = await tx.member.count({ where: { workspaceId } });
     if (members >= membersMax) throw new LimitReachedError(membersMax, `A workspace can have ${membersMax} members.`);
-    if ((await tx.member.count({ where: { workspaceId, userId: principal.userId } })) > 0) {
-      throw new ConflictError('You are a member already.');
+    if ((await tx.member.count({ where: { workspaceId, userId } })) > 0) {
+      throw new ConflictError('You are already a member.');
     }
     const member = await tx.member.create({
-      data: { id: newId('member'), workspaceId, userId: principal.userId, role, createdAt: now },
+      data: { id: newId('member'), workspaceId, userId, role, createdAt: now },
     });
-    await recordAudit(tx, actor, {
-      workspaceId,
-      action: 'member.joined',
-      subjectId: member.id,
-      after: { userId: principal.userId, role, permissions: [], invitationId: id },
-    });
+    audit({ workspaceId, subjectId: member.id, after: { userId, role, permissions: [], invitationId: id } });
     return { member };
-  });
-}
+  },
+});

@@ -1,15 +1,11 @@
 import { newId } from '../../db/ids.js';
-import { transaction } from '../../db/transaction.js';
+import { type Db, type Tx, transaction } from '../../db/transaction.js';
 import { nameLengthMax } from '../access/input.js';
 import { recordAudit, systemActor } from '../audit/record.js';
-import type { Deps } from '../deps.js';
 
-/** Makes sure that a person has a PERSONAL workspace, and is its owner. The unique index decides between concurrent calls. */
-export async function ensurePersonalWorkspace(
-  { db }: Pick<Deps, 'db'>,
-  user: { id: string; name: string },
-): Promise<void> {
-  if ((await findPersonalWorkspaceId({ db }, user.id)) !== null) return;
+/** Creates the PERSONAL workspace of a user if it does not exist. The unique index decides between concurrent calls. */
+export async function ensurePersonalWorkspace(db: Db, user: { id: string; name: string }): Promise<void> {
+  if ((await findPersonalWorkspaceId(db, user.id)) !== null) return;
   await transaction(db, async (tx) => {
     const workspaceId = newId('workspace');
     const name = [...(user.name.trim() || 'Personal')].slice(0, nameLengthMax).join('');
@@ -29,8 +25,8 @@ export async function ensurePersonalWorkspace(
   });
 }
 
-/** The id of a person's PERSONAL workspace. */
-export async function findPersonalWorkspaceId({ db }: Pick<Deps, 'db'>, userId: string): Promise<string | null> {
+/** The id of a user's PERSONAL workspace. */
+export async function findPersonalWorkspaceId(db: Db | Tx, userId: string): Promise<string | null> {
   const workspace = await db.workspace.findUnique({ where: { personalOwnerId: userId }, select: { id: true } });
   return workspace?.id ?? null;
 }

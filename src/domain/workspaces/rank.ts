@@ -5,14 +5,9 @@ import type { Permission } from '../access/permissions.js';
 
 const ranks: Readonly<Record<Role, number>> = { MEMBER: 0, ADMIN: 1, OWNER: 2 };
 
-/** Nobody gives, changes or takes away a role above their own. A service stands above all. */
-export function mayActOnRole(access: Access, role: Role): boolean {
-  return access.role === null || ranks[role] <= ranks[access.role];
-}
-
-/** @throws ForbiddenError where {@link mayActOnRole} says no */
+/** Members give, change and take away roles up to their own. Services rank above all roles. @throws ForbiddenError */
 export function requireRank(access: Access, role: Role, permission: Permission): void {
-  if (!mayActOnRole(access, role)) {
+  if (access.role !== null && ranks[role] > ranks[access.role]) {
     throw new ForbiddenError(permission, `Only a member of the role ${role} can do this to the role ${role}.`);
   }
 }

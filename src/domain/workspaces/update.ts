@@ -1,55 +1,49 @@
-import { transaction } from '../../db/transaction.js';
-import type { Workspace } from '../../generated/prisma/client.js';
-import { getAccess, lockWorkspace } from '../access/access.js';
 import { parseName, parseReason } from '../access/input.js';
-import type { Actor } from '../access/principal.js';
-import { recordAudit } from '../audit/record.js';
-import type { Deps } from '../deps.js';
+import { defineCommand } from '../commands/define-command.js';
 import { publishEvent } from '../events/publish.js';
+import { workspaceScope } from './scopes.js';
 
-export interface UpdateWorkspace {
+export interface UpdateWorkspaceInput {
   readonly workspaceId: string;
   readonly name: string;
 }
 
 /** Renames a workspace. @throws ValidationError, NotFoundError, ForbiddenError */
-export async function updateWorkspace(
-  deps: Deps,
-  actor: Actor,
-  input: UpdateWorkspace,
-): Promise<{ workspace: Workspace }> {
-  const name = parseName('input.name', input.name);
-  return transaction(deps.db, async (tx) => {
-    const { workspaceId } = await getAccess(tx, actor.principal, input.workspaceId, 'workspace:update');
-    await lockWorkspace(tx, workspaceId);
+export const updateWorkspace = defineCommand({
+  name: 'updateWorkspace',
+  permission: 'workspace:update',
+  scope: workspaceScope,
+  audit: { done: 'workspace.updated', refused: 'workspace.update.refused' },
+  shownOnce: null,
+  throttled: true,
+  async run({ tx, audit }, input: UpdateWorkspaceInput, { workspaceId }) {
+    const name = parseName('name', input.name);
     const before = await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } });
     const workspace = await tx.workspace.update({ where: { id: workspaceId }, data: { name } });
-    await recordAudit(tx, actor, {
-      workspaceId,
-      action: 'workspace.updated',
-      subjectId: workspaceId,
-      before: { name: before.name },
-      after: { name },
-    });
+    audit({ subjectId: workspaceId, before: { name: before.name }, after: { name } });
     return { workspace };
-  });
-}
+  },
+});
 
-export interface SuspendWorkspace {
+export interface SuspendWorkspaceInput {
   readonly workspaceId: string;
   readonly reason?: string | null | undefined;
 }
 
-/** Refuses every key of a workspace from the next verification on. Suspending twice is not an error: the first time stands. @throws NotFoundError */
-export async function suspendWorkspace(
-  deps: Deps,
-  actor: Actor,
-  input: SuspendWorkspace,
-): Promise<{ workspace: Workspace }> {
-  const reason = parseReason('input.reason', input.reason);
-  return transaction(deps.db, async (tx) => {
-    const { workspaceId } = await getAccess(tx, actor.principal, input.workspaceId, 'workspace:suspend');
-    const suspendedAt = deps.clock();
+/**
+ * Suspends a workspace: the next verification refuses each of its keys. Suspending it again is not an error; the first suspension counts.
+ * @throws ValidationError, NotFoundError
+ */
+export const suspendWorkspace = defineCommand({
+  name: 'suspendWorkspace',
+  permission: 'workspace:suspend',
+  scope: workspaceScope,
+  audit: { done: 'workspace.suspended', refused: 'workspace.suspend.refused' },
+  shownOnce: null,
+  throttled: true,
+  async run({ tx, clock, audit }, input: SuspendWorkspaceInput, { workspaceId }) {
+    const reason = parseReason('reason', input.reason);
+    const suspendedAt = clock();
     const { count } = await tx.workspace.updateMany({
       where: { id: workspaceId, suspendedAt: null },
       data: { suspendedAt, suspensionReason: reason },
@@ -62,40 +56,36 @@ export async function suspendWorkspace(
         at: suspendedAt,
         data: { workspaceId, reason },
       });
-      await recordAudit(tx, actor, {
-        workspaceId,
-        action: 'workspace.suspended',
+      audit({
         subjectId: workspaceId,
         before: { suspendedAt: null, reason: null },
         after: { suspendedAt: suspendedAt.toISOString(), reason },
       });
     }
     return { workspace: await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } }) };
-  });
-}
+  },
+});
 
-/** Ends a suspension. Resuming what is not suspended is not an error. @throws NotFoundError */
-export async function resumeWorkspace(
-  deps: Deps,
-  actor: Actor,
-  input: { readonly workspaceId: string },
-): Promise<{ workspace: Workspace }> {
-  return transaction(deps.db, async (tx) => {
-    const { workspaceId } = await getAccess(tx, actor.principal, input.workspaceId, 'workspace:suspend');
-    await lockWorkspace(tx, workspaceId);
+/** Ends a suspension. Resuming a workspace that is not suspended is not an error. @throws NotFoundError */
+export const resumeWorkspace = defineCommand({
+  name: 'resumeWorkspace',
+  permission: 'workspace:suspend',
+  scope: workspaceScope,
+  audit: { done: 'workspace.resumed', refused: 'workspace.resume.refused' },
+  shownOnce: null,
+  throttled: true,
+  async run({ tx, audit }, _input: { readonly workspaceId: string }, { workspaceId }) {
     const before = await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } });
     if (before.suspendedAt === null) return { workspace: before };
     const workspace = await tx.workspace.update({
       where: { id: workspaceId },
       data: { suspendedAt: null, suspensionReason: null },
     });
-    await recordAudit(tx, actor, {
-      workspaceId,
-      action: 'workspace.resumed',
+    audit({
       subjectId: workspaceId,
       before: { suspendedAt: before.suspendedAt.toISOString(), reason: before.suspensionReason },
       after: { suspendedAt: null, reason: null },
     });
     return { workspace };
-  });
-}
+  },
+});

@@ -1,3 +1,8 @@
+import { createApiKey } from '../../domain/keys/create.js';
+import { deleteApiKey, revokeApiKey } from '../../domain/keys/revoke.js';
+import { retireSecret, rotateApiKey } from '../../domain/keys/rotate.js';
+import { rotateSigningSecret } from '../../domain/keys/signing-secret.js';
+import { updateApiKey } from '../../domain/keys/update.js';
 import {
   ConflictError,
   ForbiddenError,
@@ -7,6 +12,7 @@ import {
   ValidationError,
 } from '../../errors.js';
 import { builder } from '../builder.js';
+import { commandField } from '../command-field.js';
 import { Environment, SpendPeriod } from '../enums.js';
 import { ApiKey } from './types.js';
 
@@ -119,43 +125,38 @@ const DeleteApiKeyPayload = builder.objectRef<{ deletedApiKeyId: string }>('Dele
   }),
 });
 
-builder.mutationFields((t) => ({
-  createApiKey: t.field({
-    type: CreateApiKeyPayload,
-    description: 'Creates a key. The product says who may.',
-    authScopes: { permission: 'apiKey:create' },
-    args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'What to create.' }) },
-    errors: {
-      types: [ValidationError, NotFoundError, ForbiddenError, LimitReachedError, ConflictError, SecretUnavailableError],
-    },
-    resolve: (_root, { input }, { actor, domain }) =>
-      domain.apiKeys.create(actor, { ...input, environment: input.environment ?? 'LIVE' }),
-  }),
-  updateApiKey: t.field({
-    type: apiKeyPayload('UpdateApiKeyPayload', 'The changed key.'),
-    description: 'Renames, restricts, disables or enables a key, or sets when it ends.',
-    authScopes: { permission: 'apiKey:update' },
-    args: { input: t.arg({ type: UpdateApiKeyInput, required: true, description: 'What to change.' }) },
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitReachedError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.apiKeys.update(actor, input),
-  }),
-  revokeApiKey: t.field({
-    type: apiKeyPayload('RevokeApiKeyPayload', 'The revoked key.'),
-    description: 'Ends a key for good. The next verification refuses it, on every process.',
-    authScopes: { permission: 'apiKey:revoke' },
-    args: { input: t.arg({ type: RevokeApiKeyInput, required: true, description: 'What to end.' }) },
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.apiKeys.revoke(actor, input),
-  }),
-  deleteApiKey: t.field({
-    type: DeleteApiKeyPayload,
-    description: 'Ends a key and takes it out of every list. What it was charged stays in the ledger.',
-    authScopes: { permission: 'apiKey:delete' },
-    args: { input: t.arg({ type: DeleteApiKeyInput, required: true, description: 'What to delete.' }) },
-    errors: { types: [NotFoundError, ForbiddenError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.apiKeys.delete(actor, input),
-  }),
-}));
+commandField(createApiKey, {
+  description: 'Creates an API key. The product defines who may create its keys.',
+  input: CreateApiKeyInput,
+  inputDescription: 'The key to create.',
+  payload: CreateApiKeyPayload,
+  errors: [ValidationError, NotFoundError, ForbiddenError, LimitReachedError, ConflictError, SecretUnavailableError],
+});
+
+commandField(updateApiKey, {
+  description:
+    'Changes the name, permissions, origins, spend limit or expiry of an API key, or disables or enables it.',
+  input: UpdateApiKeyInput,
+  inputDescription: 'The key and its changes.',
+  payload: apiKeyPayload('UpdateApiKeyPayload', 'The changed key.'),
+  errors: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitReachedError],
+});
+
+commandField(revokeApiKey, {
+  description: 'Revokes an API key permanently. The next verification refuses it, on every process.',
+  input: RevokeApiKeyInput,
+  inputDescription: 'The key to revoke.',
+  payload: apiKeyPayload('RevokeApiKeyPayload', 'The revoked key.'),
+  errors: [ValidationError, NotFoundError, ForbiddenError],
+});
+
+commandField(deleteApiKey, {
+  description: 'Revokes an API key and removes it from all lists. Its charges stay in the ledger.',
+  input: DeleteApiKeyInput,
+  inputDescription: 'The key to delete.',
+  payload: DeleteApiKeyPayload,
+  errors: [NotFoundError, ForbiddenError],
+});
 
 const RotateApiKeyInput = builder.inputType('RotateApiKeyInput', {
   description: 'An API key that gets a new secret.',
@@ -201,27 +202,22 @@ const RetireSecretPayload = builder.objectRef<{ apiKey: typeof ApiKey.$inferType
   }),
 });
 
-builder.mutationFields((t) => ({
-  rotateApiKey: t.field({
-    type: RotateApiKeyPayload,
-    description:
-      'Gives a key a new secret. Its id, limits and history stay, and so does the key id of a header pair. The old secret works until the overlap ends or it is retired, and never longer than the key.',
-    authScopes: { permission: 'apiKey:rotate' },
-    args: { input: t.arg({ type: RotateApiKeyInput, required: true, description: 'What to rotate.' }) },
-    errors: {
-      types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitReachedError, SecretUnavailableError],
-    },
-    resolve: (_root, { input }, { actor, domain }) => domain.apiKeys.rotate(actor, input),
-  }),
-  retireSecret: t.field({
-    type: RetireSecretPayload,
-    description: 'Ends an old secret before its overlap is over. The newest one ends only with its key.',
-    authScopes: { permission: 'apiKey:rotate' },
-    args: { input: t.arg({ type: RetireSecretInput, required: true, description: 'What to end.' }) },
-    errors: { types: [NotFoundError, ForbiddenError, ConflictError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.apiKeys.retireSecret(actor, input),
-  }),
-}));
+commandField(rotateApiKey, {
+  description:
+    'Creates a new secret for an API key. The id, limits, history and the key id of a header pair stay the same. The old secret stays valid until the overlap ends, it is retired or the key ends.',
+  input: RotateApiKeyInput,
+  inputDescription: 'The key to rotate.',
+  payload: RotateApiKeyPayload,
+  errors: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitReachedError, SecretUnavailableError],
+});
+
+commandField(retireSecret, {
+  description: 'Refuses an old secret from now on, before its overlap ends. The newest secret ends only with its key.',
+  input: RetireSecretInput,
+  inputDescription: 'The secret to retire.',
+  payload: RetireSecretPayload,
+  errors: [NotFoundError, ForbiddenError, ConflictError],
+});
 
 const RotateSigningSecretInput = builder.inputType('RotateSigningSecretInput', {
   description: 'An API key that gets a new signing secret.',
@@ -260,16 +256,11 @@ const RotateSigningSecretPayload = builder
     }),
   });
 
-builder.mutationField('rotateSigningSecret', (t) =>
-  t.field({
-    type: RotateSigningSecretPayload,
-    description:
-      'Replaces the secret that signs the webhooks of a key: the new one signs at once, and during an overlap both do. A key may do this for itself where its product says so.',
-    authScopes: { permission: 'signingSecret:rotate' },
-    args: { input: t.arg({ type: RotateSigningSecretInput, required: true, description: 'Whose secret.' }) },
-    errors: {
-      types: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitReachedError, SecretUnavailableError],
-    },
-    resolve: (_root, { input }, { actor, domain }) => domain.signingSecrets.rotate(actor, input),
-  }),
-);
+commandField(rotateSigningSecret, {
+  description:
+    'Creates a new signing secret for an API key. Webhooks are signed with it at once, and during an overlap with the old one too. An API key may rotate its own signing secret if its product allows it.',
+  input: RotateSigningSecretInput,
+  inputDescription: 'The key whose signing secret to rotate.',
+  payload: RotateSigningSecretPayload,
+  errors: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitReachedError, SecretUnavailableError],
+});

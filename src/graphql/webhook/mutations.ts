@@ -1,7 +1,15 @@
 import { eventTypesMax, ownEventTypes } from '../../domain/events/event-types.js';
-import { endpointsPerKeyMax } from '../../domain/webhooks/endpoints.js';
+import { publishCustomEvent } from '../../domain/webhooks/custom-event.js';
+import { redeliverWebhook, sendTestWebhook } from '../../domain/webhooks/deliveries.js';
+import {
+  createWebhookEndpoint,
+  deleteWebhookEndpoint,
+  endpointsPerKeyMax,
+  updateWebhookEndpoint,
+} from '../../domain/webhooks/endpoints.js';
 import { ConflictError, ForbiddenError, LimitReachedError, NotFoundError, ValidationError } from '../../errors.js';
 import { builder } from '../builder.js';
+import { commandField } from '../command-field.js';
 import { WebhookDelivery, WebhookEndpoint, WebhookEvent } from './types.js';
 
 const endpointId = 'Id of the endpoint.';
@@ -63,32 +71,30 @@ const DeleteWebhookEndpointPayload = builder
     }),
   });
 
-builder.mutationFields((t) => ({
-  createWebhookEndpoint: t.field({
-    type: endpointPayload('CreateWebhookEndpointPayload', 'The created endpoint.'),
-    description: 'Gives a key of a product with signing secrets an endpoint. It gets what happens from now on.',
-    authScopes: { permission: 'webhook:manage' },
-    args: { input: t.arg({ type: CreateWebhookEndpointInput, required: true, description: 'What to create.' }) },
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError, LimitReachedError, ConflictError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.webhooks.createEndpoint(actor, input),
-  }),
-  updateWebhookEndpoint: t.field({
-    type: endpointPayload('UpdateWebhookEndpointPayload', 'The changed endpoint.'),
-    description: 'Moves an endpoint, changes what it listens for, or switches it off and on.',
-    authScopes: { permission: 'webhook:manage' },
-    args: { input: t.arg({ type: UpdateWebhookEndpointInput, required: true, description: 'What to change.' }) },
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.webhooks.updateEndpoint(actor, input),
-  }),
-  deleteWebhookEndpoint: t.field({
-    type: DeleteWebhookEndpointPayload,
-    description: 'Takes an endpoint out of every list, and cancels what waits for it.',
-    authScopes: { permission: 'webhook:manage' },
-    args: { input: t.arg({ type: DeleteWebhookEndpointInput, required: true, description: 'What to delete.' }) },
-    errors: { types: [NotFoundError, ForbiddenError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.webhooks.deleteEndpoint(actor, input),
-  }),
-}));
+commandField(createWebhookEndpoint, {
+  description:
+    'Creates a webhook endpoint for an API key of a product with signing secrets. It receives events from now on.',
+  input: CreateWebhookEndpointInput,
+  inputDescription: 'The endpoint to create.',
+  payload: endpointPayload('CreateWebhookEndpointPayload', 'The created endpoint.'),
+  errors: [ValidationError, NotFoundError, ForbiddenError, LimitReachedError, ConflictError],
+});
+
+commandField(updateWebhookEndpoint, {
+  description: 'Changes the URL, event types or note of a webhook endpoint, or disables or enables it.',
+  input: UpdateWebhookEndpointInput,
+  inputDescription: 'The endpoint and its changes.',
+  payload: endpointPayload('UpdateWebhookEndpointPayload', 'The changed endpoint.'),
+  errors: [ValidationError, NotFoundError, ForbiddenError],
+});
+
+commandField(deleteWebhookEndpoint, {
+  description: 'Deletes a webhook endpoint and cancels its pending deliveries.',
+  input: DeleteWebhookEndpointInput,
+  inputDescription: 'The endpoint to delete.',
+  payload: DeleteWebhookEndpointPayload,
+  errors: [NotFoundError, ForbiddenError],
+});
 
 const SendTestWebhookInput = builder.inputType('SendTestWebhookInput', {
   description: 'A webhook endpoint to test.',
@@ -113,26 +119,23 @@ function deliveryPayload(name: string, description: string) {
   });
 }
 
-builder.mutationFields((t) => ({
-  sendTestWebhook: t.field({
-    type: deliveryPayload('SendTestWebhookPayload', 'The delivery of the test event.'),
-    description:
-      'Sends a webhook.test to an endpoint, whatever it listens for, signed and delivered like every other event.',
-    authScopes: { permission: 'webhook:manage' },
-    args: { input: t.arg({ type: SendTestWebhookInput, required: true, description: 'What to try.' }) },
-    errors: { types: [NotFoundError, ForbiddenError, ConflictError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.webhooks.sendTest(actor, input),
-  }),
-  redeliverWebhook: t.field({
-    type: deliveryPayload('RedeliverWebhookPayload', 'The delivery that is repeated.'),
-    description:
-      'Delivers an event to its endpoint again, under the same webhook-id and with all its attempts anew. What still waits is tried at once.',
-    authScopes: { permission: 'webhook:manage' },
-    args: { input: t.arg({ type: RedeliverWebhookInput, required: true, description: 'What to deliver again.' }) },
-    errors: { types: [NotFoundError, ForbiddenError, ConflictError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.webhooks.redeliver(actor, input),
-  }),
-}));
+commandField(sendTestWebhook, {
+  description:
+    'Sends a `webhook.test` event to an endpoint, whatever its event types. It is signed and delivered like every other event.',
+  input: SendTestWebhookInput,
+  inputDescription: 'The endpoint to test.',
+  payload: deliveryPayload('SendTestWebhookPayload', 'The delivery of the test event.'),
+  errors: [NotFoundError, ForbiddenError, ConflictError],
+});
+
+commandField(redeliverWebhook, {
+  description:
+    'Delivers an event to its endpoint again, with the same `webhook-id` and all attempts. A pending delivery is attempted at once.',
+  input: RedeliverWebhookInput,
+  inputDescription: 'The delivery to repeat.',
+  payload: deliveryPayload('RedeliverWebhookPayload', 'The delivery that is repeated.'),
+  errors: [NotFoundError, ForbiddenError, ConflictError],
+});
 
 const PublishEventInput = builder.inputType('PublishEventInput', {
   description: 'An event of the product.',
@@ -170,20 +173,11 @@ const PublishEventPayload = builder
     }),
   });
 
-builder.mutationField('publishEvent', (t) =>
-  t.field({
-    type: PublishEventPayload,
-    description:
-      "Tells a customer of something that happened at the product, through the same signed path as this server's own events. For services.",
-    authScopes: { permission: 'event:publish' },
-    args: {
-      input: t.arg({
-        type: PublishEventInput,
-        required: true,
-        description: 'What happened, and who is to hear of it.',
-      }),
-    },
-    errors: { types: [ValidationError, NotFoundError, ForbiddenError, ConflictError] },
-    resolve: (_root, { input }, { actor, domain }) => domain.webhooks.publish(actor, input),
-  }),
-);
+commandField(publishCustomEvent, {
+  description:
+    "Publishes an event of the product to the webhook endpoints of a customer, signed and delivered like this server's own events. For services.",
+  input: PublishEventInput,
+  inputDescription: 'The event and its receiver.',
+  payload: PublishEventPayload,
+  errors: [ValidationError, NotFoundError, ForbiddenError, ConflictError],
+});

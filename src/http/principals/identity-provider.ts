@@ -1,8 +1,8 @@
 import { createRemoteJWKSet, decodeJwt, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { z } from 'zod';
-import type { Deps } from '../../domain/deps.js';
-import { type OutsideIdentity, readOutsideIdentity } from '../../domain/identity/outside-users.js';
+import { type ExternalIdentity, readExternalIdentity } from '../../domain/identity/external-users.js';
 import { UnavailableError } from '../../errors.js';
+import type { Services } from '../../graphql/services.js';
 
 /** An outside identity provider, as the environment names it. */
 export interface IdentityProviderOptions {
@@ -17,7 +17,7 @@ export interface IdentityProvider {
    * Whom a token names, or null for one that is not valid here.
    * @throws UnavailableError where the provider's keys cannot be had: then nobody knows.
    */
-  verify(token: string): Promise<OutsideIdentity | null>;
+  verify(token: string): Promise<ExternalIdentity | null>;
 }
 
 /** A shared secret proves nothing about who signed, so only signatures with a key pair count. */
@@ -55,7 +55,7 @@ export function looksLikeJwt(token: string): boolean {
 /** Checks tokens of one issuer against its published keys, which are fetched when first needed, and kept. */
 export function createIdentityProvider(
   { issuer, audience }: IdentityProviderOptions,
-  { clock, log }: Pick<Deps, 'clock' | 'log'>,
+  { clock, log }: Pick<Services, 'clock' | 'log'>,
 ): IdentityProvider {
   const getKey = publishedKeys(issuer, log);
   return {
@@ -73,7 +73,7 @@ export function createIdentityProvider(
         });
         const { sub } = payload;
         if (sub === undefined || sub === '' || sub.length > subjectLengthMax || /\p{Cc}/u.test(sub)) return null;
-        return readOutsideIdentity(issuer, sub, payload);
+        return readExternalIdentity(issuer, sub, payload);
       } catch (error) {
         if (!(error instanceof errors.JOSEError)) throw error;
         log.info({ reason: error.code }, 'A token of the identity provider was refused.');
@@ -92,7 +92,7 @@ function readIssuer(token: string): string | null {
 }
 
 /** The keys that the issuer publishes now. One that is not among them may be new: then they are fetched once more, but not at every request. */
-function publishedKeys(issuer: string, log: Deps['log']): JWTVerifyGetKey {
+function publishedKeys(issuer: string, log: Services['log']): JWTVerifyGetKey {
   let keys: Promise<JWTVerifyGetKey> | null = null;
   let failedAt = Number.NEGATIVE_INFINITY;
 

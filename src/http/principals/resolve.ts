@@ -1,20 +1,20 @@
 import { LRUCache } from 'lru-cache';
 import type { Principal, ServicePrincipal } from '../../domain/access/principal.js';
-import type { Deps } from '../../domain/deps.js';
 import type { AuthenticationKind } from '../../domain/identity/authentication-failures.js';
-import { findOrCreateOutsideUser } from '../../domain/identity/outside-users.js';
+import { findOrCreateExternalUser, type SignedInUser } from '../../domain/identity/external-users.js';
 import { createServiceFinder } from '../../domain/identity/service-tokens.js';
 import type { Credential } from '../../domain/keys/credential.js';
 import { authenticateApiKey } from '../../domain/verification/authenticate.js';
 import { ensurePersonalWorkspace } from '../../domain/workspaces/personal.js';
 import { ForbiddenError, StaleCookieError, UnauthenticatedError } from '../../errors.js';
+import type { Services } from '../../graphql/services.js';
 import type { Product, Wording } from '../../products/product.js';
 import { findBearerProduct, looksLikeBearer } from '../../products/secret-format.js';
 import type { Origins } from '../origins.js';
 import { type RequestHead, readHeader } from '../request-scope.js';
 import { readCredential } from './credentials.js';
 import { type IdentityProvider, looksLikeJwt } from './identity-provider.js';
-import type { Sessions, SignedInUser } from './session.js';
+import type { Sessions } from './session.js';
 
 /** The principal of a request, and what it means for the response. */
 export interface Identity {
@@ -32,7 +32,7 @@ export interface Identity {
 export type ResolvePrincipal = (request: RequestHead) => Identity | Promise<Identity>;
 
 export interface ResolverOptions {
-  readonly deps: Deps;
+  readonly deps: Services;
   readonly sessions: Sessions;
   /** Null where no identity provider is configured. */
   readonly identityProvider: IdentityProvider | null;
@@ -50,7 +50,7 @@ const ensuredUsersMax = 10_000;
  */
 export function createResolver({ deps, sessions, identityProvider, origins }: ResolverOptions): ResolvePrincipal {
   const ensured = new LRUCache<string, true>({ max: ensuredUsersMax });
-  const findService = createServiceFinder(deps);
+  const findService = createServiceFinder(deps.db);
 
   return (request) => {
     const presented = readCredential(request, { products: deps.products, origins, cookieName: sessions.cookieName });
@@ -96,7 +96,7 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
     if (identityProvider !== null && looksLikeJwt(token)) {
       const identity = await identityProvider.verify(token);
       if (identity === null) throw unknownCredential('IDENTITY_TOKEN');
-      return asUser(await findOrCreateOutsideUser(deps, identity));
+      return asUser(await findOrCreateExternalUser(deps.db, identity));
     }
     const user = looksLikeSession(token) ? await sessions.findByToken(token) : null;
     return user === null ? asApiKey({ kind: 'bearer', token }, request) : asUser(user);
@@ -113,7 +113,7 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
 
   async function asUser(user: SignedInUser, setCookies: readonly string[] = []): Promise<Identity> {
     if (!ensured.has(user.id)) {
-      await ensurePersonalWorkspace(deps, user);
+      await ensurePersonalWorkspace(deps.db, user);
       ensured.set(user.id, true);
     }
     return { principal: { kind: 'user', userId: user.id, email: user.email }, product: null, setCookies };

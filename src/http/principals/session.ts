@@ -8,9 +8,10 @@ import { bearer } from 'better-auth/plugins/bearer';
 import type { Logger } from 'pino';
 import { type IdKind, newId } from '../../db/ids.js';
 import { parseName } from '../../domain/access/input.js';
-import type { Deps } from '../../domain/deps.js';
+import type { SignedInUser } from '../../domain/identity/external-users.js';
 import { ensurePersonalWorkspace } from '../../domain/workspaces/personal.js';
 import { UnavailableError, ValidationError } from '../../errors.js';
+import type { Services } from '../../graphql/services.js';
 import type { Origins } from '../origins.js';
 
 /** The path of sign-up, sign-in and the other routes of better-auth. */
@@ -18,12 +19,6 @@ export const authPath = '/api/auth';
 
 /** The client's address for better-auth, set by this server from the connection. A header of this name that a client sends is dropped. */
 export const addressHeader = 'x-tollkeeper-address';
-
-export interface SignedInUser {
-  readonly id: string;
-  readonly name: string;
-  readonly email: string;
-}
 
 export interface Sessions {
   /** Answers requests under {@link authPath}. Rejects for unexpected errors. */
@@ -38,7 +33,7 @@ export interface Sessions {
 }
 
 export interface SessionsOptions {
-  readonly deps: Pick<Deps, 'db' | 'log'>;
+  readonly deps: Pick<Services, 'db' | 'log'>;
   /** 32 bytes. The secret that signs cookies is derived from it, so that an operator keeps one key. */
   readonly encryptionKey: Uint8Array;
   readonly publicUrl: string;
@@ -125,7 +120,7 @@ export function createSessions({
       user: {
         create: {
           before: async (user) => ({ data: { ...user, name: checkProfile(user).name ?? '' } }),
-          after: async (user) => ensurePersonalWorkspace(deps, { id: user.id, name: user.name }),
+          after: async (user) => ensurePersonalWorkspace(deps.db, { id: user.id, name: user.name }),
         },
         update: { before: async (changes) => ({ data: { ...changes, ...checkProfile(changes) } }) },
       },

@@ -1,11 +1,16 @@
 import { newId } from '../../db/ids.js';
-import { isUniqueViolation } from '../../db/transaction.js';
-import type { SignedInUser } from '../../http/principals/session.js';
+import { type Db, isUniqueViolation } from '../../db/transaction.js';
 import { nameLengthMax } from '../access/input.js';
-import type { Deps } from '../deps.js';
 
-/** Whom an identity provider vouches for. */
-export interface OutsideIdentity {
+/** A user with a session or an external identity. */
+export interface SignedInUser {
+  readonly id: string;
+  readonly name: string;
+  readonly email: string;
+}
+
+/** A user of an external identity provider. */
+export interface ExternalIdentity {
   readonly issuer: string;
   readonly subject: string;
   readonly name: string | null;
@@ -14,28 +19,22 @@ export interface OutsideIdentity {
 }
 
 /**
- * The person behind an outside identity, made on first sight. Issuer and subject alone decide who it is: an address that
- * somebody else already has is not taken over, since whoever controls an address at one place need not be whom it names
- * at another. Such a person gets a placeholder, as does one without an address.
+ * Finds the user of an external identity, and creates it the first time. Issuer and subject identify the user. An e-mail address that
+ * another user already has is not taken over, because the same address at another provider need not belong to the same person: such a
+ * user gets a placeholder address, as does one without an address.
  */
-export async function findOrCreateOutsideUser(
-  { db }: Pick<Deps, 'db'>,
-  identity: OutsideIdentity,
-): Promise<SignedInUser> {
+export async function findOrCreateExternalUser(db: Db, identity: ExternalIdentity): Promise<SignedInUser> {
   return (
-    (await findOutsideUser({ db }, identity)) ??
-    (await tryCreate({ db }, identity, identity.email)) ??
-    // Somebody has the address, or made this very user a moment ago.
-    (await findOutsideUser({ db }, identity)) ??
-    (await tryCreate({ db }, identity, null)) ??
-    (await getOutsideUser({ db }, identity))
+    (await findExternalUser(db, identity)) ??
+    (await tryCreate(db, identity, identity.email)) ??
+    // The address is taken, or a concurrent request created this user.
+    (await findExternalUser(db, identity)) ??
+    (await tryCreate(db, identity, null)) ??
+    (await getExternalUser(db, identity))
   );
 }
 
-async function findOutsideUser(
-  { db }: Pick<Deps, 'db'>,
-  { issuer, subject }: OutsideIdentity,
-): Promise<SignedInUser | null> {
+async function findExternalUser(db: Db, { issuer, subject }: ExternalIdentity): Promise<SignedInUser | null> {
   const account = await db.authAccount.findUnique({
     where: { providerId_accountId: { providerId: issuer, accountId: subject } },
     select: { user: { select: { id: true, name: true, email: true } } },
@@ -43,16 +42,16 @@ async function findOutsideUser(
   return account?.user ?? null;
 }
 
-async function getOutsideUser(deps: Pick<Deps, 'db'>, identity: OutsideIdentity): Promise<SignedInUser> {
-  const user = await findOutsideUser(deps, identity);
-  if (user === null) throw new Error('An outside identity could neither be found nor made.');
+async function getExternalUser(db: Db, identity: ExternalIdentity): Promise<SignedInUser> {
+  const user = await findExternalUser(db, identity);
+  if (user === null) throw new Error('The user of an external identity could neither be found nor created.');
   return user;
 }
 
-/** Makes user and account in one statement's transaction. Null where a unique index refuses: the address or the identity is taken. */
+/** Creates user and account in one transaction. @returns null where a unique index refuses: the address or the identity is taken */
 async function tryCreate(
-  { db }: Pick<Deps, 'db'>,
-  { issuer, subject, name, emailVerified }: OutsideIdentity,
+  db: Db,
+  { issuer, subject, name, emailVerified }: ExternalIdentity,
   email: string | null,
 ): Promise<SignedInUser | null> {
   const id = newId('user');
@@ -75,12 +74,12 @@ async function tryCreate(
 
 const emailPattern = /^[^\s@\p{Cc}]{1,64}@[^\s@\p{Cc}]{1,255}$/u;
 
-/** Reads the claims of OpenID Connect Core, 5.1. What is no name or no address counts as absent. */
-export function readOutsideIdentity(
+/** Reads the claims of OpenID Connect Core 1.0, 5.1. An invalid name or address counts as absent. */
+export function readExternalIdentity(
   issuer: string,
   subject: string,
   claims: Readonly<Record<string, unknown>>,
-): OutsideIdentity {
+): ExternalIdentity {
   const email = typeof claims.email === 'string' ? claims.email.trim().toLowerCase() : '';
   return {
     issuer,

@@ -1,17 +1,17 @@
 import { ValidationError } from '../../errors.js';
 import type { Environment } from '../../generated/prisma/enums.js';
+import type { Products } from '../../products/product.js';
 import { parseIdempotencyKey, parseOrigin } from '../access/input.js';
 import type { ChargeRequest } from '../credits/charge.js';
 import { parseQuantity } from '../credits/price.js';
-import type { Deps } from '../deps.js';
 import type { Credential } from '../keys/credential.js';
 
-/** What a product's backend asks about one request of a customer. */
-export interface VerifyApiKey {
+/** A customer's request, as a backend asks to verify it. */
+export interface VerifyApiKeyInput {
   readonly credential: Credential;
-  /** The product that the key has to be of; without one, any product of this server. */
+  /** The product that the key must belong to; by default any product of this server. */
   readonly product?: string | null | undefined;
-  /** The environment that the key has to be for; without one, any. */
+  /** The environment that the key must be for; by default any. */
   readonly environment?: Environment | null | undefined;
   readonly requires?: readonly string[] | null | undefined;
   readonly origin?: string | null | undefined;
@@ -29,8 +29,8 @@ export interface VerifyApiKey {
 /** The most permissions that one request can require. */
 const requiresMax = 20;
 
-/** The same, checked: all that does not depend on which key it is. */
-export interface Question {
+/** The same, validated as far as it does not depend on the key. */
+export interface VerificationRequest {
   readonly expectedProduct: string | null;
   readonly expectedEnvironment: Environment | null;
   readonly requires: readonly string[];
@@ -38,20 +38,29 @@ export interface Question {
   readonly charge: ChargeRequest | null;
 }
 
-/** @throws ValidationError for what no credential could make right */
-export function parseQuestion(
-  { products }: Pick<Deps, 'products'>,
-  { product, environment, requires, origin, charge }: VerifyApiKey,
-): Question {
+/** A request that only presents a credential. */
+export const plainRequest: VerificationRequest = {
+  expectedProduct: null,
+  expectedEnvironment: null,
+  requires: [],
+  origin: null,
+  charge: null,
+};
+
+/** @throws ValidationError for an input that no credential could make valid */
+export function parseRequest(
+  products: Products,
+  { product, environment, requires, origin, charge }: VerifyApiKeyInput,
+): VerificationRequest {
   if (product != null && products.find(product) === null) {
-    throw new ValidationError('input.product', 'There is no product of this name.');
+    throw new ValidationError('product', 'There is no product of this name.');
   }
   if ((requires?.length ?? 0) > requiresMax) {
-    throw new ValidationError('input.requires', `At most ${requiresMax} permissions can be required at once.`);
+    throw new ValidationError('requires', `At most ${requiresMax} permissions can be required at once.`);
   }
   requires?.forEach((permission, index) => {
     if (!products.all.some((each) => Object.hasOwn(each.permissions, permission))) {
-      throw new ValidationError(`input.requires.${index}`, 'No product of this server has a permission of this name.');
+      throw new ValidationError(`requires.${index}`, 'No product of this server has a permission of this name.');
     }
   });
   return {
@@ -63,16 +72,21 @@ export function parseQuestion(
   };
 }
 
-/** Browsers send `null` for an opaque origin: it is an origin, and one that nobody can have allowed. */
+/** Browsers send `null` for an opaque origin. It is an origin, and no key allows it. */
 function parseRequestOrigin(origin: string): string {
-  return origin === 'null' ? origin : parseOrigin('input.origin', origin);
+  return origin === 'null' ? origin : parseOrigin('origin', origin);
 }
 
-function parseCharge({ action, quantity, hold, idempotencyKey }: NonNullable<VerifyApiKey['charge']>): ChargeRequest {
+function parseCharge({
+  action,
+  quantity,
+  hold,
+  idempotencyKey,
+}: NonNullable<VerifyApiKeyInput['charge']>): ChargeRequest {
   return {
     action,
-    quantity: parseQuantity('input.charge.quantity', quantity),
+    quantity: parseQuantity('charge.quantity', quantity),
     hold,
-    idempotencyKey: parseIdempotencyKey('input.charge.idempotencyKey', idempotencyKey),
+    idempotencyKey: parseIdempotencyKey('charge.idempotencyKey', idempotencyKey),
   };
 }

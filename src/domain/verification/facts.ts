@@ -1,0 +1,47 @@
+import type { Clock } from '../../clock.js';
+import type { Products } from '../../products/product.js';
+import type { KeyCache } from '../keys/key-cache.js';
+import type { KeyRecord } from '../keys/key-record.js';
+import type { Presented } from '../keys/presented.js';
+import type { Facts } from './checks.js';
+import type { VerificationRequest } from './request.js';
+
+export interface FactSources {
+  readonly products: Products;
+  readonly clock: Clock;
+  readonly keys: Pick<KeyCache, 'load' | 'getCached'>;
+}
+
+/** What the checks look at: the request, and the key in its current state. @throws UnavailableError */
+export async function loadFacts(
+  sources: FactSources,
+  presented: Presented,
+  request: VerificationRequest,
+): Promise<Facts> {
+  const key = presented.kind === 'candidate' ? await sources.keys.load(presented) : null;
+  return describeFacts(sources, presented, key, request);
+}
+
+/** The same with the cached key, which may have changed since it was read; null where the key is not cached. */
+export function getCachedFacts(sources: FactSources, presented: Presented, request: VerificationRequest): Facts | null {
+  const key = presented.kind === 'candidate' ? sources.keys.getCached(presented) : null;
+  return key && describeFacts(sources, presented, key, request);
+}
+
+function describeFacts(
+  { products, clock }: FactSources,
+  presented: Presented,
+  key: KeyRecord | null,
+  { expectedProduct, expectedEnvironment, requires, origin }: VerificationRequest,
+): Facts {
+  return {
+    presented,
+    key,
+    product: (key && products.find(key.product)) ?? presented.product,
+    expectedProduct,
+    expectedEnvironment,
+    requires,
+    origin,
+    now: clock(),
+  };
+}

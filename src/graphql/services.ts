@@ -1,0 +1,39 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../clock.js';
+import type { Db } from '../db/transaction.js';
+import type { Cipher } from '../domain/access/cipher.js';
+import type { RefusalRecorder } from '../domain/audit/refusals.js';
+import type { CommandRunner } from '../domain/commands/run-command.js';
+import type { TakeCharge } from '../domain/credits/charge.js';
+import type { AuthenticationFailures } from '../domain/identity/authentication-failures.js';
+import type { KeyCache } from '../domain/keys/key-cache.js';
+import type { RateLimiter } from '../domain/rate-limits/limiter.js';
+import type { UseRecorder } from '../domain/usage/use-recorder.js';
+import type { VerifyIdempotently } from '../domain/verification/idempotent.js';
+import type { Products } from '../products/product.js';
+
+/** What single commands need beside their transaction. */
+export interface CommandServices {
+  readonly cipher: Cipher;
+  readonly uses: Pick<UseRecorder, 'spend'>;
+  /** Whether webhooks may go to private addresses and over http, for development. */
+  readonly webhooksAllowPrivate: boolean;
+}
+
+/** What composition builds once and GraphQL and HTTP pass on. Each function of the domain takes only what it needs of it. */
+export interface Services extends CommandServices {
+  readonly db: Db;
+  readonly products: Products;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly keys: KeyCache;
+  readonly takeCharge: TakeCharge;
+  readonly limiter: RateLimiter;
+  readonly uses: UseRecorder;
+  readonly refusals: RefusalRecorder;
+  readonly authenticationFailures: AuthenticationFailures;
+  readonly commands: CommandRunner<CommandServices>;
+  readonly verifyIdempotently: VerifyIdempotently;
+  /** Limits how many batches of verifications run at the same time. */
+  readonly limitBatches: <Result>(work: () => Promise<Result>) => Promise<Result>;
+}
