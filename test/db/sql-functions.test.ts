@@ -406,9 +406,26 @@ describe('refresh_keys', () => {
     const { id, secret } = await aKey(await aWorkspace());
     const { hash } = await one(`SELECT encode(sha256($1), 'hex') AS hash`, [Buffer.from(secret)]);
     const { records } = await refresh(null, [String(hash), '00']);
-    expect(records).toContain(id);
-    expect(JSON.parse(String(records))).toHaveLength(1);
+    expect(records).toMatchObject([{ hash, secretId: secret, id, permissions: [], features: [] }]);
   });
+});
+
+test('page_of_keys goes through the secrets from the newest, without those that are retired or revoked', async () => {
+  const workspaceId = await aWorkspace();
+  const keys: { id: string; secret: string }[] = [];
+  for (let made = 0; made < 5; made += 1) keys.push(await aKey(workspaceId));
+  const [first, retired, revoked, fourth, newest] = keys;
+  await query(`UPDATE "KeySecret" SET "retiresAt" = now() WHERE "id" = $1`, [retired?.secret]);
+  await query(`UPDATE "ApiKey" SET "revokedAt" = now() WHERE "id" = $1`, [revoked?.id]);
+  const page = (before: unknown, size: number) =>
+    one('SELECT * FROM tollkeeper.page_of_keys(NULL, $1, $2)', [before, size]);
+  const { last, records, changed } = await page(null, 3);
+  expect({ last, changed }).toEqual({ last: revoked?.secret, changed: null });
+  expect((records as { id: string }[]).map(({ id }) => id).sort()).toEqual([fourth?.id, newest?.id]);
+  const next = await page(last, 2);
+  expect(next).toMatchObject({ last: first?.secret, records: [{ id: first?.id }] });
+  const { id: oldest } = await one('SELECT min("id") AS id FROM "KeySecret"');
+  expect(await page(oldest, 2)).toMatchObject({ last: null, records: null });
 });
 
 describe('guards', () => {
