@@ -7,8 +7,8 @@ import SchemaBuilder, {
   type TypeParam,
 } from '@pothos/core';
 import type { GraphQLFieldResolver } from 'graphql';
-import { mayHold, type Permission } from '../domain/access/permissions.js';
-import type { Principal } from '../domain/access/principal.js';
+import type { Permission } from '../domain/access/permissions.js';
+import { mayHold, type Principal } from '../domain/access/principal.js';
 import type { MutationDefinition } from '../domain/commands/define-command.js';
 import { ForbiddenError, UnauthenticatedError } from '../errors.js';
 import type { Products } from '../products/product.js';

@@ -1,8 +1,7 @@
 import DataLoader from 'dataloader';
 import type { Keyset } from '../db/keyset.js';
 import type { Db } from '../db/transaction.js';
-import { mayHold } from '../domain/access/permissions.js';
-import type { Principal } from '../domain/access/principal.js';
+import { mayHold, type Principal } from '../domain/access/principal.js';
 import {
   isNothing,
   visibleApiKeys,

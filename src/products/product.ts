@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { canShareSecret } from './secret-format.js';
+import { canShareSecret, type SecretFormat, secretFormat } from './secret-format.js';
 
 /**
  * Permissions that a key can have on this server itself, on its own record and its workspace's credits. All
@@ -51,19 +51,6 @@ const headerName = z
   .string()
   .regex(/^[a-z][a-z0-9-]{1,60}$/, 'must be a header name in lower case')
   .refine((name) => !reservedHeaders.includes(name), `must not be a reserved header: ${reservedHeaders.join(', ')}`);
-
-/** Format of a secret: a prefix, random characters, and an optional CRC32 of all characters before it. */
-const secretFormat = z.strictObject({
-  prefix: z
-    .string()
-    .max(40)
-    .regex(/^[A-Za-z0-9_-]*$/, 'must consist of letters, digits, _ and -, or be empty'),
-  alphabet: z.enum(['hex', 'base62']),
-  /** Number of random characters after the prefix. At least 96 bits. */
-  length: z.int().min(24).max(128),
-  /** Six base62 characters: the CRC32 of prefix and random characters. */
-  checksum: z.enum(['crc32-base62']).exactOptional(),
-});
 
 // The other bearer tokens of this server: service tokens, and session tokens of better-auth
 // (`generateId(32)`). The secrets of a product must have another format.
@@ -313,7 +300,6 @@ function withoutPrototype<T extends object>(record: T): T {
 export type ProductFile = z.input<typeof productSchema>;
 /** A product as the server uses it: validated, with all defaults. */
 export type Product = z.output<typeof productSchema>;
-export type SecretFormat = z.infer<typeof secretFormat>;
 export type Wording = z.infer<typeof wording>;
 
 /**

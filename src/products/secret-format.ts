@@ -1,14 +1,22 @@
 import { randomBytes as secureRandomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import type { Product, Products, SecretFormat } from './product.js';
+import { z } from 'zod';
 
 export type Environment = 'LIVE' | 'TEST';
 
-/** The product and environment whose secret format a token matches. The key may still not exist. */
-export interface BearerMatch {
-  readonly product: Product;
-  readonly environment: Environment;
-}
+/** Format of a secret: a prefix, random characters, and an optional CRC32 of all characters before it. */
+export const secretFormat = z.strictObject({
+  prefix: z
+    .string()
+    .max(40)
+    .regex(/^[A-Za-z0-9_-]*$/, 'must consist of letters, digits, _ and -, or be empty'),
+  alphabet: z.enum(['hex', 'base62']),
+  /** Number of random characters after the prefix. At least 96 bits. */
+  length: z.int().min(24).max(128),
+  /** Six base62 characters: the CRC32 of prefix and random characters. */
+  checksum: z.enum(['crc32-base62']).exactOptional(),
+});
+export type SecretFormat = z.infer<typeof secretFormat>;
 
 const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const alphabets = { hex: '0123456789abcdef', base62 } as const satisfies Record<SecretFormat['alphabet'], string>;
@@ -101,67 +109,4 @@ export function canShareSecret(a: SecretFormat, b: SecretFormat): boolean {
 function charactersAt(format: SecretFormat, position: number): string {
   if (position < format.prefix.length) return format.prefix.charAt(position);
   return position < format.prefix.length + format.length ? alphabets[format.alphabet] : base62;
-}
-
-interface BearerForm {
-  readonly format: SecretFormat;
-  readonly match: BearerMatch;
-}
-
-interface BearerForms {
-  /** Sorted by length of the prefix, longest first. */
-  readonly all: readonly BearerForm[];
-  readonly byLength: ReadonlyMap<number, readonly BearerForm[]>;
-}
-
-const formsByProducts = new WeakMap<Products, BearerForms>();
-
-/** The formats of all bearer secrets, computed once per set of products. */
-function bearerForms(products: Products): BearerForms {
-  const known = formsByProducts.get(products);
-  if (known !== undefined) return known;
-  const all: BearerForm[] = [];
-  for (const product of products.all) {
-    if (product.credential.transport !== 'bearer') continue;
-    const { LIVE, TEST } = product.credential.secrets;
-    all.push({ format: LIVE, match: { product, environment: 'LIVE' } });
-    if (TEST !== undefined) all.push({ format: TEST, match: { product, environment: 'TEST' } });
-  }
-  all.sort((a, b) => b.format.prefix.length - a.format.prefix.length);
-  const byLength = new Map<number, BearerForm[]>();
-  for (const form of all) {
-    const length = secretLength(form.format);
-    byLength.set(length, [...(byLength.get(length) ?? []), form]);
-  }
-  const forms = { all, byLength };
-  formsByProducts.set(products, forms);
-  return forms;
-}
-
-/** Finds the product whose secret format a bearer token matches. Null: no product, so no query is needed. */
-export function findBearerProduct(products: Products, token: string): BearerMatch | null {
-  for (const { format, match } of bearerForms(products).byLength.get(token.length) ?? []) {
-    if (matchesFormat(format, token)) return match;
-  }
-  return null;
-}
-
-/**
- * Finds the product whose prefix a bearer token has, even if the rest is malformed. A malformed key is thus
- * refused with the wording of its product. Null if no prefix matches; products without a prefix are never
- * returned.
- */
-export function looksLikeBearer(products: Products, token: string): BearerMatch | null {
-  for (const { format, match } of bearerForms(products).all) {
-    if (format.prefix !== '' && token.startsWith(format.prefix)) return match;
-  }
-  return null;
-}
-
-/** Finds the product whose key id format the key id of a header pair matches, or null. */
-export function findPairProduct(products: Products, keyId: string): Product | null {
-  for (const product of products.all) {
-    if (product.credential.transport === 'headerPair' && matchesFormat(product.credential.keyId, keyId)) return product;
-  }
-  return null;
 }

@@ -1,15 +1,14 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { findBearerProduct, findPairProduct, looksLikeBearer } from '../../src/products/find-product.js';
 import { combineProducts, loadProducts, presetNames } from '../../src/products/load.js';
-import { type Product, productSchema, type SecretFormat } from '../../src/products/product.js';
+import { type Product, productSchema } from '../../src/products/product.js';
+import type { SecretFormat } from '../../src/products/secret-format.js';
 import {
   canShareSecret,
   type Environment,
-  findBearerProduct,
-  findPairProduct,
   generateSecret,
-  looksLikeBearer,
   matchesFormat,
   secretLength,
 } from '../../src/products/secret-format.js';

@@ -1,5 +1,4 @@
 import type { Role } from '../../generated/prisma/enums.js';
-import type { Principal } from './principal.js';
 
 /**
  * Every permission that this server checks, and what it allows. (A product file defines what its keys may do
@@ -96,20 +95,3 @@ export const servicePermissions: ReadonlySet<Permission> = new Set(
 
 /** Permissions of a signed-in person outside any workspace. */
 export const userPermissions: ReadonlySet<Permission> = new Set<Permission>(['workspace:create', 'member:join']);
-
-/**
- * Whether this kind of principal can hold a permission in any workspace at all. The answer for one workspace
- * is {@link requirePermission}'s.
- */
-export function mayHold(principal: Principal, permission: Permission): boolean {
-  switch (principal.kind) {
-    case 'anonymous':
-      return false;
-    case 'service':
-      return servicePermissions.has(permission);
-    case 'apiKey':
-      return principal.permissions.has(permission);
-    case 'user':
-      return userPermissions.has(permission) || rolePermissions.OWNER.has(permission);
-  }
-}

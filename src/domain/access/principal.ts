@@ -1,5 +1,5 @@
 import type { PrincipalKind } from '../../generated/prisma/enums.js';
-import type { Permission } from './permissions.js';
+import { type Permission, rolePermissions, servicePermissions, userPermissions } from './permissions.js';
 
 /** A request without a credential. */
 export interface AnonymousPrincipal {
@@ -58,4 +58,18 @@ export function principalRecord(principal: Principal): { kind: PrincipalKind; id
 export function principalKey(principal: Principal): string {
   const { kind, id } = principalRecord(principal);
   return `${kind}:${id ?? '-'}`;
+}
+
+/** Whether this kind of principal can hold a permission in any workspace. What it holds in one workspace is decided by `getAccess`. */
+export function mayHold(principal: Principal, permission: Permission): boolean {
+  switch (principal.kind) {
+    case 'anonymous':
+      return false;
+    case 'service':
+      return servicePermissions.has(permission);
+    case 'apiKey':
+      return principal.permissions.has(permission);
+    case 'user':
+      return userPermissions.has(permission) || rolePermissions.OWNER.has(permission);
+  }
 }

@@ -1,6 +1,6 @@
 import type { Prisma } from '../../generated/prisma/client.js';
-import { mayHold, type Permission, rolesWith } from './permissions.js';
-import type { Principal } from './principal.js';
+import { type Permission, rolesWith } from './permissions.js';
+import { mayHold, type Principal } from './principal.js';
 
 /**
  * Who sees which rows: one filter for each type of row, used by lists, by look-ups by id and by the guards of

@@ -1,7 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 import { SecretUnavailableError } from '../../errors.js';
 import { type Cipher, createCipher } from '../access/cipher.js';
-import type { IdempotentRequest } from './idempotency.js';
 
 /** The result of a call as it is kept for replays. */
 export interface StoredResult {
@@ -14,6 +13,12 @@ export interface StoredResult {
 type ShownOnce = { readonly of: string; readonly fields: readonly string[] } | null;
 type Fields = Readonly<Record<string, unknown>>;
 
+/** The idempotency key of a request, and which fields of the payload it selects. */
+interface ReplayRequest {
+  readonly key: string;
+  isSelected(field: string): boolean;
+}
+
 /** The record that encrypted fields belong to. They can be decrypted for no other. */
 export interface SecretsOwner {
   readonly workspaceId: string;
@@ -24,7 +29,7 @@ export interface SecretsOwner {
 export function storeResult(
   result: object,
   shownOnce: ShownOnce,
-  { key }: IdempotentRequest,
+  { key }: Pick<ReplayRequest, 'key'>,
   owner: SecretsOwner,
 ): StoredResult {
   const fields = Object.entries(result);
@@ -43,7 +48,7 @@ export function storeResult(
 export function restoreResult(
   { result, secrets }: StoredResult,
   shownOnce: ShownOnce,
-  request: IdempotentRequest,
+  request: ReplayRequest,
   owner: SecretsOwner,
 ): Fields {
   const fields = markReplayed(decodeResult(result) as Fields);

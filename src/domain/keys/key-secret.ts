@@ -1,7 +1,7 @@
 import { newId } from '../../db/ids.js';
 import type { Tx } from '../../db/transaction.js';
 import type { ApiKey, KeySecret } from '../../generated/prisma/client.js';
-import type { SecretFormat } from '../../products/product.js';
+import type { SecretFormat } from '../../products/secret-format.js';
 import { generateSecret } from '../../products/secret-format.js';
 import { hashSecret, previewSecret } from '../access/secret-hash.js';
 

@@ -1,5 +1,6 @@
+import { findBearerProduct, findPairProduct, looksLikeBearer } from '../../products/find-product.js';
 import type { Product, Products } from '../../products/product.js';
-import { findBearerProduct, findPairProduct, looksLikeBearer, matchesFormat } from '../../products/secret-format.js';
+import { matchesFormat } from '../../products/secret-format.js';
 import { hashSecretHex } from '../access/secret-hash.js';
 import type { Credential } from './credential.js';
 

@@ -1,7 +1,8 @@
 import type { Tx } from '../../db/transaction.js';
 import { ConflictError, LimitReachedError, ValidationError } from '../../errors.js';
 import type { ApiKey, KeySecret } from '../../generated/prisma/client.js';
-import type { Product, SecretFormat } from '../../products/product.js';
+import type { Product } from '../../products/product.js';
+import type { SecretFormat } from '../../products/secret-format.js';
 import { defineCommand } from '../commands/define-command.js';
 import { publishKeyEvent } from './key-events.js';
 import { createKeySecret } from './key-secret.js';
