@@ -17,6 +17,7 @@ import {
 } from 'graphql';
 import { describe, expect, test, vi } from 'vitest';
 import { builder } from '../../src/graphql/builder.js';
+import { findDefinition } from '../../src/graphql/command-field.js';
 import { buildSchema, declaredAuthScopes } from '../../src/graphql/schema.js';
 import { getRootField, rootFields, schema } from './specimens.js';
 
@@ -64,6 +65,50 @@ describe('who may call a root field', () => {
       toSchema.mockRestore();
     },
   );
+});
+
+describe('the definition of a mutation', () => {
+  test.each(mutations.map((field) => [field.name, field]))(
+    '%s: name, permission and audit actions agree',
+    (name, field) => {
+      const definition = findDefinition(field);
+      expect(definition).toMatchObject({ name, throttled: expect.any(Boolean) });
+      expect(declaredAuthScopes(field)).toEqual({
+        permission: definition?.permissionToCall ?? definition?.permission,
+      });
+      if (name === 'verifyApiKey' || name === 'verifyApiKeys') expect(definition?.audit).toBeNull();
+      else expect(definition?.audit?.refused).toMatch(/^[a-z][a-zA-Z]*\.[a-z]+\.refused$/);
+    },
+  );
+
+  test('is required: a schema with a mutation without one is refused', () => {
+    const mutation = new GraphQLObjectType({
+      name: 'Mutation',
+      fields: {
+        undefinedMutation: {
+          type: GraphQLString,
+          extensions: { pothosOptions: { authScopes: { permission: 'apiKey:read' } } },
+        },
+      },
+    });
+    const toSchema = vi
+      .spyOn(builder, 'toSchema')
+      .mockReturnValue(new GraphQLSchema({ query: schema.getQueryType(), mutation }));
+    expect(() => buildSchema({ mutationsPerMinute: 60 })).toThrow('Mutation.undefinedMutation has no definition.');
+    toSchema.mockRestore();
+  });
+
+  test('leaves exactly the mutations of backends unthrottled', () => {
+    const unthrottled = mutations.filter((field) => findDefinition(field)?.throttled === false).map(({ name }) => name);
+    expect(unthrottled.sort()).toEqual([
+      'captureCharge',
+      'publishEvent',
+      'refundCharge',
+      'releaseCharge',
+      'verifyApiKey',
+      'verifyApiKeys',
+    ]);
+  });
 });
 
 /** Begins with a capital, a name in backticks, or a keyword of the schema; ends like a sentence; says more than one word or ends in a stop. */
