@@ -27,7 +27,9 @@ DECLARE
   has_due_grants boolean;
   -- Ids of keys and workspaces.
   changed text[];
-  -- Per charge: the first of the batch under its idempotency key; at that position, which of them was done.
+  -- Per charge: the balance after the charge that exists, and the first of the batch under its idempotency
+  -- key; at that position, which of them was done.
+  balances_written integer[];
   key_firsts integer[];
   key_winners integer[];
   -- Per charge: the start of its spend period, and the first of the batch in it; at that position, what was
@@ -61,7 +63,7 @@ BEGIN
 
   -- 3. Find charges that exist already, and what the keys have spent in their periods.
   IF is_retry OR idempotency_keys IS NOT NULL THEN
-    SELECT r.originals, r.firsts INTO originals, key_firsts
+    SELECT r.originals, r.balances_after, r.firsts INTO originals, balances_written, key_firsts
     FROM tollkeeper.find_repeated_charges(workspace_ids, accounts, charge_ids, idempotency_keys, is_retry) r;
     key_winners := array_fill(NULL::integer, ARRAY[size]);
   END IF;
@@ -75,7 +77,9 @@ BEGIN
     account := accounts[i];
     price := prices[i];
     IF originals IS NOT NULL AND originals[i] = charge_ids[i] THEN
-      outcomes[i] := 'written';
+      -- The lost batch has written it: answered as that batch would have been.
+      outcomes[i] := 'done';
+      balances_after[i] := balances_written[i];
     ELSIF balances[account] IS NULL
       OR (changed IS NOT NULL AND (api_key_ids[i] = ANY (changed) OR workspace_ids[account] = ANY (changed))) THEN
       outcomes[i] := 'stale';
@@ -108,7 +112,7 @@ BEGIN
     END IF;
   END LOOP;
 
-  -- 5. Write the accounts, the spending, the charges and their ledger entries.
+  -- 5. Write the accounts, the spending, and the charges that were decided here with their ledger entries.
   UPDATE "CreditAccount" a SET "balance" = u.balance, "held" = u.held
   FROM unnest(workspace_ids, balances, helds) AS u(workspace_id, balance, held)
   WHERE a."workspaceId" = u.workspace_id AND (a."balance" <> u.balance OR a."held" <> u.held);
@@ -121,15 +125,5 @@ BEGIN
     workspace_ids, accounts, charge_ids, api_key_ids, products, actions, quantities, prices, holds, hold_ends, made_at,
     idempotency_keys, balances_after, helds_after
   );
-
-  -- 6. Answer for what the lost batch had written as that batch did.
-  IF is_retry THEN
-    FOR i IN 1 .. size LOOP
-      IF outcomes[i] = 'written' THEN
-        outcomes[i] := 'done';
-        balances_after[i] := (SELECT c."balanceAfter" FROM "Charge" c WHERE c."id" = charge_ids[i]);
-      END IF;
-    END LOOP;
-  END IF;
 END
 $$;

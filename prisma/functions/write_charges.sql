@@ -1,4 +1,4 @@
--- Writes the charges of a batch that have a balance after them, and one ledger entry for each. The arrays are
+-- Writes the charges of a batch that have a value in `helds_after`, and one ledger entry for each. The arrays are
 -- those of charge(). The entries' ids sort in the order of the batch.
 CREATE OR REPLACE FUNCTION tollkeeper.write_charges(
   workspace_ids text[],
@@ -27,7 +27,7 @@ BEGIN
       account, charge_id, api_key_id, product, action, quantity, price, hold, hold_end, made_at,
       idempotency_key, balance_after, held_after, n
     )
-    WHERE i.balance_after IS NOT NULL
+    WHERE i.held_after IS NOT NULL
   ), charges AS (
     INSERT INTO "Charge" (
       "id", "workspaceId", "apiKeyId", "product", "action", "quantity", "credits", "balanceAfter", "state",
