@@ -120,7 +120,7 @@ async function openServer({
     mutationsPerMinute: 10_000,
     passwordHashing: quickHashing,
     sweepsCredits: false,
-    forgetsKeys: false,
+    deletesExpiredRecords: false,
     fillsKeyCache: false,
     deliversWebhooks: false,
     ...options,

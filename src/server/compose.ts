@@ -35,7 +35,7 @@ export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
   /** Whether expired holds and grants are settled in the background. Off in tests, whose clocks differ. */
   readonly sweepsCredits?: boolean;
   /** Whether expired idempotency records are deleted in the background. Off in the same tests. */
-  readonly forgetsKeys?: boolean;
+  readonly deletesExpiredRecords?: boolean;
   /** Whether webhooks are delivered in the background. Off in tests, which deliver step by step. */
   readonly deliversWebhooks?: boolean;
   /** Whether webhooks may go to private addresses and over http. Default: false. */
@@ -57,7 +57,7 @@ const bytesPerMb = 1_000_000;
 /** How many `verifyApiKeys` requests run at a time: enough to fill two statements. */
 const batchRequestsMax = 10;
 const creditSweepMs = 15_000;
-const forgetMs = 60_000;
+const recordCleanupMs = 60_000;
 const webhookSweepMs = 60_000;
 
 /** Builds the server on an open, migrated database. Tests and the real start use the same function. */
@@ -68,7 +68,7 @@ export function composeServer({
   limiter = createLocalLimiter(),
   clock = systemClock,
   sweepsCredits = true,
-  forgetsKeys = true,
+  deletesExpiredRecords = true,
   deliversWebhooks = true,
   webhooksAllowPrivate = false,
   fillsKeyCache = true,
@@ -114,9 +114,9 @@ export function composeServer({
         (error) => log.warn({ err: error }, 'failed to settle expired holds and grants'),
       )
     : null;
-  const forgetting = forgetsKeys
+  const recordCleanup = deletesExpiredRecords
     ? repeat(
-        forgetMs,
+        recordCleanupMs,
         () => deleteExpiredRecords(deps),
         (error) => log.warn({ err: error }, 'failed to delete expired idempotency records'),
       )
@@ -126,7 +126,7 @@ export function composeServer({
     handler: createHandler({ deps, ...options }),
     deps,
     async close() {
-      await Promise.all([filling?.stop(), creditSweep?.stop(), forgetting?.stop(), webhooks?.stop()]);
+      await Promise.all([filling?.stop(), creditSweep?.stop(), recordCleanup?.stop(), webhooks?.stop()]);
       await deps.refusals.close();
       await deps.authenticationFailures.close();
       await deps.uses.close();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { announceExpiries, forgetOldEvents } from '../../src/domain/webhooks/sweep.js';
+import { deleteOldEvents, publishExpiryNotices } from '../../src/domain/webhooks/sweep.js';
 import { charge, createApiKey, grantCredits, revokeApiKey } from '../factories.js';
 import {
   aCustomer,
@@ -125,7 +125,7 @@ describe('what happens to a key is told to its endpoints', () => {
     const expiresAt = new Date(server.now().getTime() + 8 * day);
     await update(customer, `expiresAt: "${expiresAt.toISOString()}"`);
     await heard();
-    const look = () => Promise.all(Array.from({ length: 4 }, () => announceExpiries(server.deps)));
+    const look = () => Promise.all(Array.from({ length: 4 }, () => publishExpiryNotices(server.deps)));
     await look();
     expect(await heard()).toEqual([]);
     server.clock.advance(1.5 * day);
@@ -353,13 +353,13 @@ test('what was delivered can be read for 30 days, and what still waits is kept',
   const old = await publish(server, customer.apiKeyId, 'job.old');
   await server.deliver();
   server.clock.advance(29 * 86_400_000);
-  await forgetOldEvents(server.deps);
+  await deleteOldEvents(server.deps);
   const types = async () =>
     (await readDeliveries(customer.client, { endpointId: endpoint.id })).map(({ event }) => event.type);
   expect(await types()).toEqual(['job.old']);
   await publish(server, customer.apiKeyId, 'job.waiting');
   server.clock.advance(31 * 86_400_000);
-  await forgetOldEvents(server.deps);
+  await deleteOldEvents(server.deps);
   expect(await types()).toEqual(['job.waiting']);
   const { db } = server.deps;
   expect(await db.webhookEvent.count({ where: { id: old.id } })).toBe(0);

@@ -20,8 +20,8 @@ export interface PublishEventInput {
 const payloadBytesMax = 65_536;
 
 /**
- * Publishes an event of the product to its customer's webhook endpoints. With an idempotency key it is published once per workspace; a
- * replay returns the original event, whatever its input.
+ * Publishes an event of the product to its customer's webhook endpoints. With an idempotency key it is
+ * published once per workspace; a replay returns the original event, whatever its input.
  * @throws ValidationError, NotFoundError, ForbiddenError, ConflictError for a revoked key
  */
 export const publishCustomEvent = defineCommand({

@@ -36,8 +36,8 @@ export const sendTestWebhook = defineCommand({
 });
 
 /**
- * Delivers an event to the same endpoint again, under the same webhook-id and with all attempts. A pending delivery is attempted at once; a
- * delivery whose attempt is running stays unchanged.
+ * Delivers an event to the same endpoint again, under the same webhook-id and with all attempts. A pending
+ * delivery is attempted at once; a delivery whose attempt is running stays unchanged.
  * @throws NotFoundError, ForbiddenError, ConflictError for a disabled endpoint
  */
 export const redeliverWebhook = defineCommand({

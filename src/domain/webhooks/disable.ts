@@ -22,7 +22,7 @@ export async function disableFailedEndpoint(
       data: { disabledAt: at, disabledReason: reason },
     });
     if (count === 0) return;
-    await cancelWaiting(tx, endpointId, at);
+    await cancelPending(tx, endpointId, at);
     const { workspaceId, apiKeyId, url, failingSince } = await tx.webhookEndpoint.findUniqueOrThrow({
       where: { id: endpointId },
     });
@@ -53,7 +53,7 @@ export async function disableFailedEndpoint(
 }
 
 /** Cancels the pending deliveries of an endpoint. Attempts in flight end normally. */
-export async function cancelWaiting(tx: Tx, endpointId: string, at: Date): Promise<void> {
+export async function cancelPending(tx: Tx, endpointId: string, at: Date): Promise<void> {
   await tx.webhookDelivery.updateMany({
     where: { endpointId, state: 'PENDING', leaseId: null },
     data: { state: 'CANCELLED', endedAt: at },

@@ -5,7 +5,7 @@ import type { WebhookEndpoint } from '../../generated/prisma/client.js';
 import { type CommandContext, defineCommand } from '../commands/define-command.js';
 import { parseEventTypes } from '../events/event-types.js';
 import { decideStatus } from '../keys/status.js';
-import { cancelWaiting } from './disable.js';
+import { cancelPending } from './disable.js';
 import { parseEndpointUrl } from './endpoint-url.js';
 import { endpointOwnerScope, endpointScope } from './scopes.js';
 
@@ -30,8 +30,8 @@ interface EndpointServices {
 
 /**
  * Creates an endpoint for a key. It receives events from now on.
- * @throws ValidationError, NotFoundError, ForbiddenError, LimitReachedError, ConflictError for a revoked key or a product without signing
- * secrets
+ * @throws ValidationError, NotFoundError, ForbiddenError, LimitReachedError, ConflictError for a revoked key
+ *   or a product without signing secrets
  */
 export const createWebhookEndpoint = defineCommand({
   name: 'createWebhookEndpoint',
@@ -79,7 +79,8 @@ export interface UpdateWebhookEndpointInput {
 }
 
 /**
- * Changes an endpoint. Omitted fields stay unchanged. Disabling it cancels its pending deliveries; enabling it resets its failures.
+ * Changes an endpoint. Omitted fields stay unchanged. Disabling it cancels its pending deliveries; enabling
+ * it resets its failures.
  * @throws ValidationError, NotFoundError, ForbiddenError
  */
 export const updateWebhookEndpoint = defineCommand({
@@ -104,13 +105,16 @@ export const updateWebhookEndpoint = defineCommand({
         ...decideSwitch(before, input.enabled, now),
       },
     });
-    if (endpoint.disabledAt !== null) await cancelWaiting(tx, endpoint.id, now);
+    if (endpoint.disabledAt !== null) await cancelPending(tx, endpoint.id, now);
     audit({ subjectId: endpoint.id, before: describeEndpoint(before), after: describeEndpoint(endpoint) });
     return { endpoint };
   },
 });
 
-/** Removes an endpoint from every list and cancels its pending deliveries. @throws NotFoundError, ForbiddenError */
+/**
+ * Removes an endpoint from every list and cancels its pending deliveries.
+ * @throws NotFoundError, ForbiddenError
+ */
 export const deleteWebhookEndpoint = defineCommand({
   name: 'deleteWebhookEndpoint',
   permission: 'webhook:manage',
@@ -121,7 +125,7 @@ export const deleteWebhookEndpoint = defineCommand({
   async run({ tx, clock, audit }, _input: { readonly endpointId: string }, { endpoint }) {
     const now = clock();
     await tx.webhookEndpoint.update({ where: { id: endpoint.id }, data: { deletedAt: now } });
-    await cancelWaiting(tx, endpoint.id, now);
+    await cancelPending(tx, endpoint.id, now);
     audit({ subjectId: endpoint.id, before: describeEndpoint(endpoint) });
     return { deletedEndpointId: endpoint.id };
   },

@@ -127,7 +127,9 @@ function requirePermission({ permission }: ScopeContext, access: Access): Access
   return access;
 }
 
-/** For members who may not see webhooks, endpoints and deliveries look absent; see `visibleWebhookEndpoints`. */
+/**
+ * For members who may not see webhooks, endpoints and deliveries look absent; see `visibleWebhookEndpoints`.
+ */
 async function authorizeToManage(context: ScopeContext, target: Target, notFound: Error): Promise<Access> {
   const access = await getVisibleAccess(context, target, notFound);
   const { permissions } = access;

@@ -8,12 +8,12 @@ interface SweepServices {
 }
 
 /**
- * Announces ends of keys, and forgets what was delivered long ago. Bounded, and safe on any number of
- * processes at once.
+ * Publishes expiry notices and deletes old events. Each run is bounded, and several processes can run it at
+ * the same time.
  */
 export async function sweepWebhooks(deps: SweepServices): Promise<void> {
-  await announceExpiries(deps);
-  await forgetOldEvents(deps);
+  await publishExpiryNotices(deps);
+  await deleteOldEvents(deps);
 }
 
 const dayMs = 86_400_000;
@@ -29,7 +29,7 @@ const noticesPerRun = 500;
  * has one. The primary key of the notice decides between processes.
  * @returns the number of published events
  */
-export async function announceExpiries({ db, clock }: SweepServices): Promise<number> {
+export async function publishExpiryNotices({ db, clock }: SweepServices): Promise<number> {
   const now = clock();
   let published = 0;
   for (const [index, daysBefore] of expiryNoticeDays.entries()) {
@@ -69,10 +69,11 @@ export const historyDays = 30;
 const eventsPerRun = 2_000;
 
 /**
- * Removes events of long ago with all that hangs under them, but none that still waits to be delivered.
- * @returns how many.
+ * Deletes events older than the retention, with their deliveries and attempts. Events with a pending delivery
+ * stay.
+ * @returns the number of deleted events
  */
-export async function forgetOldEvents({ db, clock }: SweepServices): Promise<number> {
+export async function deleteOldEvents({ db, clock }: SweepServices): Promise<number> {
   const before = new Date(clock().getTime() - historyDays * dayMs);
   return db.$executeRaw`
     DELETE FROM "WebhookEvent" WHERE "id" IN (
