@@ -11,6 +11,12 @@ import type { CacheSnapshot, KeyCache } from '../keys/key-cache.js';
 import type { KeyRecord } from '../keys/key-record.js';
 import { decidePrice } from './price.js';
 
+/**
+ * How many statements run at the same time when there are more charges than one takes: so the database need
+ * not wait for this process.
+ */
+const statementsMax = 2;
+
 /** What a key is to be charged for. */
 export interface ChargeRequest {
   readonly action: string;
@@ -80,12 +86,13 @@ interface Decisions {
 }
 
 /**
- * Takes or holds the credits of actions; orders that arrive together share one statement, which decides them in the order of their
- * arrival. With an idempotency key an action is charged once per workspace and environment, and a repetition returns the original whatever else it
- * says, even an action that does not exist. The statement confirms what was read of the key, so it need not be the newest.
+ * Takes or holds the credits of actions; orders that arrive together share one statement, which decides them
+ * in the order of their arrival. With an idempotency key an action is charged once per workspace and
+ * environment, and a repetition returns the original whatever else it says, even an action that does not
+ * exist. The statement confirms what was read of the key, so it need not be the newest.
  */
 export function createChargeBatcher({ run, db, keys }: { run: RunStatement; db: Db | Tx; keys: KeyCache }): TakeCharge {
-  return createBatcher<ChargeOrder, ChargeOutcome>(async (orders) => {
+  const takeAll = async (orders: readonly ChargeOrder[]) => {
     const outcomes = new Array<ChargeOutcome | Error>(orders.length).fill({ kind: 'stale' });
     const drafts: Draft[] = [];
     orders.forEach((order, position) => {
@@ -98,7 +105,8 @@ export function createChargeBatcher({ run, db, keys }: { run: RunStatement; db: 
       outcomes[draft.position] = outcomeOf(draft, decisions, index, originals);
     });
     return outcomes;
-  });
+  };
+  return createBatcher(takeAll, { concurrencyMax: statementsMax });
 }
 
 /** A charge as it will stand if it is done, or why it can be nothing but a repetition. */
@@ -140,14 +148,17 @@ function draftCharge({ key, product, request, at }: ChargeOrder, position: numbe
 }
 
 /**
- * A free trial must not stand for a real action under the same key, so the keys of TEST are apart from those of LIVE. A client's key
- * has no spaces, so it cannot be one of the other environment's.
+ * A free trial must not stand for a real action under the same key, so the keys of TEST are apart from those
+ * of LIVE. A client's key has no spaces, so it cannot be one of the other environment's.
  */
 function scopeToEnvironment(idempotencyKey: string, environment: Environment): string {
   return environment === 'TEST' ? `TEST ${idempotencyKey}` : idempotencyKey;
 }
 
-/** Sends a batch. If its answer is lost it is sent once more, under the same ids: what the first one wrote is then found, not written again. */
+/**
+ * Sends a batch. If its answer is lost it is sent once more, under the same ids: what the first one wrote is
+ * then found, not written again.
+ */
 async function decide(
   run: RunStatement,
   drafts: readonly Draft[],

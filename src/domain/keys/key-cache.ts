@@ -10,26 +10,30 @@ import type { Presented } from './presented.js';
 type Candidate = Extract<Presented, { kind: 'candidate' }>;
 
 /**
- * API keys in memory, found by their secrets. Before every answer the cache asks the database what has changed since the last time: one
- * probe of an index for all requests that wait, however many keys there are. So a revocation is seen by the next verification on every
- * process.
+ * API keys in memory, found by their secrets. Before every answer the cache asks the database what has
+ * changed since the last time: one probe of an index for all requests that wait, however many keys there are.
+ * So a revocation is seen by the next verification on every process.
  */
 export interface KeyCache {
   /**
-   * The key of a credential in its current state, or null. The hash of the secret is looked up in every case, so an unknown key id
-   * takes as long as a known one.
+   * The key of a credential in its current state, or null. The hash of the secret is looked up in every case,
+   * so an unknown key id takes as long as a known one.
    * @throws UnavailableError
    */
   load(candidate: Candidate): Promise<KeyRecord | null>;
-  /** The cached key, or null. It may have changed since: for callers whose own statement confirms it by the {@link snapshot}. */
+  /**
+   * The cached key, or null. It may have changed since: for callers whose own statement confirms it by the
+   * {@link snapshot}.
+   */
   getCached(candidate: Candidate): KeyRecord | null;
   /** Whether a key has not changed since it was read, as far as the {@link snapshot} sees. */
   isCurrent(key: KeyRecord): boolean;
   /** What the cache has seen of the database. */
   readonly snapshot: CacheSnapshot;
   /**
-   * Reads keys ahead, the newest first, until the budget is used up, so that the first verification of a key does not have to look it up
-   * after a start. Takes turns with the verifications, and half of the time at most. Ends early where the signal says so.
+   * Reads keys ahead, the newest first, until the budget is used up, so that the first verification of a key
+   * does not have to look it up after a start. Takes turns with the verifications, and half of the time at
+   * most. Ends early where the signal says so.
    * @throws UnavailableError
    */
   fill(signal: AbortSignal): Promise<void>;
@@ -82,7 +86,10 @@ export function createKeyCache(run: RunStatement, bytesMax: number): KeyCache {
     table.clear();
     snapshot = nothingSeen;
   };
-  /** Removes what has changed since the last statement, and returns what this one has read, in one snapshot of the database. */
+  /**
+   * Removes what has changed since the last statement, and returns what this one has read, in one snapshot of
+   * the database.
+   */
   const request = async <Row extends RefreshRow>(statement: Statement, values: readonly unknown[]): Promise<Row> => {
     const [row] = await run<Row>(statement, [snapshot.transactions, ...values]).catch((error: unknown) => {
       // Another server may answer the next time, and it may not know what this one knew.
@@ -139,7 +146,7 @@ export function createKeyCache(run: RunStatement, bytesMax: number): KeyCache {
 
   return {
     // Cached keys cost the database nothing, so there is no limit to how many requests share a refresh.
-    load: createBatcher((candidates) => exclusively(loadAll, candidates), Number.POSITIVE_INFINITY),
+    load: createBatcher((candidates) => exclusively(loadAll, candidates), { sizeMax: Number.POSITIVE_INFINITY }),
     getCached: (candidate) => confirm(candidate, table.get(candidate.hash)),
     isCurrent: (key) => table.isCurrent(key),
     async fill(signal) {

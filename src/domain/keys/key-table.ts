@@ -18,11 +18,17 @@ interface SlotDetails {
   readonly own: OwnDetails | null;
 }
 
-/** Slots are allocated in chunks, so that memory follows the number of keys and nothing is copied when it grows. */
+/**
+ * Slots are allocated in chunks, so that memory follows the number of keys and nothing is copied when it
+ * grows.
+ */
 const chunkShift = 12;
 const chunkSlots = 1 << chunkShift;
 
-/** Of a slot: half of the secret's hash (to find a second secret with it would take 2^127 attempts), and the three ids. */
+/**
+ * Of a slot: half of the secret's hash (to find a second secret with it would take 2^127 attempts), and the
+ * three ids.
+ */
 const idBytes = 16;
 const hashAt = 0;
 const secretIdAt = idBytes;
@@ -36,10 +42,16 @@ const nextAt = 1;
 const previousAt = 2;
 const numbers = 3;
 
-/** Packed bytes, numbers, the reference to the details, the mark of the eviction, and the entries of three indexes. */
+/**
+ * Packed bytes, numbers, the reference to the details, the mark of the eviction, and the entries of three
+ * indexes.
+ */
 const slotBytes = packedBytes + 4 * numbers + 8 + 1 + 3 * 8;
 
-/** Of shared details, beside twice their text: the objects, their lists, and the entry in the map. Of own details: all. */
+/**
+ * Of shared details, beside twice their text: the objects, their lists, and the entry in the map. Of own
+ * details: all.
+ */
 const sharedDetailsBytes = 700;
 const ownDetailsBytes = 200;
 
@@ -54,10 +66,11 @@ class Chunk {
 }
 
 /**
- * Keys in memory, within a budget: about 110 bytes for each, outside V8's heap, where a million objects would have to be marked at each
- * full collection. What keys have in common (product, permissions, features) is held once. A key is found by the hash of its secret;
- * those of one key, and those of one workspace, can be removed without touching any other. When the budget is used up, keys that were
- * not used for the longest time make room, approximately (the clock algorithm).
+ * Keys in memory, within a budget: about 110 bytes for each, outside V8's heap, where a million objects would
+ * have to be marked at each full collection. What keys have in common (product, permissions, features) is
+ * held once. A key is found by the hash of its secret; those of one key, and those of one workspace, can be
+ * removed without touching any other. When the budget is used up, keys that were not used for the longest
+ * time make room, approximately (the clock algorithm).
  */
 export class KeyTable {
   readonly #bytesMax: number;

@@ -1,9 +1,9 @@
 const initialSize = 1_024;
 
 /**
- * Finds the slots of a table by a hash: open addressing with linear probing over one `Int32Array`, about 8 bytes for each entry. Several
- * entries may share a hash; what they stand for is compared by the caller. The hashes have to be evenly distributed, as parts of SHA-256
- * and of random ids are.
+ * Finds the slots of a table by a hash: open addressing with linear probing over one `Int32Array`, about 8
+ * bytes for each entry. Several entries may share a hash; what they stand for is compared by the caller. The
+ * hashes have to be evenly distributed, as parts of SHA-256 and of random ids are.
  */
 export class SlotIndex {
   /** Slot + 1; 0 is empty. */

@@ -18,7 +18,10 @@ export interface UsageBuckets {
   readonly end: Date;
 }
 
-/** The most buckets of one call: some 40 days in hours, 13 months in days, 3 years in months. So what one call reads is bounded too. */
+/**
+ * The most buckets of one call: some 40 days in hours, 13 months in days, 3 years in months. So what one call
+ * reads is bounded too.
+ */
 export const bucketsMax: Readonly<Record<UsageBucketSize, number>> = { HOUR: 1_000, DAY: 400, MONTH: 36 };
 
 const hourMs = 3_600_000;
@@ -30,9 +33,10 @@ const bucketMs: Readonly<Record<UsageBucketSize, number>> = {
 const noun: Readonly<Record<UsageBucketSize, string>> = { HOUR: 'hours', DAY: 'days', MONTH: 'months' };
 
 /**
- * The buckets that a range touches: the first is the one that `from` falls in, the last begins before `to`. They are whole, so a bar
- * of a chart shows the same whatever the range.
- * @throws ValidationError for a range that is empty, has more buckets than {@link bucketsMax}, or begins before 1970.
+ * The buckets that a range touches: the first is the one that `from` falls in, the last begins before `to`.
+ * They are whole, so a bar of a chart shows the same whatever the range.
+ * @throws ValidationError for a range that is empty, has more buckets than {@link bucketsMax}, or begins
+ *   before 1970.
  */
 export function decideBuckets({ from, to, bucket }: UsageRange): UsageBuckets {
   if (from.getTime() < 0) throw new ValidationError('from', 'There was no usage before 1970.');
@@ -53,7 +57,9 @@ export function decideBuckets({ from, to, bucket }: UsageRange): UsageBuckets {
   return { size: bucket, starts, end: start };
 }
 
-/** About how many buckets a range has, for judging what a request costs before it is checked. Never throws. */
+/**
+ * About how many buckets a range has, for judging what a request costs before it is checked. Never throws.
+ */
 export function estimateBuckets({ from, to, bucket }: UsageRange): number {
   const count = Math.ceil((to.getTime() - from.getTime()) / bucketMs[bucket]) + 1;
   return Math.min(Math.max(count, 1), bucketsMax[bucket]);

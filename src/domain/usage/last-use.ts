@@ -11,13 +11,15 @@ export interface LastUses {
 
 export const neverUsed: LastUses = { ofKey: null, bySecret: new Map() };
 
-/** The last uses of each key, in one statement, a few seconds late. Keys that were never used are left out. */
+/**
+ * The last uses of each key, in one statement, a few seconds late. Keys that were never used are left out.
+ */
 export async function readLastUses(
   db: Db,
   keys: readonly Pick<ApiKey, 'id' | 'workspaceId'>[],
 ): Promise<Map<string, LastUses>> {
-  // Usage is sorted by time, so the last use of a secret is found by one probe backwards, and only within the time in which it was valid:
-  // an hour more on both sides, since the clocks of processes differ.
+  // Usage is sorted by time, so the last use of a secret is found by one probe backwards, and only within the
+  // time in which it was valid: an hour more on both sides, since the clocks of processes differ.
   const rows = await db.$queryRaw<{ apiKeyId: string; secretId: string; lastUsedAt: Date }[]>`
     SELECT s."apiKeyId", s."id" AS "secretId", u."lastUsedAt"
     FROM unnest(${keys.map(({ id }) => id)}::text[], ${keys.map(({ workspaceId }) => workspaceId)}::text[]) AS k(id, workspace_id)

@@ -34,8 +34,8 @@ const keysOf: Readonly<Record<UsageOwner, (ownerIds: readonly string[]) => Prism
 };
 
 /**
- * The usage of several owners in one statement, with empty buckets where there was none. What the processes have not written yet is
- * not included.
+ * The usage of several owners in one statement, with empty buckets where there was none. What the processes
+ * have not written yet is not included.
  * @returns a function that returns the buckets of one owner, oldest first.
  */
 export async function readUsage(

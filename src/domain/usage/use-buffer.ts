@@ -11,7 +11,10 @@ export interface Tally {
   readonly code: VerificationCode;
   requests: number;
   credits: number;
-  /** Milliseconds since 1970; 0 for none. A number, since a Date for each use would be an object that outlives its request. */
+  /**
+   * Milliseconds since 1970; 0 for none. A number, since a Date for each use would be an object that outlives
+   * its request.
+   */
   lastUsedAtMs: number;
 }
 
@@ -19,8 +22,9 @@ export interface Tally {
 type TalliesById = Map<string, Tally>;
 
 /**
- * Adds up what is to be written about uses. Each secret, hour and code takes one tally, however often it is used, so the size depends
- * on the number of keys and not on their traffic; adding to an existing tally allocates nothing. The oldest are taken first.
+ * Adds up what is to be written about uses. Each secret, hour and code takes one tally, however often it is
+ * used, so the size depends on the number of keys and not on their traffic; adding to an existing tally
+ * allocates nothing. The oldest are taken first.
  */
 export class UseBuffer {
   #tallies = new Map<VerificationCode, Map<number, TalliesById>>();

@@ -10,8 +10,9 @@ type SpendingKey = Pick<KeyRecord, 'id' | 'workspaceId'>;
 type UsedKey = Pick<KeyRecord, 'id' | 'workspaceId' | 'secretId'>;
 
 /**
- * Counts how keys are used, and writes it every few seconds in the background, so that no request waits for it. A killed process loses
- * what it has not written: about four seconds. If the database's answer to a write is lost, that write may be counted twice.
+ * Counts how keys are used, and writes it every few seconds in the background, so that no request waits for
+ * it. A killed process loses what it has not written: about four seconds. If the database's answer to a write
+ * is lost, that write may be counted twice.
  */
 export interface UseRecorder {
   /** Counts a verification by its code. A valid one is the last use of its secret, too. */
@@ -20,7 +21,10 @@ export interface UseRecorder {
   spend(key: SpendingKey, credits: number, at: Date): void;
   /** Notes the last use of a secret that is not counted: a key's own request to this server. */
   note(key: UsedKey, at: Date): void;
-  /** Writes what was recorded until now. While the database is away it is kept for the next time. Never rejects. */
+  /**
+   * Writes what was recorded until now. While the database is away it is kept for the next time. Never
+   * rejects.
+   */
   flush(): Promise<void>;
   /** Writes what was recorded, and stops. */
   close(): Promise<void>;
@@ -31,7 +35,10 @@ const flushIntervalMs = 4_000;
 /** One statement takes about 3 ms, so that verifications do not wait for it. */
 const rowsPerStatement = 250;
 
-/** Statements of the background are spread over this time, because all at once they keep a small database busy for tenths of a second. */
+/**
+ * Statements of the background are spread over this time, because all at once they keep a small database busy
+ * for tenths of a second.
+ */
 const spreadMs = 3_000;
 
 /** With as many tallies, the next flush does not wait for the interval. */
@@ -56,7 +63,8 @@ const columns = nameParameters({
   last_used_at_ms: list<number>('bigint'),
 });
 
-// Rows are locked in one order, so that processes which write the same keys do not deadlock. greatest() ignores nulls.
+// Rows are locked in one order, so that processes which write the same keys do not deadlock. greatest()
+// ignores nulls.
 const addUsage: Statement = {
   name: 'add-usage',
   text: `
