@@ -15,7 +15,7 @@ import type { AuditEventFilter } from '../generated/graphql.js';
 import { graphql } from '../generated/index.js';
 import { aServer, type Client, sharedDatabase, type TestServer } from '../harness.js';
 import { documentOf, schema, specimenOf } from './specimens.js';
-import { anotherKey, aWorld, type World } from './world.js';
+import { anotherKey, aWorld, type People, somePeople, type World } from './world.js';
 
 const eventsDocument = graphql(`
   query EventsOfAudit($workspaceId: ID!, $filter: AuditEventFilter, $first: Int, $after: String) {
@@ -149,6 +149,10 @@ describe('every change is an event', () => {
 });
 
 describe('a refused attempt is an event', () => {
+  let people: People;
+  beforeAll(async () => {
+    people = await somePeople(await aServer());
+  });
   /** All refused attempts on an organization, newest first, once they are written. */
   async function refusalsOf({ server, organizationId, clients }: World) {
     await server.deps.refusals.flush();
@@ -156,8 +160,8 @@ describe('a refused attempt is an event', () => {
   }
 
   test('of a member without the permission, and of a stranger, who is told that there is nothing', async () => {
-    const world = await aWorld();
-    const { clients, key, people, organizationId } = world;
+    const world = await aWorld(people);
+    const { clients, key, organizationId } = world;
     const revoke = 'mutation ($id: ID!) { revokeApiKey(input: { apiKeyId: $id }) { __typename } }';
     await clients.member.send(revoke, { id: key.id });
     const stranger = await clients.stranger.send(revoke, { id: key.id });
@@ -191,7 +195,7 @@ describe('a refused attempt is an event', () => {
   });
 
   test('of a key that may not do this at all, in its own workspace', async () => {
-    const world = await aWorld();
+    const world = await aWorld(people);
     await world.clients.key.send('mutation { createApiKey(input: { name: "mine" }) { __typename } }');
     expect(await refusalsOf(world)).toEqual([
       expect.objectContaining({

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { readDatabaseState } from './database-state.js';
 import { aWorld, type World } from './world.js';
 
@@ -111,9 +111,13 @@ async function post({ people, server }: World, { body, headers = json }: BadRequ
   return server.fetch('/graphql', { method: 'POST', headers: { ...headers, authorization }, body });
 }
 
+let world: World;
+beforeAll(async () => {
+  world = await aWorld();
+});
+
 describe('a request that cannot be read is refused in words, and writes nothing', () => {
   test.each(Object.entries(badRequests))('%s', async (_what, request) => {
-    const world = await aWorld();
     const before = await readDatabaseState();
     const response = await post(world, request);
     const text = await response.text();
