@@ -1,8 +1,18 @@
 import { createRequire } from 'node:module';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const report = process.env.TEST_REPORT;
 const require = createRequire(import.meta.url);
+
+/** Starts the files first that wait longest, so that none of them is left alone at the end. */
+class LongWaitsFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) =>
+      ['/test/fault', '/test/process/', '/test/db/lock'].some((part) => moduleId.includes(part)) ? 0 : 1;
+    return (await super.sort(files)).sort((one, other) => rank(one) - rank(other));
+  }
+}
 
 export default defineConfig({
   resolve: {
@@ -16,6 +26,7 @@ export default defineConfig({
     reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
     globalSetup: ['test/global-setup.ts'],
     setupFiles: ['test/setup.ts'],
+    sequence: { sequencer: LongWaitsFirst },
     pool: 'forks',
     // Each test makes its own tenant, so files can share a process; loading the schema once per process saves most of the time.
     isolate: false,

@@ -8,11 +8,16 @@ import { dropDatabase, runOnServer, withDatabase } from './postgresql.js';
 /** Few, since several test files run at once and a server has a hundred connections by default. */
 const poolSizeMax = 8;
 
+/** Opens an embedded database without any tables, in memory. */
+export async function openEmptyDatabase(): Promise<Database> {
+  return openDatabase({ dataDir: null, snapshot: await readSnapshot(inject('emptySnapshotPath')) });
+}
+
 /** Opens a migrated, empty database that nobody else sees: in memory, or on the PostgreSQL of DATABASE_URL. Closing it removes it. */
 export async function openTestDatabase(): Promise<Database> {
   const template = inject('databaseTemplate');
   if (template.kind === 'embedded') {
-    return openDatabase({ dataDir: null, snapshot: new Blob([await readFile(template.snapshotPath)]) });
+    return openDatabase({ dataDir: null, snapshot: await readSnapshot(template.snapshotPath) });
   }
   const { databaseUrl, remove } = await createTestDatabase(template.templateName);
   const database = await openDatabase({ databaseUrl, poolSizeMax });
@@ -23,6 +28,10 @@ export async function openTestDatabase(): Promise<Database> {
       await remove();
     },
   };
+}
+
+async function readSnapshot(path: string): Promise<Blob> {
+  return new Blob([await readFile(path)]);
 }
 
 /** Creates a database on the PostgreSQL of DATABASE_URL, empty unless a template is named. */

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
+import type { Database } from '../src/db/database.js';
 import { migrate } from '../src/db/migrate.js';
 import { openDatabase } from '../src/db/open.js';
 import { dropDatabases, runOnServer, withDatabase } from './postgresql.js';
@@ -15,6 +16,8 @@ export type DatabaseTemplate =
 declare module 'vitest' {
   export interface ProvidedContext {
     databaseTemplate: DatabaseTemplate;
+    /** Snapshot of an embedded database without any tables: loading it takes a quarter of the time that creating one does. */
+    emptySnapshotPath: string;
     /** A data folder with a migrated, empty embedded database. No process has it open; tests copy it. */
     migratedDataDir: string;
   }
@@ -29,6 +32,7 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
   console.log(`Migrating a database on ${serverUrl ? 'the PostgreSQL of DATABASE_URL' : 'the embedded PGlite'} …`);
   const embedded = await makeDataFolder();
   provide('migratedDataDir', embedded.dataDir);
+  provide('emptySnapshotPath', embedded.emptySnapshotPath);
   if (!serverUrl) {
     provide('databaseTemplate', { kind: 'embedded', snapshotPath: embedded.snapshotPath });
     return embedded.remove;
@@ -40,17 +44,24 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
   };
 }
 
-async function makeDataFolder(): Promise<{ dataDir: string; snapshotPath: string; remove: () => Promise<void> }> {
+async function makeDataFolder() {
   const folder = await mkdtemp(join(tmpdir(), 'tollkeeper-test-'));
   const dataDir = join(folder, 'data');
+  const emptySnapshotPath = join(folder, 'empty.tar');
   const snapshotPath = join(folder, 'migrated.tar');
   const database = await openDatabase({ dataDir });
+  await writeSnapshot(database, emptySnapshotPath);
   await migrate(database);
+  await writeSnapshot(database, snapshotPath);
+  await database.close();
+  const remove = () => rm(folder, { recursive: true, force: true });
+  return { dataDir, emptySnapshotPath, snapshotPath, remove };
+}
+
+async function writeSnapshot(database: Database, path: string): Promise<void> {
   const snapshot = await database.dump?.();
   if (!snapshot) throw new Error('An embedded database can be dumped.');
-  await writeFile(snapshotPath, Buffer.from(await snapshot.arrayBuffer()));
-  await database.close();
-  return { dataDir, snapshotPath, remove: () => rm(folder, { recursive: true, force: true }) };
+  await writeFile(path, Buffer.from(await snapshot.arrayBuffer()));
 }
 
 async function makeTemplateDatabase(

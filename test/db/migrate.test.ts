@@ -7,7 +7,7 @@ import { openDatabase } from '../../src/db/open.js';
 import { StartError } from '../../src/errors.js';
 import { findDrift } from '../../tools/drift.js';
 import { noFilters, schemaEngineOn, toMigrationList } from '../../tools/schema-engine.js';
-import { createTestDatabase } from '../database.js';
+import { createTestDatabase, openEmptyDatabase } from '../database.js';
 
 const onPostgresql = inject('databaseTemplate').kind === 'postgresql';
 
@@ -19,7 +19,7 @@ const test = base.extend<{ openAnother: () => Promise<Database>; database: Datab
     await use(() => {
       const [first] = opened;
       if (first && empty === null) return first;
-      const database = openDatabase(empty === null ? { dataDir: null } : { ...empty, poolSizeMax: 2 });
+      const database = empty === null ? openEmptyDatabase() : openDatabase({ ...empty, poolSizeMax: 2 });
       opened.push(database);
       return database;
     });
