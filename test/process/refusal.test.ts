@@ -73,7 +73,7 @@ describe('the server does not start, and says why', patience, () => {
   test('when its data folder cannot be one', async ({ folder, runServer }) => {
     await writeFile(join(folder, '.tollkeeper'), '');
     expect(refusalOf(await runServer())).toMatch(
-      /^The data folder \.tollkeeper cannot be made \(.*TOLLKEEPER_DATA_DIR/,
+      /^The data folder \.tollkeeper cannot be created \(.*TOLLKEEPER_DATA_DIR/,
     );
   });
 
