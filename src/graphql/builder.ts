@@ -34,7 +34,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   complexity: {
     // An operation that was weighed before, and whose weight does not depend on variables, is not weighed
     // again.
-    limit: ({ isWeighed }) => (isWeighed ? {} : queryLimits),
+    limit: ({ isWithinLimits }) => (isWithinLimits ? {} : queryLimits),
     complexityError: (kind) =>
       new ValidationError(
         'query',

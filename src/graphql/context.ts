@@ -11,7 +11,7 @@ export interface Context {
   readonly deps: Services;
   readonly loaders: Loaders;
   /** Whether the operation is known to be within the limits of queries. */
-  isWeighed: boolean;
+  isWithinLimits: boolean;
   /** Headers that a resolver adds to the answer, such as Retry-After. */
   readonly responseHeaders: Headers;
 }

@@ -41,12 +41,12 @@ function withSelection(context: Context, info: GraphQLResolveInfo): Context {
     info.fieldNodes.flatMap(({ selectionSet }) => fieldsOf(selectionSet, info).map(({ name }) => name.value)),
   );
   // The context creates some of its properties lazily, so it cannot be spread.
-  const { actor, deps, isWeighed, loaders, responseHeaders } = context;
+  const { actor, deps, isWithinLimits, loaders, responseHeaders } = context;
   const { key, onReplay } = idempotency;
   return {
     actor,
     deps,
-    isWeighed,
+    isWithinLimits,
     loaders,
     responseHeaders,
     idempotency: { key, onReplay, isSelected: (field) => selected.has(field) },

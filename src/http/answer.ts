@@ -6,7 +6,10 @@ export interface Answer {
   readonly body: string | Buffer | AsyncIterable<string> | null;
 }
 
-/** Names in lower case and values in turn, as `writeHead` takes them: an object with as many names would be slower to build. */
+/**
+ * Names in lower case and values in turn, as `writeHead` takes them: an object with as many names would be
+ * slower to build.
+ */
 export type HeaderList = readonly string[];
 
 export function answerJson(body: unknown, status = 200, headers: HeaderList = []): Answer {

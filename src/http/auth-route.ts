@@ -9,7 +9,10 @@ import { addressHeader, authPath, type Sessions } from './principals/session.js'
 import { parseJson, readBody } from './request-body.js';
 import { type RequestScope, readMediaType } from './request-scope.js';
 
-/** Makes guessing passwords slow from one address. Sign-up is not limited: the people of a company share an address. */
+/**
+ * Makes guessing passwords slow from one address. Sign-up is not limited: the people of a company share an
+ * address.
+ */
 const signInPolicy: RateLimitPolicy = { rateLimits: [{ limit: 60, windowSeconds: 60 }], rateLimitFallback: 'open' };
 
 export interface AuthRouteOptions {
@@ -18,8 +21,8 @@ export interface AuthRouteOptions {
 }
 
 /**
- * Sign-up, sign-in and sessions: better-auth by its Node handler. This server limits the body, the attempts to sign in, and what
- * better-auth believes about the request's origin.
+ * Sign-up, sign-in and sessions: better-auth by its Node handler. This server limits the body, the attempts
+ * to sign in, and what better-auth believes about the request's origin.
  */
 export function createAuthRoute({ deps, sessions }: AuthRouteOptions): (scope: RequestScope) => Promise<Answer> {
   return async (scope) => {
@@ -68,8 +71,8 @@ export function networkOf(address: string | null): string {
 }
 
 /**
- * The request as better-auth gets it: with a body that was read within its limit, a path without a host, and headers that this server
- * vouches for. @throws BodyTooLargeError, ValidationError, NotFoundError
+ * The request as better-auth gets it: with a body that was read within its limit, a path without a host, and
+ * headers that this server vouches for. @throws BodyTooLargeError, ValidationError, NotFoundError
  */
 async function prepareRequest(scope: RequestScope): Promise<IncomingMessage> {
   const { request, method, url } = scope;
@@ -90,16 +93,16 @@ async function prepareRequest(scope: RequestScope): Promise<IncomingMessage> {
 const untrusted = /^(?::authority|host|forwarded|x-forwarded-.*|x-real-ip)$/;
 
 /**
- * Host and protocol are those of the public URL, and the address is that of the connection. The Node handler builds the request's URL
- * from `host` and `x-forwarded-proto`, whoever sent them.
+ * Host and protocol are those of the public URL, and the address is that of the connection. The Node handler
+ * builds the request's URL from `host` and `x-forwarded-proto`, which a client can set.
  */
 function trustedHeaders({ request, origin, address }: RequestScope): IncomingMessage['headers'] {
   const { host, protocol } = new URL(origin);
   const headers: IncomingMessage['headers'] = Object.fromEntries(
     Object.entries(request.headers).filter(([name]) => !untrusted.test(name) && name !== addressHeader),
   );
-  // Node's fetch sends these two without an origin, which better-auth would take for a forged form. A browser also sends
-  // `sec-fetch-site`, and then all of them are passed on.
+  // Node's fetch sends these two without an origin, which better-auth would take for a forged form. A browser
+  // also sends `sec-fetch-site`, and then all of them are passed on.
   if (headers['sec-fetch-site'] === undefined && headers.origin === undefined) {
     delete headers['sec-fetch-mode'];
     delete headers['sec-fetch-dest'];

@@ -22,7 +22,10 @@ const frequent = new Map<string | undefined, AcceptedMediaTypes>([
   ['application/graphql-response+json', { json: 'application/graphql-response+json', eventStream: null }],
 ]);
 
-/** Negotiates the media type of the response (RFC 9110, 12.5.1; GraphQL over HTTP, 6.1). @throws NotAcceptableError */
+/**
+ * Negotiates the media type of the response (RFC 9110, 12.5.1; GraphQL over HTTP, 6.1).
+ * @throws NotAcceptableError
+ */
 export function negotiateMediaTypes(accept: string | undefined): AcceptedMediaTypes {
   const known = frequent.get(accept);
   if (known !== undefined) return known;

@@ -13,8 +13,8 @@ import type { Sessions } from './principals/session.js';
 import type { RequestScope } from './request-scope.js';
 
 /**
- * The context of resolvers, and what hooks of Yoga and Envelop find in it. Its `request` has method, URL and headers of a WHATWG
- * request and nothing else: the body has been read.
+ * The context of resolvers, and what hooks of Yoga and Envelop find in it. Its `request` has method, URL and
+ * headers of a WHATWG request and nothing else: the body has been read.
  */
 export interface HookContext extends Context, YogaInitialContext {}
 
@@ -25,9 +25,9 @@ export interface ContextOptions {
 }
 
 /**
- * Creates the function that identifies the principal of a request and makes the context of its resolvers. It throws what refuses the
- * whole request: UnauthenticatedError, ValidationError for two credentials or an invalid Idempotency-Key, RateLimitedError,
- * UnavailableError.
+ * Creates the function that identifies the principal of a request and makes the context of its resolvers. It
+ * throws what refuses the whole request: UnauthenticatedError, ValidationError for two credentials or an
+ * invalid Idempotency-Key, RateLimitedError, UnavailableError.
  */
 export function createContextFactory({ deps, sessions, resolvePrincipal }: ContextOptions) {
   return async function createContext(scope: RequestScope): Promise<HookContext> {
@@ -51,7 +51,7 @@ export function createContextFactory({ deps, sessions, resolvePrincipal }: Conte
 
 /** Most operations need neither loaders nor response headers, so these are created on first use. */
 class RequestContext implements HookContext {
-  isWeighed = false;
+  isWithinLimits = false;
   params: GraphQLParams = {};
   readonly request: Request;
   #loaders: Loaders | null = null;
@@ -116,7 +116,10 @@ function hasRateLimits(identity: Identity): identity is LimitedIdentity {
   return identity.principal.kind === 'apiKey' && identity.product !== null && identity.product.rateLimits.length > 0;
 }
 
-/** Requests that use an API key count in the same windows as its verifications: a product's promise per key is one promise. */
+/**
+ * Requests that use an API key count in the same windows as its verifications: a product's promise per key is
+ * one promise.
+ */
 async function takeFromRateLimits(
   { limiter, clock }: Pick<Services, 'limiter' | 'clock'>,
   { principal, product }: LimitedIdentity,

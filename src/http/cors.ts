@@ -18,12 +18,15 @@ const exposedHeaders = [
 
 const preflightSecondsMax = 600;
 
-/** Whether a browser asks for permission before the request itself (Fetch, 4.8). */
+/** Whether the request is a CORS preflight (Fetch, 4.8). */
 export function isPreflight({ method, headers }: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
   return method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
 }
 
-/** Lets pages of the allowed origins read the response. Other origins get no header, so that their browsers refuse. */
+/**
+ * Lets pages of the allowed origins read the response. Other origins get no header, so that their browsers
+ * refuse.
+ */
 export function addCorsHeaders(headers: string[], request: IncomingMessage, origins: Origins): void {
   headers.push('vary', 'origin');
   const { origin } = request.headers;

@@ -14,13 +14,16 @@ import { ValidationError } from '../errors.js';
 
 /** The longest operations that tools write, introspection among them, have a few hundred tokens. */
 const tokensMax = 5_000;
-/** Levels of braces, brackets and parentheses. Parser and validation rules are recursive, and a stack is finite. */
+/**
+ * Levels of braces, brackets and parentheses. Parser and validation rules are recursive, and a stack is
+ * finite.
+ */
 const nestingMax = 100;
 /** With each fragment counted wherever it is spread. */
 const selectionsMax = 5_000;
 /**
- * How often one response path may be selected. Validation compares fields of the same path pair by pair (GraphQL, 5.3.2): ten
- * thousand selections of one field would block the process for half a minute.
+ * How often one response path may be selected. Validation compares fields of the same path pair by pair
+ * (GraphQL, 5.3.2): ten thousand selections of one field would block the process for half a minute.
  */
 const repetitionsMax = 100;
 
@@ -40,7 +43,10 @@ export function parseWithinLimits(text: string | Source, options?: ParseOptions)
   return document;
 }
 
-/** The parser calls itself for each level and would overflow its stack at about 2,400. It reads no further than its last token. */
+/**
+ * The parser calls itself for each level and would overflow its stack at about 2,400. It reads no further
+ * than its last token.
+ */
 function requireShallowNesting(source: Source): void {
   const lexer = new Lexer(source);
   let nesting = 0;

@@ -24,7 +24,10 @@ import { requireValidParams } from './graphql-params.js';
 import type { OperationResult } from './operation-result.js';
 import { graphqlPath } from './request-scope.js';
 
-/** Documents are cached by their text. The characters are limited too: one document of a megabyte weighs like a thousand. */
+/**
+ * Documents are cached by their text. The characters are limited too: one document of a megabyte weighs like
+ * a thousand.
+ */
 const cachedDocumentsMax = 1_000;
 const cachedCharactersMax = 1_000_000;
 const cachedDocumentCharactersMax = 20_000;
@@ -34,7 +37,10 @@ export type RunOperation = (params: GraphQLParams, context: HookContext) => Prom
 
 export interface EngineOptions {
   readonly schema: GraphQLSchema;
-  /** Plugins of Yoga and Envelop. Hooks that need WHATWG requests and responses are not called: see docs/architecture.md. */
+  /**
+   * Plugins of Yoga and Envelop. Hooks that need WHATWG requests and responses are not called: see
+   * docs/architecture.md.
+   */
   readonly plugins: readonly Plugin[];
 }
 
@@ -49,7 +55,9 @@ export interface Engine {
     readonly execute: (args: ExecutionArgs) => OperationResult | Promise<OperationResult>;
     readonly subscribe: (args: ExecutionArgs) => OperationResult | Promise<OperationResult>;
   };
-  /** Runs an operation with the `onParams` and `onExecutionResult` hooks of all plugins before and after it. */
+  /**
+   * Runs an operation with the `onParams` and `onExecutionResult` hooks of all plugins before and after it.
+   */
   readonly runWithHooks: (
     params: GraphQLParams,
     context: HookContext,
@@ -145,7 +153,10 @@ export function createEngine({ schema, plugins }: EngineOptions): Engine {
   };
 }
 
-/** Yoga itself, with its list of plugins. `createYoga` returns a WHATWG adapter around it, which hides the list. */
+/**
+ * Yoga itself, with its list of plugins. `createYoga` returns a WHATWG adapter around it, which hides the
+ * list.
+ */
 function accessToYoga() {
   let found: YogaServer<object, HookContext> | undefined;
   const plugin: Plugin = {
@@ -184,8 +195,8 @@ function useDocumentLimits(): Plugin {
 }
 
 /**
- * Validates a document once for the same schema and rules, which plugins before it may have added to. Yoga's own cache joins the
- * names of all rules for each request, which takes longer than all other hooks together.
+ * Validates a document once for the same schema and rules, which plugins before it may have added to. Yoga's
+ * own cache joins the names of all rules for each request, which takes longer than all other hooks together.
  */
 function useValidationCache(): Plugin {
   interface Validated {

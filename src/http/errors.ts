@@ -24,7 +24,10 @@ export interface PublicError {
   readonly code: PublicCode;
   /** The HTTP status if the error fails the whole request. */
   readonly status: number;
-  /** Whether the status is 200 in `application/json` all the same: errors of the document, by GraphQL over HTTP (6.4.1). */
+  /**
+   * Whether the status is 200 in `application/json` all the same: errors of the document, by GraphQL over
+   * HTTP (6.4.1).
+   */
   readonly okForPlainJson: boolean;
   readonly productCode: string | null;
   /** The path of the invalid input, such as `input.name`. */
@@ -34,9 +37,11 @@ export interface PublicError {
   readonly unexpected: unknown;
 }
 
-const internalMessage = 'Something went wrong on our side. Ask its operator, and quote the request id.';
+const internalMessage = 'Internal server error. Contact the operator of this server and quote the request id.';
 
-/** These fail the whole request if no field has data. All other errors are reported beside the data, with 200. */
+/**
+ * These fail the whole request if no field has data. All other errors are reported beside the data, with 200.
+ */
 const requestFailingCodes: ReadonlySet<PublicCode> = new Set([
   'UNAUTHENTICATED',
   'RATE_LIMITED',
@@ -54,8 +59,8 @@ export function failsRequest({ code, field }: PublicError): boolean {
 }
 
 /**
- * Decides what a client learns about an error. Errors of the domain, and errors of graphql-js and plugins about the request, keep
- * their message, with secrets redacted. All others are masked.
+ * Decides what a client learns about an error. Errors of the domain, and errors of graphql-js and plugins
+ * about the request, keep their message, with secrets redacted. All others are masked.
  */
 export function toPublicError(error: unknown, redact: Redact): PublicError {
   const root = findRoot(error);
@@ -136,9 +141,9 @@ function headersOf(error: DomainError): Record<string, string> {
 }
 
 /**
- * Whether an error concerns the request rather than this server. An error with a code is meant for clients. graphql-js reports errors
- * of the request without a path before it runs a field, and with nodes if an argument is invalid; an error about the result of a
- * resolver has a path and no nodes of its own.
+ * Whether an error concerns the request rather than this server. An error with a code is meant for clients.
+ * graphql-js reports errors of the request without a path before it runs a field, and with nodes if an
+ * argument is invalid; an error about the result of a resolver has a path and no nodes of its own.
  */
 function isAboutTheRequest(root: GraphQLError, thrown: GraphQLError): boolean {
   if (typeof root.extensions.code === 'string') return root.extensions.code !== 'INTERNAL_SERVER_ERROR';
@@ -173,7 +178,8 @@ function describeRequestError(error: GraphQLError, redact: Redact): PublicError 
     message: redact(error.message),
     code: isPublicCode(code) ? code : 'BAD_USER_INPUT',
     status: isRecord(http) && typeof http.status === 'number' ? http.status : 400,
-    // graphql-js gives errors of variables no code, and Yoga marks errors of parsing and validation with `spec`.
+    // graphql-js gives errors of variables no code, and Yoga marks errors of parsing and validation with
+    // `spec`.
     okForPlainJson: isRecord(http) ? http.spec === true : code === undefined,
     field: typeof field === 'string' ? field : null,
     headers: isRecord(http) ? readHeaders(http.headers) : {},

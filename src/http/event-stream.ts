@@ -2,9 +2,9 @@ import type { ExecutionResult } from 'graphql';
 import { failedResult, isStream, type OperationResult } from './operation-result.js';
 
 /**
- * Results as server-sent events (GraphQL over Server-Sent Events, distinct connections mode): `next` for each result, then `complete`.
- * A subscription that fails ends with a result that contains its error. Closing the iterator closes the subscription at once; an
- * async generator would wait for its next result.
+ * Results as server-sent events (GraphQL over Server-Sent Events, distinct connections mode): `next` for each
+ * result, then `complete`. A subscription that fails ends with a result that contains its error. Closing the
+ * iterator closes the subscription at once; an async generator would wait for its next result.
  */
 export class EventStream implements AsyncIterableIterator<string> {
   readonly #results: AsyncIterator<ExecutionResult>;

@@ -6,22 +6,25 @@ import type { Answer } from './answer.js';
 import { type RequestScope, readHeader } from './request-scope.js';
 import { graphiqlPolicy } from './security-headers.js';
 
-/** The tabs of the playground, one for each first step. Lines are short because the editor is half a window wide and does not wrap. */
+/**
+ * The tabs of the playground, one for each first step. Lines are short because the editor is half a window
+ * wide and does not wrap.
+ */
 const tabsFor = (publicUrl: string): NonNullable<GraphiQLOptions['defaultTabs']> => [
   {
     query: `# Welcome to Tollkeeper. Ctrl+Enter runs the operation
 # at the cursor; the book on the left explains each field.
 #
-# Who you are decides what you may do. Sign up once in a
-# terminal:
+# Your credential decides what you may do. Sign up once in
+# a terminal:
 #
 #   curl -s ${publicUrl}/api/auth/sign-up/email \\
 #     -H 'Content-Type: application/json' \\
 #     -d '{ "name": "Ada", "email": "ada@example.com",
 #           "password": "correct horse battery" }'
 #
-# and put the token of the answer into the panel "Headers"
-# below; each tab has its own:
+# and put the token of the response into the panel "Headers"
+# below. Each tab has its own:
 #
 #   { "Authorization": "Bearer <token>" }
 #
@@ -40,7 +43,7 @@ query WhoAmI {
   }
 }
 
-# What is sold here. Open to everybody.
+# The products of this server. Public.
 query Products {
   products {
     slug
@@ -71,7 +74,7 @@ mutation CreateWorkspace {
 `,
   },
   {
-    query: `# A key, in your personal workspace unless you name another.
+    query: `# A key, in your personal workspace by default.
 # Its secret is shown once: copy it.
 mutation CreateApiKey {
   createApiKey(input: { name: "My first key" }) {
@@ -95,8 +98,8 @@ mutation CreateApiKey {
 `,
   },
   {
-    query: `# What the product's backend asks for every request that it
-# gets. It needs a service token in the panel "Headers":
+    query: `# What the product's backend sends for every request of a
+# customer. It needs a service token in the panel "Headers":
 #
 #   { "Authorization": "Bearer tks_..." }
 mutation VerifyApiKey {
@@ -122,7 +125,7 @@ mutation VerifyApiKey {
 `,
   },
   {
-    query: `# What you have, and every line of how it came to be.
+    query: `# Your credits, with their ledger entries.
 query Credits {
   credits {
     balance
@@ -162,8 +165,8 @@ export function wantsGraphiql({ method, headers }: Pick<IncomingMessage, 'method
 const pageSecondsMax = 300;
 
 /**
- * Creates the route of the playground. The page contains all its scripts, so that it works without the internet: nine megabytes,
- * rendered and compressed at the first request.
+ * Creates the route of the playground. The page contains all its scripts, so that it works without the
+ * internet: nine megabytes, rendered and compressed at the first request.
  */
 export function createGraphiql(publicUrl: string): (scope: RequestScope) => Promise<Answer> {
   let page: Promise<{ plain: Buffer; zipped: Buffer }> | null = null;

@@ -5,8 +5,8 @@ import { parseJson } from './request-body.js';
 import { type RequestScope, readMediaType } from './request-scope.js';
 
 /**
- * Reads the parameters of GraphQL over HTTP (6.2, 6.3), which {@link requireValidParams} has yet to check. A body has to be declared
- * as JSON: other media types can be sent by a form of any site.
+ * Reads the parameters of GraphQL over HTTP (6.2, 6.3), which {@link requireValidParams} has yet to check. A
+ * body has to be declared as JSON: other media types can be sent by a form of any site.
  * @param body null for a request without one
  * @throws MethodNotAllowedError, UnsupportedMediaTypeError, ValidationError, GraphQLError
  */
@@ -43,7 +43,10 @@ function parseParameter(name: string, value: string): unknown {
 
 export type ValidParams = GraphQLParams & { readonly query: string };
 
-/** Checks the types of the parameters, after plugins may have changed them. @throws ValidationError, GraphQLError */
+/**
+ * Checks the types of the parameters, after plugins may have changed them.
+ * @throws ValidationError, GraphQLError
+ */
 export function requireValidParams(params: GraphQLParams): asserts params is ValidParams {
   for (const name in params) {
     const value = params[name as keyof GraphQLParams];

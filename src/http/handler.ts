@@ -18,7 +18,7 @@ export interface HandlerOptions {
   readonly deps: Services;
   /** 32 bytes; the key that signs sessions is derived from it. */
   readonly encryptionKey: Uint8Array;
-  /** The address that people and cookies see. */
+  /** The URL of this server, as clients see it. */
   readonly publicUrl: string;
   /** Origins beside the server's own whose pages may use a session's cookie. */
   readonly allowedOrigins: readonly string[];

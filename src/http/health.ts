@@ -5,7 +5,7 @@ import { type Answer, answerJson } from './answer.js';
 export const livePath = '/health/live';
 export const readyPath = '/health/ready';
 
-/** Load balancers ask again soon, and a database that is slower than this is not ready. */
+/** A database that is slower than this is not ready. Load balancers repeat their check. */
 const databaseTimeoutMs = 2_000;
 
 /** Whether the process runs: true as long as it can answer. */

@@ -26,7 +26,9 @@ const sweepMs = 50;
 export interface Listening {
   /** The port, also if port 0 let the system choose one. */
   readonly port: number;
-  /** Stops accepting requests, closes idle connections and waits, within a limit, for the requests in flight. */
+  /**
+   * Stops accepting requests, closes idle connections and waits, within a limit, for the requests in flight.
+   */
   close(): Promise<void>;
 }
 
@@ -52,8 +54,8 @@ function portOf(server: Server): number {
 }
 
 /**
- * A request that is refused before its whole body has arrived goes on sending. Closing the connection at once would discard the
- * response, so the client gets a moment to read it.
+ * A request that is refused before its whole body has arrived goes on sending. Closing the connection at once
+ * would discard the response, so the client gets a second to read it.
  */
 function endRefusedBody(request: IncomingMessage, response: ServerResponse): void {
   response.once('finish', () => {
@@ -85,7 +87,8 @@ async function close(server: Server, pipeline: Pipeline, unused: () => Socket[])
   const closed = once(server, 'close');
   server.close();
   for (const socket of unused()) socket.destroy();
-  // A connection becomes idle after its last response, and Node closes only those that are idle when it is called.
+  // A connection becomes idle after its last response, and Node closes only those that are idle when it is
+  // called.
   const sweep = setInterval(() => server.closeIdleConnections(), sweepMs);
   const end = setTimeout(() => server.closeAllConnections(), drainMsMax);
   await closed;

@@ -5,31 +5,38 @@ import { createRedact, mask, type Redact } from './redact.js';
 export interface LogOptions {
   /** One of pino's levels, or `silent`. */
   readonly level: string;
-  /** Whose secrets to know by their form. */
+  /** Products whose secrets are recognised by their form. */
   readonly products?: readonly Product[];
-  /** Standard output unless told. */
+  /** Default: standard output. */
   readonly destination?: DestinationStream;
 }
 
-/** The server's log: JSON lines with ISO times. What bears the name of a secret, or its form in the text of an error, is masked. */
+/**
+ * The server's log: JSON lines with ISO times. Fields with the name of a secret, and secrets in the text of
+ * an error, are masked.
+ */
 export function createLog({ level, products = [], destination }: LogOptions): Logger {
   const redact = createRedact(products);
   const options: LoggerOptions = {
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
-    // pino's own `redact` wants each path, and its wildcards cost more than all else that a line costs.
+    // pino's own `redact` needs the path of each field, and its wildcards cost more than the rest of a log
+    // line.
     formatters: { log: maskSecrets },
     serializers: { err: (error: unknown) => describeError(error, redact) },
   };
   return destination === undefined ? pino(options) : pino(options, destination);
 }
 
-/** Names that end like this hold secrets: `authorization`, `signingSecret`, `set-cookie`, `x-vendor-key-secret`; not `secretId`. */
+/**
+ * Field names that end like this contain secrets: `authorization`, `signingSecret`, `set-cookie`,
+ * `x-vendor-key-secret`; not `secretId`.
+ */
 const secretNamePattern =
   /(?:authorization|cookie|password|secret|token|bearer|credential|(?:encryption|private)[-_]?key)s?$/i;
 
-/** Deeper than this, nothing is logged at all. */
+/** Deeper values are masked. */
 const depthMax = 5;
 
 function maskSecrets(fields: Record<string, unknown>): Record<string, unknown> {
@@ -51,14 +58,14 @@ function maskValue(value: unknown, depth: number): unknown {
   return depth < depthMax ? maskFields(value, depth + 1) : mask;
 }
 
-/** Errors and dates know how to be written. */
+/** Errors and dates have their own serialization. */
 function isPlainObject(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }
 
-/** A cause of a cause of a cause says enough. */
+/** How many causes of an error are logged. */
 const causeDepthMax = 3;
 
 interface ErrorDescription {
@@ -69,7 +76,7 @@ interface ErrorDescription {
   readonly cause?: ErrorDescription;
 }
 
-/** What is logged of an error. Only these parts: libraries hang whole requests on their errors. */
+/** The logged parts of an error. No others: libraries attach whole requests to their errors. */
 function describeError(error: unknown, redact: Redact, depth = 0): ErrorDescription {
   if (!(error instanceof Error)) return { type: typeof error, message: redact(String(error)) };
   return {

@@ -1,17 +1,17 @@
-/** The origins from which a browser may act for a person here: the server's own, and those that the operator allows. */
+/** Origins whose pages may use the session cookie: the server's own, and those that the operator allows. */
 export interface Origins {
   readonly all: ReadonlySet<string>;
   includes(origin: string | null): boolean;
 }
 
-/** Two names for one machine. A newcomer opens either, and both show the same server. */
+/** Two names of this machine. A developer may open either. */
 const loopbackNames = ['127.0.0.1', 'localhost'];
-/** Addresses that reach this machine by its loopback names too: all of its interfaces, and the loopback of IPv6. */
+/** Hosts of a public URL that both names reach: all interfaces, and the loopback of IPv6. */
 const reachedByLoopback = [...loopbackNames, '0.0.0.0', '[::]', '[::1]'];
 
 /**
- * @param publicUrl the address that people see. Where it is this machine, both of its loopback names count as the server's own.
- * @param allowedOrigins none by default: no site but the server's own may use a session's cookie.
+ * @param publicUrl of this server. If it is on this machine, both loopback names count as the server's own.
+ * @param allowedOrigins of other sites
  */
 export function createOrigins(publicUrl: string, allowedOrigins: readonly string[]): Origins {
   const own = new URL(publicUrl);

@@ -53,7 +53,10 @@ interface Route {
   readonly answerError: (error: unknown, scope: RequestScope) => Answer;
 }
 
-/** From the arrival of a request to the last byte of its response, so that a client that does not read holds nothing for longer. */
+/**
+ * From the arrival of a request to the last byte of its response, so that a client that does not read holds
+ * nothing for longer.
+ */
 const requestMsMax = 120_000;
 
 /**
@@ -122,7 +125,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   async function answerGraphql(scope: RequestScope): Promise<Answer> {
     // Read.
     const body = scope.method === 'POST' ? await readBody(scope.request) : null;
-    // Identify the principal: before anything else is judged, so that a wrong credential is 401 whatever else is wrong.
+    // Identify the principal: before anything else is judged, so that a wrong credential is 401 whatever else
+    // is wrong.
     const context = await options.createContext(scope);
     const accepted = negotiateMediaTypes(scope.request.headers.accept);
     const params = readParams(scope, body);

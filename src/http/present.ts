@@ -8,7 +8,9 @@ import { isStream, type OperationResult } from './operation-result.js';
 /** Describes an error to the client of this request, and logs it if it is unexpected. */
 export type DescribeError = (error: unknown) => PublicError;
 
-/** A result without anything that may not leave the server, and the HTTP status and headers that it calls for. */
+/**
+ * A result without anything that may not leave the server, and the HTTP status and headers that it calls for.
+ */
 interface PublicResult {
   readonly status: number;
   readonly headers: readonly string[];
@@ -51,7 +53,10 @@ const contentTypes: Readonly<Record<JsonMediaType, readonly string[]>> = {
 /** `x-accel-buffering` keeps nginx from holding events back. */
 const streamHeaders: readonly string[] = ['content-type', eventStream, 'x-accel-buffering', 'no'];
 
-/** The one place through which every result leaves the server: errors are masked here, after all hooks of plugins. */
+/**
+ * The one place through which every result leaves the server: errors are masked here, after all hooks of
+ * plugins.
+ */
 function toPublicResult(
   result: ExecutionResult,
   mediaType: JsonMediaType,
@@ -78,8 +83,8 @@ function toPublicResult(
 }
 
 /**
- * Whether the request failed as a whole: before it ran, or because of an error that concerns the whole request, and without any data.
- * Then the response has no `data`, and its HTTP status is that of the error.
+ * Whether the request failed as a whole: before it ran, or because of an error that concerns the whole
+ * request, and without any data. Then the response has no `data`, and its HTTP status is that of the error.
  */
 function isWholeFailure({ data }: ExecutionResult, errors: readonly PublicError[]): boolean {
   if (data === undefined) return true;
@@ -87,7 +92,9 @@ function isWholeFailure({ data }: ExecutionResult, errors: readonly PublicError[
   return !hasData && errors.some(failsRequest);
 }
 
-/** The highest status. In `application/json`, errors of the document count as 200 (GraphQL over HTTP, 6.4.1). */
+/**
+ * The highest status. In `application/json`, errors of the document count as 200 (GraphQL over HTTP, 6.4.1).
+ */
 function statusOf(errors: readonly { readonly shown: PublicError }[], mediaType: JsonMediaType): number {
   const isPlainJson = mediaType === 'application/json';
   return Math.max(...errors.map(({ shown }) => (isPlainJson && shown.okForPlainJson ? 200 : shown.status)));

@@ -1,28 +1,28 @@
 import type { Product } from '../products/product.js';
 
-/** Takes what may be a secret out of a text that somebody will read: a log line, or the message of an error. */
+/** Masks secrets in the text of a log line or of an error message. */
 export type Redact = (text: string) => string;
 
-/** What stands where a secret stood. */
+/** Replaces a secret. */
 export const mask = '[redacted]';
 
-/** Ours, whatever the products: service tokens and the secrets that sign webhooks. */
+/** Prefixes of this server: service tokens, and secrets that sign webhooks. */
 const ownPrefixes = ['tks_', 'whsec_'];
 
-/** A bearer header, quoted whole. */
+/** The value of an Authorization header. */
 const bearerPattern = /\bBearer\s+[^\s"',]+/gi;
-/** Longer than any id, which has 36 characters; most secrets are, and each part of a JWT. */
+/** Longer than any id, which has 36 characters. Most secrets and each part of a JWT are longer. */
 const longRunPattern = /[A-Za-z0-9_-]{37,}/g;
-/** What a session's token looks like, and hardly a name: 32 letters and digits with at least one digit, on their own. */
+/** The form of a session token, which few names have: 32 letters and digits with at least one digit. */
 const sessionPattern = /(?<![A-Za-z0-9_-])(?=[A-Za-z]*\d)[A-Za-z0-9]{32,}(?![A-Za-z0-9_-])/g;
 
 /**
- * Knows secrets by their form: those of the products by their prefixes, all others by their length.
- * A second line of defence behind not putting secrets into texts at all.
+ * Recognises the secrets of products by their prefixes, all others by their length. A second line of defence:
+ * messages should not contain secrets in the first place.
  */
 export function createRedact(products: readonly Product[] = []): Redact {
   const prefixes = [...ownPrefixes, ...products.flatMap(secretPrefixes)].filter((prefix) => prefix !== '');
-  // With the % of a secret that was put into an address.
+  // With %, as secrets have it in a URL.
   const prefixed = new RegExp(`(?<![A-Za-z0-9])(?:${prefixes.join('|')})[A-Za-z0-9+/=_%-]{8,}`, 'g');
   return (text) =>
     text

@@ -6,7 +6,8 @@ const bodyBytesMax = 1_000_000;
 
 /**
  * Reads the whole body.
- * @throws BodyTooLargeError by the declared length before anything is read, otherwise by the bytes that arrive
+ * @throws BodyTooLargeError by the declared length before anything is read, otherwise by the bytes that
+ * arrive
  * @throws ValidationError if the client breaks the body off
  */
 export function readBody(request: IncomingMessage): Promise<Buffer> {

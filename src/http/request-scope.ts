@@ -13,7 +13,10 @@ export class RequestScope {
   #responseHeaders: Headers | null = null;
   #url: URL | null | undefined;
 
-  /** @param origin of this server, as clients see it: the base of the request's URL, whatever its `Host` header says */
+  /**
+   * @param origin of this server, as clients see it: the base of the request's URL, whatever its `Host`
+   * header says
+   */
   constructor(
     readonly request: IncomingMessage,
     readonly origin: string,
@@ -54,12 +57,15 @@ export class RequestScope {
 }
 
 /**
- * Room for a UUID or a trace id. Request ids are logged and stored, so text that may be a credential is refused: most credentials
- * are longer, the others begin or look like these.
+ * Room for a UUID or a trace id. Request ids are logged and stored, so text that may be a credential is
+ * refused: most credentials are longer, the others begin or look like these.
  */
 const requestIdPattern = /^(?!tks_)(?!(?=.*[A-Zg-z])[A-Za-z0-9]{32}$)[A-Za-z0-9_.-]{1,36}$/;
 
-/** The request target is a path or, for proxies, an absolute URL (RFC 9112, 3.2), of which only path and query count. */
+/**
+ * The request target is a path or, for proxies, an absolute URL (RFC 9112, 3.2), of which only path and query
+ * count.
+ */
 function parseTarget(target: string, origin: string): URL | null {
   try {
     if (target.startsWith('/')) return new URL(origin + target);

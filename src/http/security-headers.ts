@@ -3,7 +3,10 @@ import { hasHeader, setHeader } from './answer.js';
 /** For every response that is not a page: no scripts, no frames. */
 const closedPolicy = "default-src 'none'; frame-ancestors 'none'";
 
-/** For GraphiQL: one page with inline scripts and styles and with workers from blobs, which connects only to this server. */
+/**
+ * For GraphiQL: one page with inline scripts and styles and with workers from blobs, which connects only to
+ * this server.
+ */
 export const graphiqlPolicy = [
   "default-src 'none'",
   "script-src 'unsafe-inline' blob:",

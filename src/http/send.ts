@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Answer, HeaderList } from './answer.js';
 
-/** Comments keep an event stream open that has nothing to send, through proxies that close idle connections. */
+/**
+ * Comments keep an event stream open that has nothing to send, through proxies that close idle connections.
+ */
 const heartbeatMs = 12_000;
 const heartbeat = ':\n\n';
 
@@ -29,7 +31,8 @@ async function sendStream(
   parts: AsyncIterator<string>,
   onProgress: () => void,
 ): Promise<void> {
-  const closed = once(response, 'close').then(() => null);
+  const nothing = () => null;
+  const closed = response.destroyed ? Promise.resolve(null) : once(response, 'close').then(nothing, nothing);
   const beat = () => {
     if (response.writableNeedDrain) return;
     response.write(heartbeat);
@@ -46,7 +49,7 @@ async function sendStream(
         return;
       }
       if (part.done === true) break;
-      if (!response.write(part.value)) await Promise.race([once(response, 'drain'), closed]);
+      if (!response.write(part.value)) await Promise.race([once(response, 'drain').catch(nothing), closed]);
       onProgress();
     }
     response.end();

@@ -284,7 +284,7 @@ describe('what an error may tell', () => {
       expect(answer.body).toEqual({
         errors: [
           {
-            message: 'Something went wrong on our side. Ask its operator, and quote the request id.',
+            message: 'Internal server error. Contact the operator of this server and quote the request id.',
             locations: [{ line: 1, column: 3 }],
             path: [field],
             extensions: { code: 'INTERNAL_SERVER_ERROR', requestId: 'r1' },

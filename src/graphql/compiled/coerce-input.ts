@@ -7,15 +7,21 @@ import {
   isLeafType,
 } from 'graphql';
 
-/** The result of a coercion that graphql-js has to decide: the value is invalid, or of a form that is rare. */
+/**
+ * The result of a coercion that graphql-js has to decide: the value is invalid, or of a form that is rare.
+ */
 export const notCoerced = Symbol('not coerced');
 
-/** Coerces a JSON value to what a resolver receives, or returns {@link notCoerced}. An absent value is `undefined`. */
+/**
+ * Coerces a JSON value to what a resolver receives, or returns {@link notCoerced}. An absent value is
+ * `undefined`.
+ */
 export type Coerce = (value: unknown) => unknown;
 
 /**
- * Compiles the coercion of an input type (GraphQL, 3.12, "input coercion"). For valid values it does what `coerceInputValue` of
- * graphql-js does; it is faster because it reads the type once and not again for each value.
+ * Compiles the coercion of an input type (GraphQL, 3.12, "input coercion"). For valid values it does what
+ * `coerceInputValue` of graphql-js does; it is faster because it reads the type once and not again for each
+ * value.
  */
 export function compileCoercion(type: GraphQLInputType, compiled = new Map<GraphQLInputType, Coerce>()): Coerce {
   if (type instanceof GraphQLNonNull) {

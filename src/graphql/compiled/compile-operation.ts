@@ -29,10 +29,10 @@ type Values = Readonly<Record<string, unknown>>;
 export type CompiledOperation = (context: Context, variables: Values) => Promise<ExecutionResult> | null;
 
 /**
- * Compiles an operation such as `verifyApiKey`: one root field whose resolver does all the work, and whose result is only read. A
- * compiled operation runs several times as fast as graphql-js, which walks document and schema again for each request. Returns null
- * for all other operations. The resolver is the schema's own, with everything that plugins wrap around it; invalid variables are left
- * to graphql-js.
+ * Compiles an operation such as `verifyApiKey`: one root field whose resolver does all the work, and whose
+ * result is only read. A compiled operation runs several times as fast as graphql-js, which walks document
+ * and schema again for each request. Returns null for all other operations. The resolver is the schema's own,
+ * with everything that plugins wrap around it; invalid variables are left to graphql-js.
  */
 export function compileOperation(
   schema: GraphQLSchema,
@@ -129,7 +129,10 @@ function compileArgument({ type }: GraphQLArgument, node: ValueNode): ((variable
 
 type RunField = (resolve: () => unknown) => Promise<ExecutionResult>;
 
-/** Compiles the execution of the root field (GraphQL, 6.4): an error is reported at its path, and null propagates as usual. */
+/**
+ * Compiles the execution of the root field (GraphQL, 6.4): an error is reported at its path, and null
+ * propagates as usual.
+ */
 function compileField(
   type: GraphQLOutputType,
   name: string,

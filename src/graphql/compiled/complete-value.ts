@@ -13,14 +13,17 @@ import {
   type SelectionSetNode,
 } from 'graphql';
 
-/** Completes a resolved value (GraphQL, 6.4.3). @throws Error for a value that the field's type does not allow. */
+/**
+ * Completes a resolved value (GraphQL, 6.4.3).
+ * @throws Error for a value that the field's type does not allow.
+ */
 export type CompleteValue = (value: unknown) => unknown;
 
 type Fields = Map<string, FieldNode[]>;
 
 /**
- * Collects the fields of selection sets by response name. Null if they can differ between requests: directives depend on variables,
- * and fragments on other types depend on the value.
+ * Collects the fields of selection sets by response name. Null if they can differ between requests:
+ * directives depend on variables, and fragments on other types depend on the value.
  */
 export function collectStaticFields(
   type: GraphQLObjectType,

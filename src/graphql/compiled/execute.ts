@@ -7,8 +7,8 @@ import { describeVariableErrors, isVariableFailure } from './variable-errors.js'
 export type Execute = (args: ExecutionArgs) => Promise<ExecutionResult>;
 
 /**
- * Creates an execute function that compiles operations such as `verifyApiKey` when it first sees them, and runs all others by
- * graphql-js. Both give the same results.
+ * Creates an execute function that compiles operations such as `verifyApiKey` when it first sees them, and
+ * runs all others by graphql-js. Both give the same results.
  */
 export function createExecute(): Execute {
   const documents = new WeakMap<DocumentNode, PreparedDocument>();
@@ -27,7 +27,7 @@ export function createExecute(): Execute {
     if (operation === null) return executeByGraphqlJs(args);
     const context = args.contextValue as Context;
     const inputs = args.variableValues ?? {};
-    context.isWeighed = operation.isWithinLimits;
+    context.isWithinLimits = operation.isWithinLimits;
     const isCompilable = args.rootValue === undefined && args.fieldResolver == null && args.typeResolver == null;
     const compiledRun = isCompilable ? operation.compiled?.(context, inputs) : null;
     const result = await (compiledRun ?? executeByGraphqlJs(args));

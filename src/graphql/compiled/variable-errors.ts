@@ -20,8 +20,9 @@ export function isVariableFailure({ data, errors }: ExecutionResult): boolean {
 }
 
 /**
- * The errors of variables that do not fit their types. graphql-js quotes the whole variable, including credentials that stand beside
- * the invalid value; these errors name its path instead, as `extensions.field` (such as `input.permissions.0`).
+ * The errors of variables that do not fit their types. graphql-js quotes the whole variable, including
+ * credentials that stand beside the invalid value; these errors name its path instead, as `extensions.field`
+ * (such as `input.permissions.0`).
  */
 export function describeVariableErrors(
   schema: GraphQLSchema,

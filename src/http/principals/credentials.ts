@@ -3,7 +3,10 @@ import type { Product, Products } from '../../products/product.js';
 import type { Origins } from '../origins.js';
 import { type RequestHead, readHeader, readMediaType } from '../request-scope.js';
 
-/** The credential of a request. `unusable`: present but malformed, with the product whose wording applies, if it is known. */
+/**
+ * The credential of a request. `unusable`: present but malformed, with the product whose wording applies, if
+ * it is known.
+ */
 export type PresentedCredential =
   | { readonly kind: 'none' }
   | { readonly kind: 'bearer'; readonly token: string }
@@ -22,11 +25,15 @@ const cookieLengthMax = 4_096;
 
 /** The scheme in any case (RFC 9110, 11.1), and a token. */
 const schemePattern = /^bearer +(.+)$/i;
-/** RFC 6750, 2.1, and % as in a session token copied from a cookie. No comma: Node joins a second header with one. */
+/**
+ * RFC 6750, 2.1, and % as in a session token copied from a cookie. No comma: Node joins a second header with
+ * one.
+ */
 const tokenPattern = /^[A-Za-z0-9._~+/%-]+=*$/;
 
 /**
- * Reads the credential of a request, and checks only its form. A cookie counts only if there is no other credential.
+ * Reads the credential of a request, and checks only its form. A cookie counts only if there is no other
+ * credential.
  * @throws ValidationError for two credentials at once: the client could not tell which one acted.
  */
 export function readCredential(
@@ -44,7 +51,9 @@ export function readCredential(
   return bearer ?? pairs[0] ?? readCookie(request, origins, cookieName);
 }
 
-/** Vendors that distinguish missing from invalid credentials treat a header without a bearer token as missing. */
+/**
+ * Vendors that distinguish missing from invalid credentials treat a header without a bearer token as missing.
+ */
 function readAuthorization(request: RequestHead): PresentedCredential | null {
   const value = readHeader(request, 'authorization');
   if (value === null) return null;
@@ -82,8 +91,8 @@ function readPair(product: Product, keyId: string, secret: string): PresentedCre
 }
 
 /**
- * CSRF protection: browsers send cookies with requests of any site. A cookie counts only in requests that need a CORS preflight
- * elsewhere, which are JSON POSTs from an allowed origin. In all others it is ignored.
+ * CSRF protection: browsers send cookies with requests of any site. A cookie counts only in requests that
+ * need a CORS preflight elsewhere, which are JSON POSTs from an allowed origin. In all others it is ignored.
  */
 function readCookie(request: RequestHead, origins: Origins, cookieName: string): PresentedCredential {
   const cookie = readHeader(request, 'cookie');

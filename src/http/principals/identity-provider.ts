@@ -4,23 +4,23 @@ import { type ExternalIdentity, readExternalIdentity } from '../../domain/identi
 import { UnavailableError } from '../../errors.js';
 import type { Services } from '../../graphql/services.js';
 
-/** An outside identity provider, as the environment names it. */
+/** An external identity provider, from the environment. */
 export interface IdentityProviderOptions {
-  /** Exactly what its tokens state as `iss`. */
+  /** The exact `iss` of its tokens. */
   readonly issuer: string;
-  /** What its tokens for this server state as `aud`. */
+  /** The `aud` of its tokens for this server. */
   readonly audience: string;
 }
 
 export interface IdentityProvider {
   /**
-   * Whom a token names, or null for one that is not valid here.
-   * @throws UnavailableError where the provider's keys cannot be had: then nobody knows.
+   * The user that a token identifies, or null for an invalid token.
+   * @throws UnavailableError if the provider's keys cannot be fetched
    */
   verify(token: string): Promise<ExternalIdentity | null>;
 }
 
-/** A shared secret proves nothing about who signed, so only signatures with a key pair count. */
+/** Signatures with a key pair only: a shared secret does not prove who signed. */
 const algorithms = [
   'RS256',
   'RS384',
@@ -36,13 +36,13 @@ const algorithms = [
 ];
 
 const fetchTimeoutMs = 5_000;
-/** After a failure the provider is left alone for a moment, so that each of many requests does not wait for it anew. */
+/** Pause after a failure, so that concurrent requests do not all wait for the provider. */
 const retryAfterMs = 5_000;
 const keysAgeMaxMs = 10 * 60_000;
 const keysCooldownMs = 30_000;
 const discoveryLengthMax = 100_000;
 const subjectLengthMax = 255;
-/** Clocks differ. */
+/** For clocks that differ. */
 const clockToleranceSeconds = 30;
 
 const discoverySchema = z.object({ issuer: z.string(), jwks_uri: z.url() });
@@ -52,7 +52,7 @@ export function looksLikeJwt(token: string): boolean {
   return /^eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/.test(token);
 }
 
-/** Checks tokens of one issuer against its published keys, which are fetched when first needed, and kept. */
+/** Verifies tokens of one issuer by its published keys, which are fetched on first use and cached. */
 export function createIdentityProvider(
   { issuer, audience }: IdentityProviderOptions,
   { clock, log }: Pick<Services, 'clock' | 'log'>,
@@ -60,7 +60,7 @@ export function createIdentityProvider(
   const getKey = publishedKeys(issuer, log);
   return {
     async verify(token) {
-      // Looked at before the signature, so that a token of somebody else makes nobody fetch keys.
+      // Checked before the signature, so that tokens of other issuers cause no fetch of keys.
       if (readIssuer(token) !== issuer) return null;
       try {
         const { payload } = await jwtVerify(token, getKey, {
@@ -91,7 +91,7 @@ function readIssuer(token: string): string | null {
   }
 }
 
-/** The keys that the issuer publishes now. One that is not among them may be new: then they are fetched once more, but not at every request. */
+/** The published keys. An unknown key may be new, so they are fetched again, but not at every request. */
 function publishedKeys(issuer: string, log: Services['log']): JWTVerifyGetKey {
   let keys: Promise<JWTVerifyGetKey> | null = null;
   let failedAt = Number.NEGATIVE_INFINITY;
@@ -125,7 +125,7 @@ function publishedKeys(issuer: string, log: Services['log']): JWTVerifyGetKey {
   };
 }
 
-/** The keys were there, and the token's was not among them or of no use. */
+/** Whether the keys were fetched, but none of them fits the token. */
 function isAboutTheToken(error: unknown): boolean {
   return (
     error instanceof errors.JWKSNoMatchingKey ||
@@ -134,7 +134,7 @@ function isAboutTheToken(error: unknown): boolean {
   );
 }
 
-/** OpenID Connect Discovery 1.0, 4. The document must name the issuer it was asked for (4.3). */
+/** OpenID Connect Discovery 1.0, 4. The document must name the same issuer (4.3). */
 async function discover(issuer: string): Promise<URL> {
   const response = await fetch(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, {
     signal: AbortSignal.timeout(fetchTimeoutMs),

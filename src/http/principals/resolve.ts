@@ -26,7 +26,8 @@ export interface Identity {
 }
 
 /**
- * Identifies the principal of a request. Synchronous for a service token that was used recently, the most frequent credential.
+ * Identifies the principal of a request. Synchronous for a service token that was used recently, the most
+ * frequent credential.
  * @throws UnauthenticatedError for a wrong credential, ValidationError for two credentials at once
  */
 export type ResolvePrincipal = (request: RequestHead) => Identity | Promise<Identity>;
@@ -34,7 +35,7 @@ export type ResolvePrincipal = (request: RequestHead) => Identity | Promise<Iden
 export interface ResolverOptions {
   readonly deps: Services;
   readonly sessions: Sessions;
-  /** Null where no identity provider is configured. */
+  /** Null: no identity provider is configured. */
   readonly identityProvider: IdentityProvider | null;
   readonly origins: Origins;
 }
@@ -45,8 +46,9 @@ const ensuredUsersMax = 10_000;
 /**
  * Creates the function that identifies principals.
  *
- * A bearer token is recognised by its form, in this order: a service token, a product's key, a token of the identity provider, a
- * session. A token of another form is refused like an unknown key. A wrong credential never makes the request anonymous.
+ * A bearer token is recognised by its form, in this order: a service token, a product's key, a token of the
+ * identity provider, a session. A token of another form is refused like an unknown key. A wrong credential
+ * never makes the request anonymous.
  */
 export function createResolver({ deps, sessions, identityProvider, origins }: ResolverOptions): ResolvePrincipal {
   const ensured = new LRUCache<string, true>({ max: ensuredUsersMax });
@@ -134,7 +136,10 @@ function refusal({ message, code, status }: Wording): UnauthenticatedError | For
   return status === 403 ? new ForbiddenError('', message, code) : new UnauthenticatedError(message, code, status);
 }
 
-/** A token of better-auth: 32 letters and digits, optionally with the signature from a cookie or `set-auth-token`. */
+/**
+ * A token of better-auth: 32 letters and digits, optionally with the signature from a cookie or
+ * `set-auth-token`.
+ */
 function looksLikeSession(token: string): boolean {
   return /^[A-Za-z0-9]{32}(?:\.[A-Za-z0-9+/=_%-]{20,100})?$/.test(token);
 }

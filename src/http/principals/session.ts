@@ -17,7 +17,10 @@ import type { Origins } from '../origins.js';
 /** The path of sign-up, sign-in and the other routes of better-auth. */
 export const authPath = '/api/auth';
 
-/** The client's address for better-auth, set by this server from the connection. A header of this name that a client sends is dropped. */
+/**
+ * The client's address for better-auth, set by this server from the connection. A header of this name that a
+ * client sends is dropped.
+ */
 export const addressHeader = 'x-tollkeeper-address';
 
 export interface Sessions {
@@ -48,7 +51,10 @@ export interface PasswordHashing {
   verify(stored: { hash: string; password: string }): Promise<boolean>;
 }
 
-/** Disabled: links in e-mails, which this server does not send, and social sign-in. Outside identities send tokens. */
+/**
+ * Disabled: links in e-mails, which this server does not send, and social sign-in. Outside identities send
+ * tokens.
+ */
 const disabledPaths = [
   '/sign-in/social',
   '/link-social',
@@ -77,7 +83,10 @@ const idKinds: Readonly<Record<string, IdKind>> = {
   authVerification: 'authVerification',
 };
 
-/** Users with a password, and their sessions: better-auth on this server's tables. It makes no outgoing requests. */
+/**
+ * Users with a password, and their sessions: better-auth on this server's tables. It makes no outgoing
+ * requests.
+ */
 export function createSessions({
   deps,
   encryptionKey,
