@@ -201,6 +201,20 @@ describe('an old secret', () => {
     expect(data?.apiKey.secrets.map(({ lastUsedAt }) => lastUsedAt)).toEqual([null, expect.any(String)]);
   });
 
+  test('each has its own last use where both are used in the same hour, and the later one is that of the key', async () => {
+    const { server, owner, apiKey, secret, rotated } = await aRotatedKey();
+    expect(await codeOf(server, rotated.secret)).toBe('VALID');
+    server.clock.advance(1_000);
+    expect(await codeOf(server, secret)).toBe('VALID');
+    await server.deps.uses.flush();
+    const { data } = await owner.client.send<{
+      apiKey: { lastUsedAt: string; secrets: { lastUsedAt: string }[] };
+    }>('query ($id: ID!) { apiKey(id: $id) { lastUsedAt secrets { lastUsedAt } } }', { id: apiKey.id });
+    const [newest, old] = data?.apiKey.secrets.map(({ lastUsedAt }) => lastUsedAt) ?? [];
+    expect(data?.apiKey.lastUsedAt).toBe(old);
+    expect(Date.parse(old ?? '') - Date.parse(newest ?? '')).toBeGreaterThanOrEqual(1_000);
+  });
+
   test('ends when it is retired; twice is once', async () => {
     const { server, owner, apiKey, secret, rotated, newest, old } = await aRotatedKey();
     const retired = await retire(owner.client, old.id);
