@@ -35,8 +35,8 @@ declare global {
 
 /**
  * Refuses, in one place for every field, arguments that nothing behind the schema accepts: text that
- * PostgreSQL cannot store, and pages out of range. It stands behind the errors plugin, so that the refusal is
- * a member of a result union where there is one.
+ * PostgreSQL cannot store, and pages out of range. It stands behind the errors plugin, so that the refusal
+ * is a member of a result union where there is one.
  */
 export class ArgumentsPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override wrapResolve(

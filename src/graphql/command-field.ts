@@ -18,7 +18,10 @@ export interface CommandFieldOptions<Input, Result> {
   readonly errors: readonly ErrorClass[];
 }
 
-/** Adds a command as a field of `Mutation` that takes one `input`. Permission, throttle and audit are those of the command. */
+/**
+ * Adds a command as a field of `Mutation` that takes one `input`. Permission, throttle and audit are those
+ * of the command.
+ */
 export function commandField<Input, Subject, Result extends object>(
   command: Command<Input, Subject, Result, CommandServices>,
   { description, input, inputDescription, payload, errors }: CommandFieldOptions<Input, Result>,
@@ -46,7 +49,10 @@ function createResolver<Input, Subject, Result extends object>(
     deps.commands.run(command, { actor, idempotency }, input).catch(throwWithin('input'));
 }
 
-/** Rethrows an error with its field below the path of an argument: commands name fields, and clients know arguments. */
+/**
+ * Rethrows an error with its field below the path of an argument: commands name fields, and clients know
+ * arguments.
+ */
 export function throwWithin(path: string): (error: unknown) => never {
   return (error) => {
     throw error instanceof FieldError ? error.within(path) : error;

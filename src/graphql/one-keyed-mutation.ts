@@ -13,8 +13,8 @@ import { ValidationError } from '../errors.js';
 import type { Context } from './context.js';
 
 /**
- * An idempotency key covers one mutation: a request with a key and several mutations is refused, because a replay could not tell which
- * of them had succeeded.
+ * An idempotency key covers one mutation: a request with a key and several mutations is refused, because a
+ * replay could not tell which of them had succeeded.
  */
 export function requireOneKeyedMutation(schema: GraphQLSchema): GraphQLSchema {
   for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {

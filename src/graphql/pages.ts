@@ -70,8 +70,8 @@ export function pageComplexity({ first, last }: PageArgs): { field: number; mult
 type ConnectionArgs = Parameters<typeof resolveCursorConnection>[0]['args'];
 
 /**
- * A Relay page of a list, newest first. It is found by comparing ids: unlike Prisma's own cursors, that skips
- * nothing when the item at the cursor has left the list in the meantime.
+ * A Relay page of a list, newest first. It is found by comparing ids: unlike Prisma's own cursors, that
+ * skips nothing when the item at the cursor has left the list in the meantime.
  */
 export async function resolvePage<Row extends { id: string }>(
   args: ConnectionArgs,

@@ -10,7 +10,10 @@ import type { Context } from './context.js';
 const windowSeconds = 60;
 const identitiesMax = 50_000;
 
-/** Limits how often each principal calls each management mutation per minute. The definitions say which mutations are throttled. */
+/**
+ * Limits how often each principal calls each management mutation per minute. The definitions say which
+ * mutations are throttled.
+ */
 export function throttleMutations(schema: GraphQLSchema, mutationsPerMinute: number): GraphQLSchema {
   const limiter = getGraphQLRateLimiter({
     identifyContext: ({ actor }: Context) => principalKey(actor.principal),
@@ -44,7 +47,10 @@ export function throttleMutations(schema: GraphQLSchema, mutationsPerMinute: num
   return applyMiddleware(schema, { Mutation: Object.fromEntries(throttled.map(({ name }) => [name, throttle])) });
 }
 
-/** The store of the library grows without a limit. This one evicts the least recently used principals, and each entry after the window. */
+/**
+ * The store of the library grows without a limit. This one evicts the least recently used principals, and
+ * each entry after the window.
+ */
 class BoundedStore extends Store {
   readonly #calls = new LRUCache<string, readonly number[]>({ max: identitiesMax, ttl: windowSeconds * 1000 });
 

@@ -4,21 +4,22 @@ import type { Role, WorkspaceKind } from '../../generated/prisma/enums.js';
 import { type Permission, rolePermissions, servicePermissions } from './permissions.js';
 import type { Principal } from './principal.js';
 
-/** What a principal may do in one workspace that it sees. */
+/** The permissions of a principal in a workspace that is visible to it. */
 export interface Access {
   readonly workspaceId: string;
   readonly workspaceKind: WorkspaceKind;
   readonly suspendedAt: Date | null;
   /** Role of the member. Null for services and API keys. */
   readonly role: Role | null;
-  /** Permissions that the member was given one by one. */
+  /** Permissions that were granted to the member in addition to the role. */
   readonly givenPermissions: ReadonlySet<Permission>;
   /** All permissions in this workspace. */
   readonly permissions: ReadonlySet<Permission>;
 }
 
 /**
- * What the principal may do in a workspace; null where it does not exist or the principal does not see it.
+ * The principal's access to a workspace. Null: the workspace does not exist or is not visible to the
+ * principal.
  */
 export async function findAccess(db: Db | Tx, principal: Principal, workspaceId: string): Promise<Access | null> {
   if (principal.kind === 'anonymous') return null;
@@ -56,8 +57,9 @@ export async function findAccess(db: Db | Tx, principal: Principal, workspaceId:
 }
 
 /**
- * What the principal may do in a workspace, if it holds the permission.
- * @throws NotFoundError for a workspace that it does not see, ForbiddenError where it lacks the permission.
+ * The principal's access to a workspace, if it holds the permission.
+ * @throws NotFoundError for a workspace that is not visible to it, ForbiddenError if the permission is
+ * missing
  */
 export async function getAccess(
   db: Db | Tx,
@@ -72,7 +74,7 @@ export async function getAccess(
 }
 
 /**
- * Makes every other change of this workspace's members, keys and features wait until the transaction ends.
+ * Locks the workspace row: other changes of its members, keys and features wait until the transaction ends.
  */
 export async function lockWorkspace(tx: Tx, workspaceId: string): Promise<void> {
   await tx.$queryRaw`SELECT 1 FROM "Workspace" WHERE "id" = ${workspaceId} FOR UPDATE`;

@@ -1,6 +1,9 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
-/** Encrypts what must be read again, such as signing secrets. `context` binds a ciphertext to its row: it opens under no other. */
+/**
+ * Encrypts data that must be decrypted later, such as signing secrets. `context` binds a ciphertext to its
+ * row: decryption with another context fails.
+ */
 export interface Cipher {
   seal(plaintext: string, context: string): Uint8Array<ArrayBuffer>;
   open(ciphertext: Uint8Array, context: string): string;
@@ -10,7 +13,10 @@ const version = 1;
 const ivBytes = 12;
 const tagBytes = 16;
 
-/** AES-256-GCM. A ciphertext is a version byte, the nonce, the tag and the encrypted bytes. @param key 32 bytes. */
+/**
+ * AES-256-GCM. A ciphertext is a version byte, the nonce, the tag and the encrypted bytes.
+ * @param key 32 bytes
+ */
 export function createCipher(key: Uint8Array): Cipher {
   return {
     seal(plaintext, context) {
@@ -21,10 +27,10 @@ export function createCipher(key: Uint8Array): Cipher {
     },
     open(ciphertext, context) {
       const bytes = Buffer.from(ciphertext);
-      if (bytes[0] !== version) throw new Error(`A ciphertext of an unknown version: ${bytes[0]}`);
+      if (bytes[0] !== version) throw new Error(`Unknown ciphertext version: ${bytes[0]}`);
       const iv = bytes.subarray(1, 1 + ivBytes);
       const tag = bytes.subarray(1 + ivBytes, 1 + ivBytes + tagBytes);
-      // Unless told, Node takes a tag that was cut short to four bytes, which can be guessed.
+      // By default Node accepts tags truncated to four bytes, which an attacker can guess.
       const decipher = createDecipheriv('aes-256-gcm', key, iv, { authTagLength: tagBytes })
         .setAAD(Buffer.from(context))
         .setAuthTag(tag);

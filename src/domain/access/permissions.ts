@@ -1,37 +1,37 @@
 import type { Role } from '../../generated/prisma/enums.js';
 
 /**
- * Every permission that this server checks, and what it allows. (A product file defines what its keys may do
- * at the product.)
+ * Every permission that this server checks, and what it allows. Permissions of keys at a product are defined
+ * in the product file.
  */
 export const permissions = {
-  'workspace:read': 'See a workspace.',
+  'workspace:read': 'Read a workspace.',
   'workspace:create': 'Create an organization.',
   'workspace:update': 'Rename a workspace.',
   'workspace:suspend': 'Suspend and resume a workspace.',
-  'feature:update': 'Switch a feature of a product on or off for a workspace.',
-  'member:read': 'See who belongs to a workspace.',
+  'feature:update': 'Enable and disable a feature of a product for a workspace.',
+  'member:read': 'List the members and invitations of a workspace.',
   'member:invite': 'Invite a person to a workspace.',
   'member:join': 'Accept an invitation.',
   'member:update': "Change a member's role and permissions.",
   'member:remove': 'Remove a member.',
-  'apiKey:read': 'See API keys.',
-  'apiKey:create': 'Create an API key, where the product lets one.',
+  'apiKey:read': 'Read API keys.',
+  'apiKey:create': 'Create an API key, if the product allows it.',
   'apiKey:update': 'Rename, restrict, disable and enable an API key.',
-  'apiKey:rotate': 'Give an API key a new secret, and end an old one.',
+  'apiKey:rotate': 'Rotate the secret of an API key and retire an old secret.',
   'apiKey:revoke': 'Revoke an API key.',
   'apiKey:delete': 'Delete an API key.',
   'apiKey:verify': 'Verify a credential and charge for an action.',
-  'apiKey:explain': 'Learn why a credential of the workspace is refused.',
-  'signingSecret:rotate': 'Replace the signing secret of an API key.',
-  'credits:read': 'See credits, prices and the ledger.',
+  'apiKey:explain': 'Explain why a credential of the workspace is refused.',
+  'signingSecret:rotate': 'Rotate the signing secret of an API key.',
+  'credits:read': 'Read credits, prices and the ledger.',
   'credits:grant': 'Grant credits.',
   'charge:settle': 'Capture, release and refund charges.',
-  'webhook:read': 'See webhook endpoints, and what was delivered to them.',
-  'webhook:manage': 'Create, change, delete and test webhook endpoints, and deliver again.',
-  'event:publish': "Tell a customer of an event of the product's own.",
-  'audit:read': 'See who did what in a workspace, and what was refused.',
-  'authentication:read': 'See how many credentials were refused.',
+  'webhook:read': 'Read webhook endpoints and their deliveries.',
+  'webhook:manage': 'Create, update, delete and test webhook endpoints, and repeat deliveries.',
+  'event:publish': 'Publish a custom event of a product.',
+  'audit:read': 'Read the audit trail of a workspace.',
+  'authentication:read': 'Read the number of failed authentications.',
   'settings:manage': 'Manage the settings of a workspace. Some products require it to create keys.',
 } as const;
 
@@ -60,8 +60,8 @@ const adminPermissions: readonly Permission[] = [
 ];
 
 /**
- * Permissions of a role in its workspace. OWNER and ADMIN differ in whom they may change: only an owner
- * appoints or removes owners.
+ * Permissions of a role in its workspace. OWNER and ADMIN have the same permissions, but only an OWNER can
+ * grant, change or remove the role OWNER; see `workspaces/rank.ts`.
  */
 export const rolePermissions: Readonly<Record<Role, ReadonlySet<Permission>>> = {
   OWNER: new Set(adminPermissions),
@@ -74,7 +74,7 @@ export function rolesWith(permission: Permission): Role[] {
   return (Object.keys(rolePermissions) as Role[]).filter((role) => rolePermissions[role].has(permission));
 }
 
-/** Permissions that a member can get in addition to a role. */
+/** Permissions that can be granted to a member in addition to the role. */
 export const grantablePermissions: ReadonlySet<Permission> = new Set<Permission>([
   'settings:manage',
   'apiKey:create',
@@ -93,5 +93,5 @@ export const servicePermissions: ReadonlySet<Permission> = new Set(
   (Object.keys(permissions) as Permission[]).filter((p) => p !== 'workspace:create' && p !== 'member:join'),
 );
 
-/** Permissions of a signed-in person outside any workspace. */
+/** Permissions of a signed-in user outside of workspaces. */
 export const userPermissions: ReadonlySet<Permission> = new Set<Permission>(['workspace:create', 'member:join']);

@@ -15,14 +15,14 @@ export interface ApiKeyPrincipal {
   readonly permissions: ReadonlySet<Permission>;
 }
 
-/** A user who signed in. Their permissions depend on their role in each workspace. */
+/** A signed-in user. The permissions depend on the role in each workspace. */
 export interface UserPrincipal {
   readonly kind: 'user';
   readonly userId: string;
   readonly email: string;
 }
 
-/** The product's own servers and operators. */
+/** A service token of the product's backend or of an operator. */
 export interface ServicePrincipal {
   readonly kind: 'service';
   readonly serviceTokenId: string;
@@ -34,13 +34,13 @@ export type Principal = AnonymousPrincipal | ApiKeyPrincipal | UserPrincipal | S
 export interface Actor {
   readonly principal: Principal;
   readonly requestId: string;
-  /** The caller's network address, where known. */
+  /** The caller's IP address; null: unknown. */
   readonly address: string | null;
 }
 
 const kinds = { apiKey: 'API_KEY', user: 'USER', service: 'SERVICE', anonymous: 'SYSTEM' } as const;
 
-/** The principal as the database records it. */
+/** The kind and id of a principal, as the database stores them. */
 export function principalRecord(principal: Principal): { kind: PrincipalKind; id: string | null } {
   switch (principal.kind) {
     case 'apiKey':
@@ -54,13 +54,16 @@ export function principalRecord(principal: Principal): { kind: PrincipalKind; id
   }
 }
 
-/** A string that identifies the principal in counters and logs. It contains no secret. */
+/** A string that identifies the principal in counters and logs. Contains no secret. */
 export function principalKey(principal: Principal): string {
   const { kind, id } = principalRecord(principal);
   return `${kind}:${id ?? '-'}`;
 }
 
-/** Whether this kind of principal can hold a permission in any workspace. What it holds in one workspace is decided by `getAccess`. */
+/**
+ * Whether this kind of principal can hold a permission in any workspace. `getAccess` decides for one
+ * workspace.
+ */
 export function mayHold(principal: Principal, permission: Permission): boolean {
   switch (principal.kind) {
     case 'anonymous':

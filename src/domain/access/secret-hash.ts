@@ -1,26 +1,26 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 
-/** SHA-256 of a secret: all that is stored of it. */
+/** SHA-256 of a secret, 32 bytes. Only this hash is stored. */
 export function hashSecret(secret: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(hash('sha256', secret, 'buffer'));
 }
 
-/** The same in hex, for those who want no bytes. */
+/** SHA-256 of a secret, in hexadecimal. */
 export function hashSecretHex(secret: string): string {
   return hash('sha256', secret, 'hex');
 }
 
-/** Compares two texts of any length without telling by its duration where they differ. */
-export function equalInConstantTime(one: string, other: string): boolean {
-  return timingSafeEqual(hashSecret(one), hashSecret(other));
+/** Compares two strings of any length in constant time. */
+export function equalInConstantTime(a: string, b: string): boolean {
+  return timingSafeEqual(hashSecret(a), hashSecret(b));
 }
 
-/** What is shown of a secret after its creation: its last four characters. */
+/** The preview of a secret: its last four characters. */
 export function previewSecret(secret: string): string {
   return secret.slice(-4);
 }
 
-/** A token of this server's own: a prefix and 32 random bytes in base64url. */
+/** A random token: the prefix and 32 bytes in base64url. */
 export function generateToken(prefix: string): string {
   return `${prefix}${randomBytes(32).toString('base64url')}`;
 }

@@ -3,15 +3,14 @@ import { type Permission, rolesWith } from './permissions.js';
 import { mayHold, type Principal } from './principal.js';
 
 /**
- * Who sees which rows: one filter for each type of row, used by lists, by look-ups by id and by the guards of
- * commands. A principal that sees no row of a type at all gets {@link nothing}; test with {@link isNothing}
- * to save the statement.
+ * Visibility of rows: one Prisma filter per type, used by lists, look-ups by id and commands. A principal
+ * that can see no row of a type gets {@link nothing}; {@link isNothing} then saves the statement.
  */
 
 /** Matches no row. */
 export const nothing = { id: { in: [] as string[] } };
 
-/** Whether a filter is {@link nothing}, so that no statement is needed. */
+/** Whether a filter is {@link nothing}, so that the statement can be skipped. */
 export function isNothing(filter: object): boolean {
   return filter === nothing;
 }
@@ -32,7 +31,8 @@ export function visibleWorkspaces(principal: Principal): Prisma.WorkspaceWhereIn
 }
 
 /**
- * The keys in a user's workspaces; an API key sees only itself, a service all. Deleted keys are not visible.
+ * The keys in a user's workspaces; only itself for an API key; all for a service. Deleted keys are not
+ * visible.
  */
 export function visibleApiKeys(principal: Principal): Prisma.ApiKeyWhereInput {
   if (!mayHold(principal, 'apiKey:read')) return nothing;
@@ -54,12 +54,12 @@ export function visibleKeySecrets(principal: Principal): Prisma.KeySecretWhereIn
   return isNothing(apiKey) ? nothing : { apiKey };
 }
 
-/** The members of the visible workspaces. API keys see no people. */
+/** The members of the visible workspaces; none for an API key. */
 export function visibleMembers(principal: Principal): Prisma.MemberWhereInput {
   return inVisibleWorkspaces(principal, 'member:read');
 }
 
-/** The invitations to the visible workspaces. API keys see no people. */
+/** The invitations to the visible workspaces; none for an API key. */
 export function visibleInvitations(principal: Principal): Prisma.InvitationWhereInput {
   return inVisibleWorkspaces(principal, 'member:read');
 }
@@ -79,7 +79,7 @@ function inVisibleWorkspaces(principal: Principal, permission: Permission) {
   return isNothing(workspace) || !mayHold(principal, permission) ? nothing : { workspace };
 }
 
-/** A user sees themselves and everyone who shares a workspace with them; a service sees all users. */
+/** The user itself and the members of the user's workspaces; all users for a service. */
 export function visibleUsers(principal: Principal): Prisma.UserWhereInput {
   switch (principal.kind) {
     case 'service':
@@ -96,8 +96,8 @@ export function visibleUsers(principal: Principal): Prisma.UserWhereInput {
 
 /**
  * The webhook endpoints of workspaces in which a user holds `webhook:read` or `webhook:manage`; all for a
- * service. Plain members see none: a URL may be a secret of the person who set it up, and a response may
- * contain anything. Endpoints of deleted keys are not visible.
+ * service. The role MEMBER alone is not enough: a URL may contain a secret, and a response may contain any
+ * data. Endpoints of deleted keys are not visible.
  */
 export function visibleWebhookEndpoints(principal: Principal): Prisma.WebhookEndpointWhereInput {
   const exists = { deletedAt: null, apiKey: { deletedAt: null } };

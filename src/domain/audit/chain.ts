@@ -1,24 +1,30 @@
 import type { Db, Tx } from '../../db/transaction.js';
 import { Prisma } from '../../generated/prisma/client.js';
 
-/** Where a chain ends: how many events it has, and the hash of the last one in hexadecimal; '' for none. */
+/**
+ * The end of a hash chain: the number of events, and the hash of the last one in hexadecimal; '' for an
+ * empty chain.
+ */
 export interface ChainEnd {
   readonly sequence: number;
   readonly hash: string;
 }
 
-/** The first thing that is wrong with a chain. */
+/** The first fault of a chain. */
 export interface ChainFault {
-  /** The number at which the chain is broken. */
+  /** Sequence number at which the chain is broken. */
   readonly sequence: number;
-  /** The event that stands there, or the next one after a gap; null where none follows. */
+  /** The event with this number, or the next one after a gap; null: no event follows. */
   readonly eventId: string | null;
-  /** changed: the event is not what was recorded. missing: events from this number on were removed. added: the event was not recorded by this server. */
+  /**
+   * changed: the event was modified. missing: events from this number on were removed. added: the event was
+   * not recorded by this server.
+   */
   readonly kind: 'changed' | 'missing' | 'added';
 }
 
 export interface ChainReport {
-  /** Where the chain says that it ends. */
+  /** The end that `AuditChain` records. */
   readonly end: ChainEnd;
   readonly fault: ChainFault | null;
 }
@@ -26,22 +32,22 @@ export interface ChainReport {
 interface Link extends ChainEnd {
   readonly id: string;
   readonly previousHash: string;
-  /** Whether the hash is that of the event as it is now. */
-  readonly sound: boolean;
+  /** Whether the stored hash is the hash of the stored event. */
+  readonly isIntact: boolean;
 }
 
-/** Some ten milliseconds a statement, and some 200 KB. */
+/** Events per statement: about 10 ms and 200 KB. */
 const linksPerRead = 1_000;
 
 /**
- * Follows the chain of a workspace, or with null that of the server itself, to where it ended when this began. The database hashes the
- * events anew; what comes in meanwhile is left for the next time.
- * @param newest how many events to look at, from the end; all of them without it. Memory is bounded either way.
+ * Verifies the hash chain of a workspace, or with null the server's own chain. The database computes the
+ * hashes again. Events that are added during the verification are not checked. Memory is bounded.
+ * @param newest number of events to check, counted from the end; by default all
  */
 export async function verifyChain(db: Db | Tx, workspaceId: string | null, newest?: number): Promise<ChainReport> {
   const { end, last } = await readEnd(db, workspaceId);
   const report = (fault: ChainFault | null): ChainReport => ({ end, fault });
-  let at = await startBefore(db, workspaceId, newest === undefined ? 0 : Math.max(0, end.sequence - newest));
+  let at = await readStart(db, workspaceId, newest === undefined ? 0 : Math.max(0, end.sequence - newest));
   if ('kind' in at) return report(at);
   while (at.sequence < end.sequence) {
     const links = await readLinks(db, workspaceId, at.sequence, end.sequence);
@@ -62,10 +68,13 @@ export async function verifyChain(db: Db | Tx, workspaceId: string | null, newes
 function findFault(before: ChainEnd, link: Link): ChainFault | null {
   const { sequence, id: eventId } = link;
   if (sequence !== before.sequence + 1) return { sequence: before.sequence + 1, eventId, kind: 'missing' };
-  return link.sound && link.previousHash === before.hash ? null : { sequence, eventId, kind: 'changed' };
+  return link.isIntact && link.previousHash === before.hash ? null : { sequence, eventId, kind: 'changed' };
 }
 
-/** The end of the chain, and the last event that there is: read at one moment, so that they have to agree. */
+/**
+ * The recorded end of the chain and the last event, read in one statement so that both belong to the same
+ * snapshot.
+ */
 async function readEnd(
   db: Db | Tx,
   workspaceId: string | null,
@@ -77,7 +86,7 @@ async function readEnd(
     FROM (SELECT 1) one
     LEFT JOIN "AuditChain" c ON c."workspaceId" = ${workspaceId ?? ''}
     LEFT JOIN LATERAL (
-      SELECT e."id", e."sequence" FROM "AuditEvent" e WHERE ${of(workspaceId)} ORDER BY e."sequence" DESC LIMIT 1
+      SELECT e."id", e."sequence" FROM "AuditEvent" e WHERE ${inChain(workspaceId)} ORDER BY e."sequence" DESC LIMIT 1
     ) l ON true`;
   return {
     end: { sequence: row?.sequence ?? 0, hash: row?.hash ?? '' },
@@ -85,8 +94,8 @@ async function readEnd(
   };
 }
 
-/** The event after which to begin, whose hash is taken as it is. */
-async function startBefore(db: Db | Tx, workspaceId: string | null, sequence: number): Promise<ChainEnd | ChainFault> {
+/** The event before the first one to check. Its hash is trusted. */
+async function readStart(db: Db | Tx, workspaceId: string | null, sequence: number): Promise<ChainEnd | ChainFault> {
   if (sequence === 0) return { sequence: 0, hash: '' };
   const [link] = await readLinks(db, workspaceId, sequence - 1, sequence);
   return link ?? { sequence, eventId: null, kind: 'missing' };
@@ -95,23 +104,27 @@ async function startBefore(db: Db | Tx, workspaceId: string | null, sequence: nu
 function readLinks(db: Db | Tx, workspaceId: string | null, after: number, upTo: number): Promise<Link[]> {
   return db.$queryRaw<Link[]>`
     SELECT e."sequence", e."id", encode(e."hash", 'hex') AS "hash", encode(e."previousHash", 'hex') AS "previousHash",
-      e."hash" = tollkeeper.audit_hash(e) AS "sound"
+      e."hash" = tollkeeper.audit_hash(e) AS "isIntact"
     FROM "AuditEvent" e
-    WHERE ${of(workspaceId)} AND e."sequence" > ${after}::int AND e."sequence" <= ${upTo}::int
+    WHERE ${inChain(workspaceId)} AND e."sequence" > ${after}::int AND e."sequence" <= ${upTo}::int
     ORDER BY e."sequence" LIMIT ${linksPerRead}::int`;
 }
 
-function of(workspaceId: string | null): Prisma.Sql {
+/** The condition for the events of one chain. */
+function inChain(workspaceId: string | null): Prisma.Sql {
   return workspaceId === null ? Prisma.sql`e."workspaceId" IS NULL` : Prisma.sql`e."workspaceId" = ${workspaceId}`;
 }
 
-/** The hash of one event in hexadecimal, or null where there is none of this number. */
+/** The hash of the event with this sequence number, in hexadecimal; null: no such event. */
 export async function findHash(db: Db, workspaceId: string | null, sequence: number): Promise<string | null> {
   const [link] = await readLinks(db, workspaceId, sequence - 1, sequence);
   return link?.hash ?? null;
 }
 
-/** Every workspace that has events or an end of a chain, and first null for the server itself. One statement each, so memory is bounded. */
+/**
+ * The ids of all workspaces with a chain, after null for the server's own chain. One statement per
+ * workspace, so memory is bounded.
+ */
 export async function* listChains(db: Db): AsyncGenerator<string | null> {
   yield null;
   for (let after = ''; ; ) {

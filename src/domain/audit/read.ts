@@ -21,12 +21,14 @@ export interface AuditFilter {
   readonly to?: Date | null | undefined;
 }
 
-/** Whether the principal may read the events of a workspace: owners, admins and services may. */
+/** Whether the principal may read the audit trail of a workspace: owners, admins and services. */
 export async function mayReadAudit(db: Db, principal: Principal, workspaceId: string): Promise<boolean> {
   return (await findAccess(db, principal, workspaceId))?.permissions.has(read) ?? false;
 }
 
-/** The events with these ids that the principal may read. Only services read events without a workspace. */
+/**
+ * The events with these ids that the principal may read. Only services may read events without a workspace.
+ */
 export async function findReadableEvents(db: Db, principal: Principal, ids: readonly string[]): Promise<AuditEvent[]> {
   if (principal.kind !== 'service' && principal.kind !== 'user') return [];
   const events = await db.auditEvent.findMany({ where: { id: { in: [...ids] } } });
@@ -43,9 +45,7 @@ export async function findReadableEvents(db: Db, principal: Principal, ids: read
   return events.filter(({ workspaceId }) => readable.has(workspaceId));
 }
 
-/**
- * The events of a workspace, in the order of their numbers, newest first. Check {@link mayReadAudit} first.
- */
+/** A page of the events of a workspace, highest sequence number first. Check {@link mayReadAudit} first. */
 export async function listEvents(
   db: Db,
   workspaceId: string,
@@ -80,8 +80,8 @@ function conditionsOf({ action, subjectId, actorKind, actorId, refused, from, to
 }
 
 /**
- * Users by `workspaceId userId`, as far as the principal may see them: members of the workspace, and all
- * users for services.
+ * The users who acted, by `workspaceId userId`: all for a service, else members of the workspace. Users that
+ * are not visible are left out.
  */
 export async function findActors(db: Db, principal: Principal, keys: readonly string[]): Promise<Map<string, User>> {
   const pairs = keys.map((key) => key.split(' '));

@@ -3,28 +3,32 @@ import type { Tx } from '../../db/transaction.js';
 import type { Prisma } from '../../generated/prisma/client.js';
 import { type Actor, principalRecord } from '../access/principal.js';
 
-/** Who acts, as far as it is known: what this server does by itself comes of no request. */
+/** The principal that acts. Background work of the server has no request id. */
 export type AuditActor = Pick<Actor, 'principal' | 'address'> & { readonly requestId: string | null };
 
 export interface AuditChange {
-  /** Whose chain the event belongs to; null for that of the server itself. */
+  /** The workspace whose chain contains the event; null: the server's own chain. */
   readonly workspaceId: string | null;
-  /** What was done, as subject.pastTense: `apiKey.revoked`; or what was tried: `apiKey.revoke.refused`. */
+  /**
+   * `subject.pastTense` for an action, such as `apiKey.revoked`; `apiKey.revoke.refused` for a refused
+   * attempt.
+   */
   readonly action: string;
   readonly subjectId: string;
-  /** Whether it was tried and not done. */
+  /** Whether the action was refused. */
   readonly refused?: boolean;
-  /** What was and what is. Never a secret. */
+  /** The changed values, before and after. Never contains a secret. */
   readonly before?: Prisma.InputJsonObject;
   readonly after?: Prisma.InputJsonObject;
 }
 
-/** This server itself, where nobody asked. */
+/** The server itself, for background work and the command line. */
 export const systemActor: AuditActor = { principal: { kind: 'anonymous' }, requestId: null, address: null };
 
 /**
- * Records who did what, in the transaction of the change. The database appends the event to the chain of its workspace, whose end stays
- * locked until the transaction ends: so this comes after every other lock that the transaction takes.
+ * Records a change in its own transaction. A trigger appends the event to the chain of the workspace and
+ * locks the end of the chain until the transaction ends. To avoid deadlocks, call this after the transaction
+ * has taken all other locks.
  */
 export async function recordAudit(tx: Tx, actor: AuditActor, change: AuditChange): Promise<void> {
   const { kind, id } = principalRecord(actor.principal);

@@ -4,14 +4,20 @@ import { DomainError } from '../../errors.js';
 import { type Actor, type Principal, principalKey } from '../access/principal.js';
 import { type AuditActor, recordAudit, systemActor } from './record.js';
 
-/** A call that was refused for a missing permission, or because the caller may not see the record that it names. */
+/**
+ * A call that was refused because a permission is missing or because the caller may not see the record that
+ * it names.
+ */
 export interface RefusedAttempt {
   /** The action as it is recorded, such as `apiKey.revoke.refused`. */
   readonly action: string;
   /** The ids that the input names, the most specific first. */
   readonly ids: readonly string[];
   readonly code: 'FORBIDDEN' | 'NOT_FOUND';
-  /** Finds the workspace of the attempt, and the record that the input names; null where it names nothing that exists. */
+  /**
+   * Finds the workspace of the attempt and the record that the input names; null: the input names no
+   * existing record.
+   */
   locate(): Promise<{ readonly workspaceId: string; readonly recordId: string | null } | null>;
 }
 
@@ -23,24 +29,28 @@ interface AuditTarget {
 }
 
 /**
- * Writes refused attempts to the audit trail, each in a transaction of its own, because that of the attempt was rolled back. It runs in
- * the background, so that the duration of an answer does not reveal what exists. A kill loses the attempts that are not yet written.
+ * Writes refused attempts to the audit trail, each in its own transaction, because the transaction of the
+ * attempt was rolled back. Runs in the background, so that the response time does not reveal whether a
+ * record exists. A crash loses the attempts that are not yet written.
  */
 export interface RefusalRecorder {
   record(actor: Actor, attempt: RefusedAttempt): void;
-  /** Writes all recorded attempts and sums. Never rejects. */
+  /** Writes all pending attempts and sums. Never rejects. */
   flush(): Promise<void>;
-  /** Writes all recorded attempts, and stops. */
+  /** Writes all pending attempts and stops the timer. */
   close(): Promise<void>;
 }
 
-/** The same attempt is written once per window. Its repetitions are written as one sum at the end. */
+/**
+ * Length of a window. An attempt is written once per window; its repetitions are written as one sum at the
+ * end.
+ */
 export const windowMs = 60_000;
-/** The most different attempts of one principal in one workspace that are written singly per window. */
+/** Maximum number of attempts of one principal in one workspace that are written individually per window. */
 export const attemptsPerPrincipalMax = 20;
-/** The most attempts that are written singly for one workspace per window. */
+/** Maximum number of attempts in one workspace that are written individually per window. */
 export const attemptsPerWorkspaceMax = 200;
-/** The most attempts that wait to be written, and the most sums: a few megabytes. */
+/** Maximum number of pending attempts, and of sums: a few megabytes of memory. */
 const pendingMax = 1_000;
 const sumsMax = 10_000;
 
@@ -48,19 +58,19 @@ const attemptsAction = 'attempts.refused';
 
 interface Sum {
   readonly action: string;
-  /** null until it is located. */
+  /** Null until the target is located. */
   target: AuditTarget | null;
   actor: AuditActor;
   attempts: number;
 }
 
 export function createRefusalRecorder({ db, log }: { db: Db; log: Logger }): RefusalRecorder {
-  /** By principal, action and ids: repetitions of the attempts that were written in this window. */
+  /** Repetitions of the attempts that were written in this window, by principal, action and ids. */
   let repeated = new Map<string, Sum>();
   /** Attempts over the limits, by principal and workspace, or by workspace alone. */
   let excess = new Map<string, Sum>();
-  /** How many attempts were written singly, by workspace, and by principal and workspace. */
-  let singles = new Map<string, number>();
+  /** Number of attempts that were written individually, by workspace, and by principal and workspace. */
+  let individualCounts = new Map<string, number>();
   let writing: Promise<void> = Promise.resolve();
   let pendingCount = 0;
   let droppedCount = 0;
@@ -86,15 +96,18 @@ export function createRefusalRecorder({ db, log }: { db: Db; log: Logger }): Ref
       });
   };
 
-  /** Counts an attempt that is written singly, unless a limit of this window is reached. */
-  const takeSingle = (principal: string, workspace: string): 'single' | 'principalLimit' | 'workspaceLimit' => {
-    const ofWorkspace = singles.get(workspace) ?? 0;
-    const ofPrincipal = singles.get(`${principal} ${workspace}`) ?? 0;
+  /** Counts an attempt to be written individually, if no limit of this window is reached. */
+  const countIndividual = (
+    principal: string,
+    workspace: string,
+  ): 'individual' | 'principalLimit' | 'workspaceLimit' => {
+    const ofWorkspace = individualCounts.get(workspace) ?? 0;
+    const ofPrincipal = individualCounts.get(`${principal} ${workspace}`) ?? 0;
     if (ofWorkspace >= attemptsPerWorkspaceMax) return 'workspaceLimit';
     if (ofPrincipal >= attemptsPerPrincipalMax) return 'principalLimit';
-    singles.set(workspace, ofWorkspace + 1);
-    singles.set(`${principal} ${workspace}`, ofPrincipal + 1);
-    return 'single';
+    individualCounts.set(workspace, ofWorkspace + 1);
+    individualCounts.set(`${principal} ${workspace}`, ofPrincipal + 1);
+    return 'individual';
   };
 
   const addExcess = (key: string, target: AuditTarget, actor: AuditActor, attempts: number) => {
@@ -112,8 +125,8 @@ export function createRefusalRecorder({ db, log }: { db: Db; log: Logger }): Ref
     }
     const principal = principalKey(actor.principal);
     const workspace = target.workspaceId ?? '';
-    const taken = takeSingle(principal, workspace);
-    if (taken === 'single') {
+    const taken = countIndividual(principal, workspace);
+    if (taken === 'individual') {
       sum.target = target;
       return write(actor, target, attempt.action, 1);
     }
@@ -128,13 +141,13 @@ export function createRefusalRecorder({ db, log }: { db: Db; log: Logger }): Ref
     const sums = [...repeated.values(), ...excess.values()];
     repeated = new Map();
     excess = new Map();
-    singles = new Map();
+    individualCounts = new Map();
     for (const { target, actor, action, attempts } of sums) {
       if (target !== null && attempts > 0) enqueue(actor, action, () => write(actor, target, action, attempts));
     }
-    if (droppedCount > 0) log.error({ attempts: droppedCount }, 'refused attempts came too fast to be recorded');
+    if (droppedCount > 0) log.error({ attempts: droppedCount }, 'too many refused attempts; some were not recorded');
     droppedCount = 0;
-    // A window begins where the last one ended.
+    // The next window begins now.
     timer.refresh();
   };
   const timer = setInterval(writeSums, windowMs);
@@ -171,12 +184,13 @@ export function createRefusalRecorder({ db, log }: { db: Db; log: Logger }): Ref
 }
 
 /**
- * The workspace of the record that the input names, whether or not the caller may see it. Without such a record, a FORBIDDEN attempt is
- * recorded in the caller's own workspace, and a NOT_FOUND attempt is not recorded.
+ * The workspace of the record that the input names, whether or not the caller may see it. Without such a
+ * record, a FORBIDDEN attempt is recorded in the caller's workspace, and a NOT_FOUND attempt is not
+ * recorded.
  */
 async function findTarget(principal: Principal, { ids, code, locate }: RefusedAttempt): Promise<AuditTarget | null> {
   const located = await locate().catch((error: unknown) => {
-    // An input that names no valid target.
+    // The input names no valid target.
     if (error instanceof DomainError) return null;
     throw error;
   });

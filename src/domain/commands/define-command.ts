@@ -13,24 +13,31 @@ export interface MutationDefinition {
   /** The permission that the caller needs. */
   readonly permission: Permission;
   /**
-   * The permission that a kind of principal must be able to hold to call the mutation at all; by default {@link permission}. It differs
-   * where a caller may do to itself what needs a permission for others.
+   * The permission that a kind of principal must be able to hold to call the mutation at all; by default
+   * {@link permission}. It differs where a caller may do to itself what needs a permission for others.
    */
   readonly permissionToCall?: Permission;
-  /** Whether the throttle of management mutations counts it. Mutations that a backend calls for each request are not throttled. */
+  /**
+   * Whether the throttle of management mutations counts it. Mutations that a backend calls for each request
+   * are not throttled.
+   */
   readonly throttled: boolean;
   /** Names of actions in the audit trail; null: not recorded. */
   readonly audit: { readonly done: string | null; readonly refused: string } | null;
 }
 
-/** Where a command takes effect: enough to authorize it, to audit a refusal, and to keep its idempotency key. */
+/**
+ * Where a command takes effect: enough to authorize it, to audit a refusal, and to keep its idempotency key.
+ */
 export interface Target {
   readonly workspaceId: string;
   /** The slug of the product whose rules apply; null where no product is concerned. */
   readonly product: string | null;
   /** The record that the input names; null where it names none. */
   readonly recordId: string | null;
-  /** What authorization depends on beside the workspace, such as the id of a key or a role; null: nothing. */
+  /**
+   * What authorization depends on beside the workspace, such as the id of a key or a role; null: nothing.
+   */
   readonly subject: string | null;
 }
 
@@ -47,20 +54,29 @@ export interface ScopeContext {
 export interface Scope<Input, Subject> {
   /** The ids that the input names, the most specific first. */
   ids(input: Input): readonly string[];
-  /** Finds the target, whether or not the principal may see it; null where it does not exist. @throws ValidationError */
+  /**
+   * Finds the target, whether or not the principal may see it; null where it does not exist.
+   * @throws ValidationError
+   */
   locate(context: ScopeContext, input: Input): Promise<Target | null>;
   /** The error for a target that does not exist. */
   notFound(context: ScopeContext): Error;
   /** Makes concurrent changes of what the command reads wait until the transaction ends. */
   lock(tx: Tx, target: Target): Promise<void>;
-  /** @throws NotFoundError where the principal may not see the target, ForbiddenError where it lacks the permission */
+  /**
+   * @throws NotFoundError where the principal may not see the target, ForbiddenError where it lacks the
+   * permission
+   */
   authorize(context: ScopeContext, target: Target): Promise<Access>;
   /**
-   * Whether the principal may see the result of an earlier command with this target again; by default whether {@link authorize} allows
-   * the command now.
+   * Whether the principal may see the result of an earlier command with this target again; by default
+   * whether {@link authorize} allows the command now.
    */
   mayReplay?(context: ScopeContext, target: Target): Promise<boolean>;
-  /** Loads what the command is about, in its current state. @throws NotFoundError, ForbiddenError, ConflictError */
+  /**
+   * Loads what the command is about, in its current state.
+   * @throws NotFoundError, ForbiddenError, ConflictError
+   */
   load(context: ScopeContext & { readonly db: Tx }, target: Target, access: Access, input: Input): Promise<Subject>;
 }
 

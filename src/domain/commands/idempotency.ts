@@ -10,9 +10,14 @@ import type { StoredResult } from './stored-result.js';
 export interface IdempotentRequest {
   /** 1 to 255 printable ASCII characters. */
   readonly key: string;
-  /** Whether the client selects a field of the payload. A secret that is not selected need not be available. */
+  /**
+   * Whether the client selects a field of the payload. A secret that is not selected need not be available.
+   */
   isSelected(field: string): boolean;
-  /** Called when the answer repeats an earlier one. `inputDiffers`: this request has another input than the original. */
+  /**
+   * Called when the answer repeats an earlier one. `inputDiffers`: this request has another input than the
+   * original.
+   */
   onReplay(inputDiffers: boolean): void;
 }
 
@@ -37,7 +42,10 @@ export interface Claim extends RecordId {
 export interface IdempotentCall<Result, Granted> {
   readonly request: IdempotentRequest;
   readonly claim: Claim;
-  /** Whether the caller may see the result of the original, which may concern another record of the same workspace. */
+  /**
+   * Whether the caller may see the result of the original, which may concern another record of the same
+   * workspace.
+   */
   mayReplay(original: IdempotencyRecord): Promise<boolean>;
   /** @throws where the caller may not make this call; then its key is not claimed */
   authorize(): Promise<Granted>;
@@ -49,10 +57,11 @@ export interface IdempotentCall<Result, Granted> {
 }
 
 /**
- * Runs a call once, in the caller's transaction: its record and its effects are committed together or not at all. A later call with the
- * same key gets the original result, if its caller may see it; a concurrent one waits for it.
- * @throws KeyInUseError where the first call takes longer than two seconds, KeyReusedError for a key that was used for another request,
- * and what `authorize`, `run` and `restore` throw
+ * Runs a call once, in the caller's transaction: its record and its effects are committed together or not at
+ * all. A later call with the same key gets the original result, if its caller may see it; a concurrent one
+ * waits for it.
+ * @throws KeyInUseError where the first call takes longer than two seconds, KeyReusedError for a key that
+ * was used for another request, and what `authorize`, `run` and `restore` throw
  */
 export async function runIdempotent<Result, Granted>(
   tx: Tx,
@@ -103,8 +112,9 @@ function replay<Result, Granted>(
 }
 
 /**
- * SHA-256 of a key, which is all that is stored of it. The items of a batch share a key; each has a hash of its own by its position, and
- * no client can choose a key with that hash, because keys contain no line break.
+ * SHA-256 of a key, which is all that is stored of it. The items of a batch share a key; each has a hash of
+ * its own by its position, and no client can choose a key with that hash, because keys contain no line
+ * break.
  */
 export function hashKey(key: string, position = 0): Uint8Array<ArrayBuffer> {
   return new Uint8Array(
@@ -115,8 +125,8 @@ export function hashKey(key: string, position = 0): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * A fingerprint that tells inputs apart. It is an HMAC under the idempotency key, so that a reader of the database cannot test guesses of
- * the input, such as an invited address.
+ * A fingerprint that tells inputs apart. It is an HMAC under the idempotency key, so that a reader of the
+ * database cannot test guesses of the input, such as an invited address.
  */
 export function fingerprintInput(key: string, input: unknown): Uint8Array<ArrayBuffer> {
   return new Uint8Array(createHmac('sha256', key).update(toCanonicalJson(input)).digest());
@@ -143,15 +153,21 @@ function rulesOf(products: Products, product: string | null): Product['idempoten
   return (products.find(product ?? '') ?? products.primary).idempotency;
 }
 
-/** How long a request waits for another one with the same key in this process. Between processes the database waits as long. */
+/**
+ * How long a request waits for another one with the same key in this process. Between processes the database
+ * waits as long.
+ */
 const waitMsMax = 2_000;
 
-/** Runs work while no other work of the same name runs in this process. @throws KeyInUseError where the other takes longer than two seconds */
+/**
+ * Runs work while no other work of the same name runs in this process.
+ * @throws KeyInUseError where the other takes longer than two seconds
+ */
 export type RunExclusively = <Result>(name: string, work: () => Promise<Result>) => Promise<Result>;
 
 /**
- * Serializes the calls of one key within this process, so that those that wait do not each hold a database connection; the embedded
- * database has only one. Between processes the database decides.
+ * Serializes the calls of one key within this process, so that those that wait do not each hold a database
+ * connection; the embedded database has only one. Between processes the database decides.
  */
 export function createKeyLocks(): RunExclusively {
   const locks = new Map<string, MutexInterface>();
@@ -167,7 +183,8 @@ export function createKeyLocks(): RunExclusively {
 }
 
 /**
- * Claims a key for the transaction. Where another transaction holds the key, this waits for its end, for at most two seconds.
+ * Claims a key for the transaction. Where another transaction holds the key, this waits for its end, for at
+ * most two seconds.
  * @returns null where the key is now claimed, else the record of the original
  * @throws KeyInUseError
  */
@@ -200,7 +217,10 @@ function whereRecord({ keyHash, workspaceId, space }: RecordId) {
 const recordsPerStatement = 1_000;
 const statementsPerRun = 20;
 
-/** Deletes expired records in bounded statements. Safe on any number of processes at once. @returns the number of deleted records */
+/**
+ * Deletes expired records in bounded statements. Safe on any number of processes at once.
+ * @returns the number of deleted records
+ */
 export async function deleteExpiredRecords({ db, clock }: { db: Db; clock: () => Date }): Promise<number> {
   const now = clock();
   let deleted = 0;

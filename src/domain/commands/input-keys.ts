@@ -3,8 +3,9 @@ import { hashKey } from './idempotency.js';
 import { decodeResult, encodeResult } from './stored-result.js';
 
 /**
- * An idempotency key within an input, such as the id of a payment. It belongs to an operation in a workspace, never to a credential,
- * which may be rotated between two attempts. It never expires, and is separate from the keys of whole requests.
+ * An idempotency key within an input, such as the id of a payment. It belongs to an operation in a
+ * workspace, never to a credential, which may be rotated between two attempts. It never expires, and is
+ * separate from the keys of whole requests.
  */
 export interface InputKey {
   readonly workspaceId: string;
@@ -13,7 +14,10 @@ export interface InputKey {
   readonly key: string | null;
 }
 
-/** The id of the record that an operation first created under its key. Call it under the lock that {@link storeInputKey}'s caller holds. */
+/**
+ * The id of the record that an operation first created under its key. Call it under the lock that
+ * {@link storeInputKey}'s caller holds.
+ */
 export async function findByInputKey(tx: Tx, { workspaceId, operation, key }: InputKey): Promise<string | null> {
   if (key === null) return null;
   const record = await tx.idempotencyRecord.findUnique({

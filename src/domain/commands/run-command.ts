@@ -28,7 +28,8 @@ export interface CommandRequest {
 export interface CommandRunner<Services> {
   /**
    * Runs a command in one transaction: locate, authorize, claim the idempotency key, lock, load, run, audit.
-   * @throws the errors of the command, KeyInUseError, KeyReusedError, SecretUnavailableError, UnavailableError
+   * @throws the errors of the command, KeyInUseError, KeyReusedError, SecretUnavailableError,
+   * UnavailableError
    */
   run<Input, Subject, Result extends object>(
     command: Command<Input, Subject, Result, Services>,
@@ -190,7 +191,10 @@ export function createCommandRunner<Services extends object>({
   };
 }
 
-/** Keys of what customers may do, and keys of what only services may do, are separate: neither can use up the other's. */
+/**
+ * Keys of what customers may do, and keys of what only services may do, are separate: neither can use up the
+ * other's.
+ */
 function spaceOf(permission: Permission): 'CUSTOMER' | 'SERVICE' {
   return rolePermissions.OWNER.has(permission) || userPermissions.has(permission) ? 'CUSTOMER' : 'SERVICE';
 }

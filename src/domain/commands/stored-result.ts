@@ -6,7 +6,10 @@ import { type Cipher, createCipher } from '../access/cipher.js';
 export interface StoredResult {
   /** See {@link encodeResult}. */
   readonly result: string;
-  /** The fields that are shown once, encrypted under the client's key; null where there are none or they are not kept. */
+  /**
+   * The fields that are shown once, encrypted under the client's key; null where there are none or they are
+   * not kept.
+   */
   readonly secrets: Uint8Array<ArrayBuffer> | null;
 }
 
@@ -25,7 +28,10 @@ export interface SecretsOwner {
   readonly operation: string;
 }
 
-/** Separates the fields that are shown once from a result, and encrypts them so that only the client's key can decrypt them. */
+/**
+ * Separates the fields that are shown once from a result, and encrypts them so that only the client's key
+ * can decrypt them.
+ */
 export function storeResult(
   result: object,
   shownOnce: ShownOnce,
@@ -68,12 +74,15 @@ function idOf(record: unknown): string {
   return typeof record === 'object' && record !== null && 'id' in record ? String(record.id) : '';
 }
 
-/** UUIDs of versions 4 and 7 (RFC 9562) hold 122 and 74 random bits. Keys of any other form may be guessed. */
+/**
+ * UUIDs of versions 4 and 7 (RFC 9562) hold 122 and 74 random bits. Keys of any other form may be guessed.
+ */
 const randomUuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
 
 /**
- * Encrypts secrets under a key that only the client can derive again: HKDF-SHA-256 of its idempotency key, of which only a hash is
- * stored. @returns null where the idempotency key may be guessed
+ * Encrypts secrets under a key that only the client can derive again: HKDF-SHA-256 of its idempotency key,
+ * of which only a hash is stored.
+ * @returns null where the idempotency key may be guessed
  */
 function encryptSecrets(key: string, owner: SecretsOwner, secrets: Fields): Uint8Array<ArrayBuffer> | null {
   if (!randomUuidPattern.test(key)) return null;
@@ -94,10 +103,13 @@ function contextOf({ workspaceId, operation }: SecretsOwner): string {
   return `${workspaceId} ${operation}`;
 }
 
-// JSON has no times, bytes and large integers. They are encoded as strings that begin with $ and a letter. A string that begins with $
-// gets another one before it.
+// JSON has no times, bytes and large integers. They are encoded as strings that begin with $ and a letter. A
+// string that begins with $ gets another one before it.
 
-/** A result as JSON, from which {@link decodeResult} makes the same value again. Undefined properties are left out. */
+/**
+ * A result as JSON, from which {@link decodeResult} makes the same value again. Undefined properties are
+ * left out.
+ */
 export function encodeResult(result: object | string): string {
   return JSON.stringify(result, function replace(this: Record<string, unknown>, name: string, value: unknown) {
     // JSON.stringify has already turned a Date into a string; `this` still holds the original.

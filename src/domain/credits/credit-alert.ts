@@ -9,7 +9,10 @@ export interface SetCreditsLowAtInput {
   readonly credits?: number | null | undefined;
 }
 
-/** Sets the number of available credits at which `credits.low` is published. @throws ValidationError, NotFoundError, ForbiddenError */
+/**
+ * Sets the number of available credits at which `credits.low` is published.
+ * @throws ValidationError, NotFoundError, ForbiddenError
+ */
 export const setCreditsLowAt = defineCommand({
   name: 'setCreditsLowAt',
   permission: 'webhook:manage',

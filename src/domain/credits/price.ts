@@ -7,8 +7,9 @@ import { creditsMax } from '../access/input.js';
 export type PriceDecision = { readonly credits: number } | { readonly error: ValidationError };
 
 /**
- * What an action costs a key; 0 where the key is free. Fractions round up to whole credits. The arithmetic is that of the decimal
- * numbers as written: 1.1 units of 10 credits are 11 credits, not the 12 that binary fractions would round up to.
+ * What an action costs a key; 0 where the key is free. Fractions round up to whole credits. The arithmetic
+ * is that of the decimal numbers as written: 1.1 units of 10 credits are 11 credits, not the 12 that binary
+ * fractions would round up to.
  * @param quantity above zero; see {@link parseQuantity}.
  */
 export function decidePrice(
@@ -42,7 +43,10 @@ export function parseQuantity(field: string, quantity: number): number {
   return quantity;
 }
 
-/** The product of two non-negative numbers, each taken as the decimal that it is written as, rounded up to a whole number. */
+/**
+ * The product of two non-negative numbers, each taken as the decimal that it is written as, rounded up to a
+ * whole number.
+ */
 export function multiplyRoundingUp(a: number, b: number): bigint {
   const one = toDecimal(a);
   const other = toDecimal(b);

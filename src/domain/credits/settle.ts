@@ -45,7 +45,8 @@ export interface CaptureChargeInput {
 }
 
 /**
- * Captures all or part of a hold and releases the rest. Capturing again is not an error: the first capture counts.
+ * Captures all or part of a hold and releases the rest. Capturing again is not an error: the first capture
+ * counts.
  * @throws ValidationError for more than was held, NotFoundError, ConflictError for a charge that is not held
  */
 export const captureCharge = defineCommand({
@@ -78,7 +79,10 @@ export const captureCharge = defineCommand({
   },
 });
 
-/** Releases a hold whole. Releasing again is not an error. @throws NotFoundError, ConflictError for a charge that was taken */
+/**
+ * Releases a hold whole. Releasing again is not an error.
+ * @throws NotFoundError, ConflictError for a charge that was taken
+ */
 export const releaseCharge = defineCommand({
   name: 'releaseCharge',
   permission: 'charge:settle',
@@ -109,8 +113,8 @@ export interface RefundChargeInput {
 }
 
 /**
- * Refunds all or part of a charge, never more than was taken. A refund of the whole rest can be repeated safely; partial refunds are told
- * apart by their idempotency keys.
+ * Refunds all or part of a charge, never more than was taken. A refund of the whole rest can be repeated
+ * safely; partial refunds are told apart by their idempotency keys.
  * @throws ValidationError for more than is left, NotFoundError, ConflictError for a hold
  */
 export const refundCharge = defineCommand({

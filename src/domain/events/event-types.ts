@@ -1,6 +1,6 @@
 import { ValidationError } from '../../errors.js';
 
-/** What happens on this server. Each type has one shape of data; docs/webhooks.md shows them. */
+/** Event types of this server. docs/webhooks.md shows the data of each type. */
 export const ownEventTypes = [
   'api_key.created',
   'api_key.updated',
@@ -16,10 +16,12 @@ export const ownEventTypes = [
 ] as const;
 export type OwnEventType = (typeof ownEventTypes)[number];
 
-/** What `sendTestWebhook` sends. Nobody has to listen for it. */
+/** Type of the event that `sendTestWebhook` sends. Endpoints receive it without subscribing. */
 export const testEventType = 'webhook.test';
 
-/** What this server speaks of, now or later: a product's own types begin with other words. */
+/**
+ * First words that are reserved for event types of this server. Custom types must begin with another word.
+ */
 const ownSubjects: ReadonlySet<string> = new Set([
   'api_key',
   'audit',
@@ -38,37 +40,40 @@ const ownSubjects: ReadonlySet<string> = new Set([
 const typePattern = /^[a-zA-Z][a-zA-Z0-9_]*(\.[a-zA-Z0-9_]+)+$/;
 const typeLengthMax = 100;
 const typeForm =
-  'An event type has the form subject.happened: two or more words of letters, digits and _, joined by full stops.';
+  'An event type must have the form subject.event, such as job.finished: words of letters, digits and _, joined by full stops.';
 
-/** The most event types that one endpoint names. */
+/** Maximum number of event types of one endpoint. */
 export const eventTypesMax = 50;
 
-/** The type of an event of the product's own. @throws ValidationError where it could be taken for one of this server */
+/** Parses the type of a custom event. @throws ValidationError for another form or a reserved first word */
 export function parseCustomEventType(field: string, type: string): string {
   requireForm(field, type);
   const subject = subjectOf(type);
   if (ownSubjects.has(subject)) {
     throw new ValidationError(
       field,
-      `Types that begin with ${subject} are this server's. Begin with a word of the product's own, such as job.`,
+      `Event types that begin with ${subject} are reserved. Use another first word, such as job.`,
     );
   }
   return type;
 }
 
-/** What an endpoint listens for; empty: everything. Duplicates collapse. @throws ValidationError for a type that nothing will ever have */
+/**
+ * Parses the event types that an endpoint subscribes to; an empty list: all. Removes duplicates.
+ * @throws ValidationError for an unknown type
+ */
 export function parseEventTypes(field: string, types: readonly string[] | null | undefined): string[] {
   if (types == null) return [];
   if (types.length > eventTypesMax) {
-    throw new ValidationError(field, `An endpoint names at most ${eventTypesMax} event types. An empty list: all.`);
+    throw new ValidationError(
+      field,
+      `An endpoint can subscribe to at most ${eventTypesMax} event types. Send an empty list to subscribe to all.`,
+    );
   }
   for (const [index, type] of types.entries()) {
     requireForm(`${field}.${index}`, type);
     if (ownSubjects.has(subjectOf(type)) && !isOwn(type)) {
-      throw new ValidationError(
-        `${field}.${index}`,
-        `This server has no such event type. It has: ${ownEventTypes.join(', ')}.`,
-      );
+      throw new ValidationError(`${field}.${index}`, `Unknown event type. Use one of: ${ownEventTypes.join(', ')}.`);
     }
   }
   return [...new Set(types)];
@@ -78,7 +83,7 @@ function requireForm(field: string, type: string): void {
   if (type.length > typeLengthMax || !typePattern.test(type)) throw new ValidationError(field, typeForm);
 }
 
-/** Compared in lower case, so that `Api_Key.created` is nobody's either. */
+/** The first word, in lower case so that `Api_Key.created` is reserved too. */
 function subjectOf(type: string): string {
   return (type.split('.', 1)[0] ?? '').toLowerCase();
 }

@@ -2,20 +2,21 @@ import { newId } from '../../db/ids.js';
 import type { Tx } from '../../db/transaction.js';
 import type { OwnEventType, testEventType } from './event-types.js';
 
-/** What happened, before it is told. */
+/** An event to publish. */
 export interface EventDraft {
   readonly workspaceId: string;
-  /** Whose endpoints hear of it; null: those of all keys of the workspace. */
+  /** The key whose endpoints receive the event; null: the endpoints of all keys of the workspace. */
   readonly apiKeyId: string | null;
   readonly type: OwnEventType;
   readonly at: Date;
-  /** Facts, never a secret. Times are texts. */
+  /** Payload as JSON: times are ISO 8601 strings. Never contains a secret. */
   readonly data: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Tells of what happened, in the transaction that made it happen: both commit, or neither. One statement writes the event and a
- * delivery to each endpoint that listens; where nobody does, nothing is written.
+ * Writes an event to the outbox in the transaction of the change, so that both are committed or neither. One
+ * statement writes the event and a delivery for each subscribed endpoint; without subscribed endpoints it
+ * writes nothing.
  */
 export async function publishEvent(tx: Tx, { workspaceId, apiKeyId, type, at, data }: EventDraft): Promise<void> {
   const payload = writePayload(type, at, data);
@@ -25,7 +26,10 @@ export async function publishEvent(tx: Tx, { workspaceId, apiKeyId, type, at, da
     )::text`;
 }
 
-/** The body of a webhook, as Standard Webhooks recommends it. It is stored as it is signed, and never written anew. */
+/**
+ * The body of a webhook, as Standard Webhooks recommends it. The signed text is stored, so that every
+ * delivery sends the same bytes.
+ */
 export function writePayload(
   type: OwnEventType | typeof testEventType | (string & {}),
   at: Date,

@@ -3,7 +3,7 @@ import type { RunStatement, Statement } from '../../db/database.js';
 import type { Db } from '../../db/transaction.js';
 import { ValidationError } from '../../errors.js';
 
-/** What a refused credential seemed to be. */
+/** Kinds of refused credentials. */
 export const authenticationKinds = [
   'API_KEY',
   'SERVICE_TOKEN',
@@ -16,21 +16,21 @@ export const authenticationKinds = [
 export type AuthenticationKind = (typeof authenticationKinds)[number];
 
 /**
- * Counts credentials that were refused. They are added up per hour and kind, and written now and then: however many come, they cost a
- * few rows an hour. A kill loses those of the last seconds.
+ * Counts refused credentials per hour and kind, and writes the counts every ten seconds: a few rows per hour
+ * at any rate of requests. A crash loses the counts of the last seconds.
  */
 export interface AuthenticationFailures {
   count(kind: AuthenticationKind, at: Date): void;
-  /** Writes what was counted until now. Where the database is away it is kept, for the next time. Never rejects. */
+  /** Writes the counts. If the database is unavailable, the next flush writes them. Never rejects. */
   flush(): Promise<void>;
-  /** Writes what was counted, and stops. */
+  /** Writes the counts and stops the timer. */
   close(): Promise<void>;
 }
 
 const flushIntervalMs = 10_000;
 const hourMs = 3_600_000;
 
-// Rows are locked in one order, so that processes never wait for each other in a circle.
+// Rows are locked in one order, so that processes cannot deadlock.
 const addFailures: Statement = {
   name: 'add-authentication-failures',
   text: `
@@ -43,7 +43,7 @@ const addFailures: Statement = {
 export function createAuthenticationFailures(run: RunStatement, log: Logger): AuthenticationFailures {
   let counts = new Map<string, { hour: number; kind: AuthenticationKind; failures: number }>();
   let writing: Promise<void> = Promise.resolve();
-  let isDatabaseAway = false;
+  let isDatabaseDown = false;
 
   const add = (hour: number, kind: AuthenticationKind, failures: number) => {
     const count = counts.get(`${hour} ${kind}`);
@@ -51,18 +51,22 @@ export function createAuthenticationFailures(run: RunStatement, log: Logger): Au
     else count.failures += failures;
   };
   const write = async () => {
-    const taken = [...counts.values()];
-    if (taken.length === 0) return;
+    const pending = [...counts.values()];
+    if (pending.length === 0) return;
     counts = new Map();
-    const columns = [taken.map(({ hour }) => hour), taken.map(({ kind }) => kind), taken.map((each) => each.failures)];
+    const columns = [
+      pending.map(({ hour }) => hour),
+      pending.map(({ kind }) => kind),
+      pending.map((each) => each.failures),
+    ];
     try {
       await run(addFailures, columns);
-      isDatabaseAway = false;
+      isDatabaseDown = false;
     } catch (error) {
-      for (const { hour, kind, failures } of taken) add(hour, kind, failures);
-      // Once per outage: it is tried again every few seconds.
-      if (!isDatabaseAway) log.warn({ err: error }, 'could not write failed authentications; they are written later');
-      isDatabaseAway = true;
+      for (const { hour, kind, failures } of pending) add(hour, kind, failures);
+      // Logged once per outage, because the flush is retried every few seconds.
+      if (!isDatabaseDown) log.warn({ err: error }, 'could not write failed authentications; they are written later');
+      isDatabaseDown = true;
     }
   };
   const flush = () => {
@@ -85,7 +89,7 @@ export function createAuthenticationFailures(run: RunStatement, log: Logger): Au
 }
 
 export interface AuthenticationFailure {
-  /** When it begins. */
+  /** Start of the hour. */
   readonly hour: Date;
   readonly kind: AuthenticationKind;
   readonly failures: number;
@@ -93,16 +97,19 @@ export interface AuthenticationFailure {
 
 const rangeMaxMs = 7 * 24 * hourMs;
 
-/** What was counted from the hour of `from` until before `to`, oldest first. @throws ValidationError */
+/**
+ * The counts from the hour of `from` until before `to`, oldest first.
+ * @throws ValidationError for a range over seven days
+ */
 export async function readFailures(db: Db, { from, to }: { from: Date; to: Date }): Promise<AuthenticationFailure[]> {
-  if (to <= from) throw new ValidationError('to', 'This must be later than from.');
+  if (to <= from) throw new ValidationError('to', 'The time must be later than `from`.');
   if (to.getTime() - from.getTime() > rangeMaxMs)
-    throw new ValidationError('to', 'At most seven days can be asked for.');
+    throw new ValidationError('to', 'The range must have at most seven days.');
   const rows = await db.authenticationFailure.findMany({
     where: { hour: { gte: new Date(Math.floor(from.getTime() / hourMs) * hourMs), lt: to } },
     orderBy: [{ hour: 'asc' }, { kind: 'asc' }],
   });
-  // A kind of a later version is nothing that this one could name.
+  // Kinds that a later version wrote are unknown to this version and to its schema.
   return rows.flatMap(({ hour, kind, failures }) =>
     isKnown(kind) ? [{ hour, kind, failures: Number(failures) }] : [],
   );

@@ -19,15 +19,15 @@ export interface ExternalIdentity {
 }
 
 /**
- * Finds the user of an external identity, and creates it the first time. Issuer and subject identify the user. An e-mail address that
- * another user already has is not taken over, because the same address at another provider need not belong to the same person: such a
- * user gets a placeholder address, as does one without an address.
+ * Finds the user of an external identity, or creates it. Issuer and subject identify the user. If another
+ * user has the same e-mail address, the new user gets a placeholder address, because the same address at
+ * another provider may belong to another person. A user without an address gets a placeholder too.
  */
 export async function findOrCreateExternalUser(db: Db, identity: ExternalIdentity): Promise<SignedInUser> {
   return (
     (await findExternalUser(db, identity)) ??
     (await tryCreate(db, identity, identity.email)) ??
-    // The address is taken, or a concurrent request created this user.
+    // The address is in use, or a concurrent request created this user.
     (await findExternalUser(db, identity)) ??
     (await tryCreate(db, identity, null)) ??
     (await getExternalUser(db, identity))
@@ -44,11 +44,14 @@ async function findExternalUser(db: Db, { issuer, subject }: ExternalIdentity): 
 
 async function getExternalUser(db: Db, identity: ExternalIdentity): Promise<SignedInUser> {
   const user = await findExternalUser(db, identity);
-  if (user === null) throw new Error('The user of an external identity could neither be found nor created.');
+  if (user === null) throw new Error('The user of an external identity was neither found nor created.');
   return user;
 }
 
-/** Creates user and account in one transaction. @returns null where a unique index refuses: the address or the identity is taken */
+/**
+ * Creates user and account in one transaction.
+ * @returns null if a unique index refuses: the address or the identity is in use
+ */
 async function tryCreate(
   db: Db,
   { issuer, subject, name, emailVerified }: ExternalIdentity,
@@ -74,7 +77,7 @@ async function tryCreate(
 
 const emailPattern = /^[^\s@\p{Cc}]{1,64}@[^\s@\p{Cc}]{1,255}$/u;
 
-/** Reads the claims of OpenID Connect Core 1.0, 5.1. An invalid name or address counts as absent. */
+/** Reads the standard claims of OpenID Connect Core 1.0, 5.1. An invalid name or address is ignored. */
 export function readExternalIdentity(
   issuer: string,
   subject: string,

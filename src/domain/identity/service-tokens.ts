@@ -14,42 +14,43 @@ const tokenPattern = /^tks_[A-Za-z0-9]{32,200}$/;
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 const generatedLength = 43;
 
-/** Whether a token has the form of a service token: `tks_` and at least 32 letters and digits. */
-export function looksLikeServiceToken(token: string): boolean {
+/** Whether a token has the format of a service token: `tks_` and 32 to 200 letters and digits. */
+export function hasServiceTokenFormat(token: string): boolean {
   return tokenPattern.test(token);
 }
 
-/** For how long a valid token is trusted without a look-up: a revocation takes effect after this time at the latest. */
-const trustMs = 1_000;
-const trustedMax = 1_000;
+/** How long a valid token is cached. A revocation takes effect after this time at the latest. */
+const cacheMs = 1_000;
+const cachedTokensMax = 1_000;
 
 type Found = ServicePrincipal | null;
 
-/** Finds the service that holds a token, or null for an unknown or revoked one; synchronously where the token is still trusted. */
+/** Finds the principal of a service token; null: unknown or revoked. Synchronous for a cached token. */
 export type FindService = (token: string) => Found | Promise<Found>;
 
 /**
- * Makes the function that finds services. A backend sends the same token with every request, thousands of them a second, so one
- * look-up serves a second of them, and concurrent requests share it. Unknown tokens are not remembered.
+ * Creates the function that finds services. A backend sends the same token with thousands of requests per
+ * second, so a look-up is cached for a second and shared by concurrent requests. Unknown tokens are not
+ * cached.
  */
 export function createServiceFinder(db: Db): FindService {
-  const trusted = new LRUCache<string, ServicePrincipal>({
-    max: trustedMax,
-    ttl: trustMs,
-    // A token that makes room for others while it is looked up is answered all the same.
+  const cached = new LRUCache<string, ServicePrincipal>({
+    max: cachedTokensMax,
+    ttl: cacheMs,
+    // A token that is evicted during its look-up still gets the result.
     ignoreFetchAbort: true,
     async fetchMethod(hash, _stale, { options }) {
       const startedAt = performance.now();
       const principal = await findByHash(db, Buffer.from(hash, 'hex'));
-      // The answer is as old as the question.
-      options.ttl = Math.max(1, trustMs - (performance.now() - startedAt));
+      // The result is at most as fresh as the start of the look-up.
+      options.ttl = Math.max(1, cacheMs - (performance.now() - startedAt));
       return principal ?? undefined;
     },
   });
   return (token) => {
-    if (!looksLikeServiceToken(token)) return null;
+    if (!hasServiceTokenFormat(token)) return null;
     const hash = hashSecretHex(token);
-    return trusted.get(hash) ?? trusted.fetch(hash).then((principal) => principal ?? null);
+    return cached.get(hash) ?? cached.fetch(hash).then((principal) => principal ?? null);
   };
 }
 
@@ -58,16 +59,16 @@ async function findByHash(db: Db, hash: Uint8Array<ArrayBuffer>): Promise<Found>
   return found === null || found.revokedAt !== null ? null : { kind: 'service', serviceTokenId: found.id };
 }
 
-/** Makes a token. The plaintext is returned once and not stored. */
+/** Creates a token. The plaintext is returned once and not stored. */
 export function createServiceToken(
   db: Db,
   name: string,
   actor: AuditActor = systemActor,
 ): Promise<{ serviceToken: ServiceToken; token: string }> {
-  return transaction(db, (tx) => makeServiceToken(tx, name, actor));
+  return transaction(db, (tx) => generateServiceToken(tx, name, actor));
 }
 
-async function makeServiceToken(
+async function generateServiceToken(
   tx: Tx,
   name: string,
   actor: AuditActor,
@@ -76,27 +77,35 @@ async function makeServiceToken(
   return { serviceToken: await insertServiceToken(tx, name, token, actor), token };
 }
 
-/** Makes a token where no token can be used, so that a new server has one. Of several processes that start at once, one makes it. @returns its plaintext, or null where none was needed */
+/**
+ * Creates a token if no usable token exists, so that a new server has one. Of several processes that start
+ * concurrently, only one creates it.
+ * @returns the plaintext; null: a usable token exists
+ */
 export function createFirstServiceToken(db: Db, name: string): Promise<string | null> {
   return transaction(
     db,
     async (tx) => {
       const usable = await tx.serviceToken.findFirst({ where: { revokedAt: null }, select: { id: true } });
-      return usable === null ? (await makeServiceToken(tx, name, systemActor)).token : null;
+      return usable === null ? (await generateServiceToken(tx, name, systemActor)).token : null;
     },
-    // Two that find none would both make one; so one of them is undone, and looks again.
+    // Two concurrent transactions could both find no token. PostgreSQL aborts one of them, and it is
+    // retried.
     { isolationLevel: 'Serializable' },
   );
 }
 
-/** Makes a given token known. Registering it again changes nothing; a revoked one stays revoked. @throws ValidationError */
+/**
+ * Registers a given token. Registering it again changes nothing; a revoked token stays revoked.
+ * @throws ValidationError
+ */
 export function registerServiceToken(db: Db, name: string, token: string): Promise<ServiceToken> {
   return transaction(db, (tx) => insertServiceToken(tx, name, token, systemActor));
 }
 
 async function insertServiceToken(tx: Tx, name: string, token: string, actor: AuditActor): Promise<ServiceToken> {
-  if (!looksLikeServiceToken(token)) {
-    throw new ValidationError('token', 'A service token is tks_ and at least 32 letters and digits.');
+  if (!hasServiceTokenFormat(token)) {
+    throw new ValidationError('token', 'A service token must be tks_ followed by 32 to 200 letters and digits.');
   }
   const hash = hashSecret(token);
   const { count } = await tx.serviceToken.createMany({
@@ -115,7 +124,7 @@ async function insertServiceToken(tx: Tx, name: string, token: string, actor: Au
   return serviceToken;
 }
 
-/** Ends a token. Ending it twice is not an error: the first time stands. @throws NotFoundError */
+/** Revokes a token. Revoking it again is not an error: the first revocation counts. @throws NotFoundError */
 export function revokeServiceToken(
   db: Db,
   clock: Clock,

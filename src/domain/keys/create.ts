@@ -33,9 +33,10 @@ export interface CreateApiKeyInput {
 }
 
 /**
- * Creates a key with its secret and, if the product has them, its signing secret. `freeCreditsRemaining` is the product's free credits
- * for the workspace's first key of it, else 0.
- * @throws ValidationError, NotFoundError, ForbiddenError, LimitReachedError, ConflictError for a suspended workspace
+ * Creates a key with its secret and, if the product has them, its signing secret. `freeCreditsRemaining` is
+ * the product's free credits for the workspace's first key of it, else 0.
+ * @throws ValidationError, NotFoundError, ForbiddenError, LimitReachedError, ConflictError for a suspended
+ * workspace
  */
 export const createApiKey = defineCommand({
   name: 'createApiKey',
@@ -96,7 +97,10 @@ export const createApiKey = defineCommand({
   },
 });
 
-/** Origins that a key is restricted to; empty: no restriction. @throws ValidationError where the product does not restrict keys by origin */
+/**
+ * Origins that a key is restricted to; empty: no restriction.
+ * @throws ValidationError where the product does not restrict keys by origin
+ */
 export function parseAllowedOrigins(product: Product, origins: readonly string[] | null | undefined): string[] {
   if (!origins || origins.length === 0) return [];
   if (!product.allowedOrigins) {
@@ -105,7 +109,10 @@ export function parseAllowedOrigins(product: Product, origins: readonly string[]
   return parseOrigins('allowedOrigins', origins);
 }
 
-/** Refuses one more active key at the product's limit. Call it under the workspace's lock. @throws LimitReachedError */
+/**
+ * Refuses one more active key at the product's limit. Call it under the workspace's lock.
+ * @throws LimitReachedError
+ */
 export async function requireRoomForKey(tx: Tx, product: Product, workspaceId: string, now: Date): Promise<void> {
   const { activeKeysMax } = product;
   if (activeKeysMax === null) return;

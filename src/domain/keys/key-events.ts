@@ -7,8 +7,9 @@ import { decideStatus } from './status.js';
 type KeyEventType = Extract<OwnEventType, `api_key.${string}` | `signing_secret.${string}`>;
 
 /**
- * Publishes an event about a key, to the endpoints of the key. The creation of a key goes to all endpoints of the workspace, because the
- * new key has none. @param more facts that only this type has
+ * Publishes an event about a key, to the endpoints of the key. The creation of a key goes to all endpoints
+ * of the workspace, because the new key has none.
+ * @param more facts that only this type has
  */
 export async function publishKeyEvent(
   tx: Tx,

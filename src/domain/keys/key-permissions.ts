@@ -1,6 +1,6 @@
 import { ValidationError } from '../../errors.js';
 import type { Product } from '../../products/product.js';
-import { requireFewPermissions } from '../access/input.js';
+import { requirePermissionCount } from '../access/input.js';
 
 /** All permissions that a key of a product can hold, in the order of the product file. */
 export function grantableKeyPermissions(product: Product): string[] {
@@ -9,7 +9,11 @@ export function grantableKeyPermissions(product: Product): string[] {
     .map(([name]) => name);
 }
 
-/** The permissions of a new or changed key: those requested, or by default all that is grantable. Duplicates are removed. @throws ValidationError */
+/**
+ * The permissions of a new or changed key: those requested, or by default all that is grantable. Duplicates
+ * are removed.
+ * @throws ValidationError
+ */
 export function parseKeyPermissions(
   product: Product,
   field: string,
@@ -17,7 +21,7 @@ export function parseKeyPermissions(
 ): string[] {
   const grantable = grantableKeyPermissions(product);
   if (requested === null || requested === undefined) return grantable;
-  requireFewPermissions(field, requested);
+  requirePermissionCount(field, requested);
   const wrong = requested.findIndex((permission) => !grantable.includes(permission));
   if (wrong >= 0) {
     const choice = grantable.length > 0 ? `One of: ${grantable.join(', ')}.` : 'The product has none to give.';

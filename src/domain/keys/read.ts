@@ -50,7 +50,10 @@ export async function listApiKeysOf(
 /** The most secrets of one key that are shown. */
 export const secretsMax = 20;
 
-/** The newest secrets of each key, at most {@link secretsMax}, in one statement. Keys without secrets are left out. */
+/**
+ * The newest secrets of each key, at most {@link secretsMax}, in one statement. Keys without secrets are
+ * left out.
+ */
 export async function readSecretsOf(
   db: Db,
   keys: readonly Pick<ApiKey, 'id' | 'workspaceId'>[],

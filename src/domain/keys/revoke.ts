@@ -38,7 +38,10 @@ export const revokeApiKey = defineCommand({
   },
 });
 
-/** Revokes a key and removes it from every list. Its ledger entries stay. @throws NotFoundError, ForbiddenError */
+/**
+ * Revokes a key and removes it from every list. Its ledger entries stay.
+ * @throws NotFoundError, ForbiddenError
+ */
 export const deleteApiKey = defineCommand({
   name: 'deleteApiKey',
   permission: 'apiKey:delete',

@@ -19,10 +19,11 @@ export interface RotateApiKeyInput {
 export const liveSecretsMax = 5;
 
 /**
- * Gives a key a new secret. Its id, limits, history and, with a header pair, its key id stay. The old secrets stay valid until the overlap
- * ends, and never longer than without the rotation. `oldSecretsRetireAt` is null where no old secret was valid.
- * @throws ValidationError for an overlap over the product's maximum, NotFoundError, ForbiddenError, ConflictError for a revoked or expired
- * key, LimitReachedError where too many secrets would be valid
+ * Gives a key a new secret. Its id, limits, history and, with a header pair, its key id stay. The old
+ * secrets stay valid until the overlap ends, and never longer than without the rotation.
+ * `oldSecretsRetireAt` is null where no old secret was valid.
+ * @throws ValidationError for an overlap over the product's maximum, NotFoundError, ForbiddenError,
+ * ConflictError for a revoked or expired key, LimitReachedError where too many secrets would be valid
  */
 export const rotateApiKey = defineCommand({
   name: 'rotateApiKey',
@@ -71,8 +72,10 @@ export interface RetireSecretInput {
 }
 
 /**
- * Retires an old secret of a key before its overlap ends. Retiring it again is not an error: the first time counts.
- * @throws NotFoundError, ForbiddenError, ConflictError for the newest secret, without which the key would be unusable
+ * Retires an old secret of a key before its overlap ends. Retiring it again is not an error: the first time
+ * counts.
+ * @throws NotFoundError, ForbiddenError, ConflictError for the newest secret, without which the key would be
+ * unusable
  */
 export const retireSecret = defineCommand({
   name: 'retireSecret',
@@ -137,8 +140,9 @@ type RetiredSecret = Pick<KeySecret, 'id' | 'preview' | 'retiresAt'> & {
 };
 
 /**
- * Sets when the valid secrets of a key are retired: at the given time, when the key expires, or when they are retired anyway, whichever
- * comes first. The rows are locked in the order in which the recorder of uses locks them.
+ * Sets when the valid secrets of a key are retired: at the given time, when the key expires, or when they
+ * are retired anyway, whichever comes first. The rows are locked in the order in which the recorder of uses
+ * locks them.
  */
 async function retireSecrets(tx: Tx, key: ApiKey, at: Date, now: Date): Promise<RetiredSecret[]> {
   return tx.$queryRaw<RetiredSecret[]>`

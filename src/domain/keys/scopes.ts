@@ -83,8 +83,8 @@ export const keyIssuerScope: Scope<NewKeyInput, { readonly workspaceId: string; 
 };
 
 /**
- * Whether a product lets a principal issue keys in a workspace. Those who may issue keys may also change and revoke them.
- * An API key never issues keys.
+ * Whether a product lets a principal issue keys in a workspace. Those who may issue keys may also change and
+ * revoke them. An API key never issues keys.
  */
 export function mayIssueKeys(product: Product, principal: Principal, access: Access): boolean {
   if (principal.kind === 'service') return true;
@@ -100,7 +100,10 @@ export function mayIssueKeys(product: Product, principal: Principal, access: Acc
   }
 }
 
-/** Whether a principal may change a key: an issuer, the key itself, or, where keys go by role, a member with the permission. */
+/**
+ * Whether a principal may change a key: an issuer, the key itself, or, where keys go by role, a member with
+ * the permission.
+ */
 function mayManageKey(
   product: Product,
   principal: Principal,

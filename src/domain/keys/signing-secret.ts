@@ -11,8 +11,9 @@ import { apiKeyScope } from './scopes.js';
 import { decideStatus } from './status.js';
 
 /**
- * Creates the secret that signs the webhooks of a key: `whsec_` and 32 bytes in base64, as Standard Webhooks writes it. It is stored
- * encrypted. @returns the plaintext
+ * Creates the secret that signs the webhooks of a key: `whsec_` and 32 bytes in base64, as Standard Webhooks
+ * writes it. It is stored encrypted.
+ * @returns the plaintext
  */
 export async function createSigningSecret(
   tx: Tx,
@@ -47,10 +48,10 @@ export const signingOverlapSecondsMax = 604_800;
 export const signingSecretsMax = 4;
 
 /**
- * Replaces the signing secret of a key. The new one signs at once; the old one signs beside it until the overlap ends. The key itself does
- * not change.
- * @throws ValidationError, NotFoundError, ForbiddenError, LimitReachedError where too many would sign, ConflictError for a revoked key or a
- * product without signing secrets
+ * Replaces the signing secret of a key. The new one signs at once; the old one signs beside it until the
+ * overlap ends. The key itself does not change.
+ * @throws ValidationError, NotFoundError, ForbiddenError, LimitReachedError where too many would sign,
+ * ConflictError for a revoked key or a product without signing secrets
  */
 export const rotateSigningSecret = defineCommand({
   name: 'rotateSigningSecret',
@@ -83,7 +84,10 @@ export const rotateSigningSecret = defineCommand({
   },
 });
 
-/** Sets when all signing secrets of a key are retired, at the latest. Call it under the workspace's lock. @throws LimitReachedError */
+/**
+ * Sets when all signing secrets of a key are retired, at the latest. Call it under the workspace's lock.
+ * @throws LimitReachedError
+ */
 async function retireSigningSecrets(tx: Tx, apiKeyId: string, at: Date, now: Date): Promise<void> {
   await tx.signingSecret.updateMany({
     where: { apiKeyId, OR: [{ retiresAt: null }, { retiresAt: { gt: at } }] },

@@ -1,7 +1,10 @@
 import type { SpendPeriod } from '../../generated/prisma/enums.js';
 import { parseCredits } from '../access/input.js';
 
-/** The most credits that a key spends in an hour, a day or a month (UTC). Spending counts from when the limit is set. */
+/**
+ * The most credits that a key spends in an hour, a day or a month (UTC). Spending counts from when the limit
+ * is set.
+ */
 export interface SpendLimit {
   readonly credits: number;
   readonly period: SpendPeriod;

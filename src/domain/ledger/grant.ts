@@ -14,7 +14,10 @@ import { publishEvent } from '../events/publish.js';
 import { workspaceScope } from '../workspaces/scopes.js';
 import { lockAccount, type Posting, post, settleGrants } from './ledger.js';
 
-/** Commands about the credits of a workspace. The account is locked, not the workspace: charges lock accounts only. */
+/**
+ * Commands about the credits of a workspace. The account is locked, not the workspace: charges lock accounts
+ * only.
+ */
 export const accountScope: Scope<{ readonly workspaceId: string }, Access> = {
   ...workspaceScope,
   lock: (tx, { workspaceId }) => lockAccount(tx, workspaceId),
@@ -32,7 +35,8 @@ export interface GrantCreditsInput {
 }
 
 /**
- * Adds credits to a workspace. With an idempotency key this happens once; a replay returns the original entry, whatever its input.
+ * Adds credits to a workspace. With an idempotency key this happens once; a replay returns the original
+ * entry, whatever its input.
  * @throws ValidationError, NotFoundError, ForbiddenError
  */
 export const grantCredits = defineCommand({
@@ -73,7 +77,11 @@ export const grantCredits = defineCommand({
   },
 });
 
-/** Grants the free credits of a product with the workspace's first key of it. The primary key decides which is first. @returns the credits granted */
+/**
+ * Grants the free credits of a product with the workspace's first key of it. The primary key decides which
+ * is first.
+ * @returns the credits granted
+ */
 export async function grantFreeCredits(
   tx: Tx,
   actor: Actor,
@@ -104,7 +112,10 @@ export async function grantFreeCredits(
   return freeCredits;
 }
 
-/** Posts a grant. Call it under the account's lock. @returns null where the balance would exceed its maximum */
+/**
+ * Posts a grant. Call it under the account's lock.
+ * @returns null where the balance would exceed its maximum
+ */
 async function postGrant(
   tx: Tx,
   line: Omit<Posting, 'kind'>,
@@ -151,7 +162,10 @@ function parsePriority(field: string, priority: number): number {
 
 const accountsPerRun = 500;
 
-/** Expires grants whose time is over. A charge does the same for its own account first. @returns the number of accounts that were settled */
+/**
+ * Expires grants whose time is over. A charge does the same for its own account first.
+ * @returns the number of accounts that were settled
+ */
 export async function expireGrants({ db, clock }: { db: Db; clock: Clock }): Promise<number> {
   const now = clock();
   const due = await db.creditAccount.findMany({

@@ -31,15 +31,18 @@ export async function lockAccount(tx: Tx, workspaceId: string): Promise<void> {
   await tx.$queryRaw`SELECT 1 FROM "CreditAccount" WHERE "workspaceId" = ${workspaceId} FOR UPDATE`;
 }
 
-/** Expires grants whose time is over and updates what remains of each grant; see `prisma/functions/settle_grants.sql`. */
+/**
+ * Expires grants whose time is over and updates what remains of each grant; see
+ * `prisma/functions/settle_grants.sql`.
+ */
 export async function settleGrants(tx: Tx, workspaceId: string, at: Date): Promise<void> {
   await tx.$queryRaw`SELECT tollkeeper.settle_grants(${workspaceId}, ${at}::timestamptz)::text`;
 }
 
 /**
  * Changes an account in one guarded statement. Follow it with {@link writeEntry} in the same transaction.
- * @returns the account afterwards; null, with nothing written, where the available credits do not suffice or the balance would exceed its
- * maximum
+ * @returns the account afterwards; null, with nothing written, where the available credits do not suffice or
+ * the balance would exceed its maximum
  */
 export async function moveCredits(tx: Tx, posting: Posting): Promise<Account | null> {
   const { workspaceId, credits, heldCredits = 0 } = posting;
@@ -73,7 +76,10 @@ export function writeEntry(tx: Tx, posting: Posting, account: Account): Promise<
   });
 }
 
-/** Moves credits and writes the entry. @returns null, with nothing written, where {@link moveCredits} refuses */
+/**
+ * Moves credits and writes the entry.
+ * @returns null, with nothing written, where {@link moveCredits} refuses
+ */
 export async function post(tx: Tx, posting: Posting): Promise<LedgerEntry | null> {
   const account = await moveCredits(tx, posting);
   return account && writeEntry(tx, posting, account);

@@ -11,7 +11,10 @@ export type Authentication =
   | { readonly kind: 'authenticated'; readonly principal: ApiKeyPrincipal; readonly product: Product }
   | { readonly kind: 'refused'; readonly product: Product; readonly wording: Wording };
 
-/** Authenticates an API key that calls this server itself. Its rate limits are taken by the caller. @throws UnavailableError */
+/**
+ * Authenticates an API key that calls this server itself. Its rate limits are taken by the caller.
+ * @throws UnavailableError
+ */
 export async function authenticateApiKey(
   services: FactSources & { readonly uses: Pick<UseRecorder, 'note'> },
   credential: Credential,

@@ -31,7 +31,10 @@ export interface Check {
   readonly why: (facts: KeyFacts) => string;
 }
 
-/** The checks that follow once a key is found, in their order. The first that fails decides. Limits and credits come after them. */
+/**
+ * The checks that follow once a key is found, in their order. The first that fails decides. Limits and
+ * credits come after them.
+ */
 export const checks: readonly Check[] = [
   {
     code: 'INVALID_CREDENTIAL',
@@ -98,7 +101,9 @@ export const checks: readonly Check[] = [
   },
 ];
 
-/** The code of the first check that a request fails, or null where only limits and credits remain to be seen. */
+/**
+ * The code of the first check that a request fails, or null where only limits and credits remain to be seen.
+ */
 export function decideRefusal(facts: Facts): RefusalCode | null {
   if (facts.presented.kind === 'missing') return 'MISSING_CREDENTIAL';
   if (facts.presented.kind === 'malformed' || !hasKey(facts)) return 'INVALID_CREDENTIAL';
@@ -110,7 +115,10 @@ export function hasKey(facts: Facts): facts is KeyFacts {
   return facts.key !== null;
 }
 
-/** A key without origins goes anywhere. A request without an Origin comes from no browser, which is what the restriction is about. */
+/**
+ * A key without origins goes anywhere. A request without an Origin comes from no browser, which is what the
+ * restriction is about.
+ */
 function allowsOrigin({ allowedOrigins }: KeyRecord, origin: string | null): boolean {
   return origin === null || allowedOrigins.length === 0 || allowedOrigins.includes(origin);
 }

@@ -34,8 +34,9 @@ export interface ExplainServices extends FactSources {
 }
 
 /**
- * Makes every check of a verification without any effect: nothing is counted, charged or recorded. It reveals the real reasons, so it is
- * for services and for those who may change the key. To all others a key of a foreign workspace looks unknown.
+ * Makes every check of a verification without any effect: nothing is counted, charged or recorded. It
+ * reveals the real reasons, so it is for services and for those who may change the key. To all others a key
+ * of a foreign workspace looks unknown.
  * @throws ValidationError as a verification does
  */
 export async function explainVerification(

@@ -22,7 +22,9 @@ export async function loadFacts(
   return describeFacts(sources, presented, key, request);
 }
 
-/** The same with the cached key, which may have changed since it was read; null where the key is not cached. */
+/**
+ * The same with the cached key, which may have changed since it was read; null where the key is not cached.
+ */
 export function getCachedFacts(sources: FactSources, presented: Presented, request: VerificationRequest): Facts | null {
   const key = presented.kind === 'candidate' ? sources.keys.getCached(presented) : null;
   return key && describeFacts(sources, presented, key, request);

@@ -27,9 +27,10 @@ export type VerifyIdempotently = (
 ) => Promise<Verification>;
 
 /**
- * Verifies as {@link verifyApiKey} does, and charges once per idempotency key. Each replay is checked and counted in the rate limits like
- * any other request, so that it sees a revocation or a suspension; a replay that passes gets the original result and is charged nothing.
- * Keys of TEST and LIVE are separate, as those of charges are.
+ * Verifies as {@link verifyApiKey} does, and charges once per idempotency key. Each replay is checked and
+ * counted in the rate limits like any other request, so that it sees a revocation or a suspension; a replay
+ * that passes gets the original result and is charged nothing. Keys of TEST and LIVE are separate, as those
+ * of charges are.
  */
 export function createIdempotentVerifier(
   services: VerificationServices & { readonly db: Db; readonly keys: KeyCache },

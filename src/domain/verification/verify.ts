@@ -30,7 +30,9 @@ export interface Verification {
   /** null where the credential names no key that the caller may know of. */
   readonly apiKeyId: string | null;
   readonly workspaceId: string | null;
-  /** Whether the request costs credits: a LIVE key, or a TEST key of a product whose test keys are not free. */
+  /**
+   * Whether the request costs credits: a LIVE key, or a TEST key of a product whose test keys are not free.
+   */
   readonly billable: boolean;
   readonly watermark: boolean;
   readonly charge: DecidedCharge | null;
@@ -55,7 +57,10 @@ export interface SettlementOrder extends Omit<ChargeOrder, 'request'> {
   readonly request: ChargeOrder['request'] | null;
 }
 
-/** Charges a request in another way than by the charge batcher. `conclude` makes the answer that belongs to a settlement. */
+/**
+ * Charges a request in another way than by the charge batcher. `conclude` makes the answer that belongs to a
+ * settlement.
+ */
 export type Settle = (
   order: SettlementOrder,
   conclude: (settlement: Settlement) => Verification,
@@ -65,8 +70,8 @@ export type Settle = (
 const attemptsMax = 5;
 
 /**
- * Verifies a customer's request: is the credential valid, may the key do this, is it within its rate limits, and can its workspace pay?
- * A refusal is a result, not an error.
+ * Verifies a customer's request: is the credential valid, may the key do this, is it within its rate limits,
+ * and can its workspace pay? A refusal is a result, not an error.
  * @throws ValidationError for an unknown permission, product or action, or a bad quantity; UnavailableError
  */
 export async function verifyApiKey(
@@ -102,7 +107,10 @@ interface Attempt {
   limits: RateLimitDecision | null;
 }
 
-/** The steps, in their order. @returns null where the key has changed meanwhile, so that the request has to be verified again */
+/**
+ * The steps, in their order.
+ * @returns null where the key has changed meanwhile, so that the request has to be verified again
+ */
 async function runSteps(services: VerificationServices, attempt: Attempt): Promise<Verification | null> {
   const { request, presented } = attempt;
 
@@ -184,7 +192,10 @@ function allow(
   };
 }
 
-/** The credits that count as usage now: a replay was counted with its original, and a hold is counted when it is captured. */
+/**
+ * The credits that count as usage now: a replay was counted with its original, and a hold is counted when it
+ * is captured.
+ */
 function creditsTaken(charge: DecidedCharge | null): number {
   return charge === null || charge.replayed || charge.state === 'HELD' ? 0 : charge.credits;
 }

@@ -11,7 +11,10 @@ export interface CreateWorkspaceInput {
   readonly name: string;
 }
 
-/** Creates an ORGANIZATION that the caller owns. @throws ValidationError, LimitReachedError, ForbiddenError for keys and services */
+/**
+ * Creates an ORGANIZATION that the caller owns.
+ * @throws ValidationError, LimitReachedError, ForbiddenError for keys and services
+ */
 export const createWorkspace = defineCommand({
   name: 'createWorkspace',
   permission: 'workspace:create',

@@ -11,7 +11,10 @@ export interface SwitchFeatureInput {
   readonly feature: string;
 }
 
-/** Enables a feature of a product for a workspace. Enabling it again is not an error. @throws ValidationError, NotFoundError, ForbiddenError */
+/**
+ * Enables a feature of a product for a workspace. Enabling it again is not an error.
+ * @throws ValidationError, NotFoundError, ForbiddenError
+ */
 export const enableFeature = defineCommand({
   name: 'enableFeature',
   permission: 'feature:update',

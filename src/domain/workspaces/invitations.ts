@@ -19,7 +19,8 @@ export interface InviteMemberInput {
 
 /**
  * Invites an e-mail address to an organization for seven days. The token is returned once.
- * @throws ValidationError, NotFoundError, ForbiddenError, ConflictError for a member or a PERSONAL workspace, LimitReachedError
+ * @throws ValidationError, NotFoundError, ForbiddenError, ConflictError for a member or a PERSONAL
+ * workspace, LimitReachedError
  */
 export const inviteMember = defineCommand({
   name: 'inviteMember',
@@ -63,8 +64,8 @@ export const inviteMember = defineCommand({
 });
 
 /**
- * Joins the workspace of an invitation. The token works once, for a user who signed in with the invited address. Unknown, used and
- * expired tokens and those of other people look the same.
+ * Joins the workspace of an invitation. The token works once, for a user who signed in with the invited
+ * address. Unknown, used and expired tokens and those of other people look the same.
  * @throws NotFoundError, ConflictError for a member, LimitReachedError
  */
 export const acceptInvitation = defineCommand({

@@ -2,7 +2,7 @@ import type { Tx } from '../../db/transaction.js';
 import { ConflictError, ForbiddenError, ValidationError } from '../../errors.js';
 import type { Member } from '../../generated/prisma/client.js';
 import type { Role } from '../../generated/prisma/enums.js';
-import { requireFewPermissions } from '../access/input.js';
+import { requirePermissionCount } from '../access/input.js';
 import { grantablePermissions, type Permission } from '../access/permissions.js';
 import { defineCommand } from '../commands/define-command.js';
 import { requireRank } from './rank.js';
@@ -43,7 +43,10 @@ export const updateMember = defineCommand({
   },
 });
 
-/** Removes a member from a workspace. Members may remove themselves. @throws NotFoundError, ForbiddenError, ConflictError for the last owner */
+/**
+ * Removes a member from a workspace. Members may remove themselves.
+ * @throws NotFoundError, ForbiddenError, ConflictError for the last owner
+ */
 export const removeMember = defineCommand({
   name: 'removeMember',
   permission: 'member:remove',
@@ -72,7 +75,7 @@ async function requireAnotherOwner(tx: Tx, { workspaceId }: Member): Promise<voi
 /** @throws ValidationError */
 function parsePermissions(permissions: readonly string[] | null): Permission[] | null {
   if (permissions === null) return null;
-  requireFewPermissions('permissions', permissions);
+  requirePermissionCount('permissions', permissions);
   return [...new Set(permissions.map(parseGrantable))];
 }
 

@@ -3,7 +3,10 @@ import { type Db, type Tx, transaction } from '../../db/transaction.js';
 import { nameLengthMax } from '../access/input.js';
 import { recordAudit, systemActor } from '../audit/record.js';
 
-/** Creates the PERSONAL workspace of a user if it does not exist. The unique index decides between concurrent calls. */
+/**
+ * Creates the PERSONAL workspace of a user if it does not exist. The unique index decides between concurrent
+ * calls.
+ */
 export async function ensurePersonalWorkspace(db: Db, user: { id: string; name: string }): Promise<void> {
   if ((await findPersonalWorkspaceId(db, user.id)) !== null) return;
   await transaction(db, async (tx) => {

@@ -5,7 +5,10 @@ import { decodeResult } from '../commands/stored-result.js';
 /** An upper bound of the workspaces in which one client uses the same idempotency key. */
 const recordsMax = 100;
 
-/** Where a member was removed under an idempotency key. The record of the removal is all that is left of a removed member. */
+/**
+ * Where a member was removed under an idempotency key. The record of the removal is all that is left of a
+ * removed member.
+ */
 export async function findRemovedMember(
   db: Db | Tx,
   memberId: string,

@@ -13,7 +13,10 @@ interface WorkspaceInput {
   readonly workspaceId: string;
 }
 
-/** Commands about a workspace. It is locked, so that commands about its members, keys and features run one after the other. */
+/**
+ * Commands about a workspace. It is locked, so that commands about its members, keys and features run one
+ * after the other.
+ */
 export const workspaceScope: Scope<WorkspaceInput, Access> = {
   ids: ({ workspaceId }) => [workspaceId],
   locate: ({ db }, { workspaceId }) => locateWorkspace(db, workspaceId),
@@ -46,7 +49,10 @@ export const inviterScope: Scope<WorkspaceInput & { readonly role: Role }, Acces
   },
 };
 
-/** Commands of a person that concern no existing workspace. Their idempotency keys belong to the person's PERSONAL workspace. */
+/**
+ * Commands of a person that concern no existing workspace. Their idempotency keys belong to the person's
+ * PERSONAL workspace.
+ */
 export const personScope: Scope<unknown, UserPrincipal> = {
   ids: () => [],
   locate: async ({ db, principal }) => {

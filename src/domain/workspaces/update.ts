@@ -31,7 +31,8 @@ export interface SuspendWorkspaceInput {
 }
 
 /**
- * Suspends a workspace: the next verification refuses each of its keys. Suspending it again is not an error; the first suspension counts.
+ * Suspends a workspace: the next verification refuses each of its keys. Suspending it again is not an error;
+ * the first suspension counts.
  * @throws ValidationError, NotFoundError
  */
 export const suspendWorkspace = defineCommand({
