@@ -9,7 +9,7 @@ const require = createRequire(import.meta.url);
 class LongWaitsFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification) =>
-      ['/test/fault', '/test/process/', '/test/db/lock'].some((part) => moduleId.includes(part)) ? 0 : 1;
+      ['/test/fault-injection/', '/test/process/', '/test/db/lock'].some((part) => moduleId.includes(part)) ? 0 : 1;
     return (await super.sort(files)).sort((one, other) => rank(one) - rank(other));
   }
 }

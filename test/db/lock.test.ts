@@ -39,7 +39,7 @@ interface Holder {
 /** Another process that locks the folder, and with `userId` writes that user; it is back once that one holds on, or was refused. */
 async function startHolder(dataDir: string, userId?: string): Promise<Holder> {
   ensureBuilt();
-  const script = fileURLToPath(new URL('holder.mjs', import.meta.url));
+  const script = fileURLToPath(new URL('lock-holder.mjs', import.meta.url));
   const child = spawn(process.execPath, [script, dataDir, ...(userId ? [userId] : [])], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -14,8 +14,14 @@ import {
 import type { AuditEventFilter } from '../generated/graphql.js';
 import { graphql } from '../generated/index.js';
 import { aServer, type Client, sharedDatabase, type TestServer } from '../harness.js';
-import { documentOf, schema, specimenOf } from './specimens.js';
-import { anotherKey, aWorld, type People, somePeople, type World } from './world.js';
+import {
+  anotherKey,
+  aPopulatedWorkspace,
+  type People,
+  type PopulatedWorkspace,
+  somePeople,
+} from './populated-workspace.js';
+import { documentOf, sampleVariablesOf, schema } from './sample-operations.js';
 
 const eventsDocument = graphql(`
   query EventsOfAudit($workspaceId: ID!, $filter: AuditEventFilter, $first: Int, $after: String) {
@@ -46,22 +52,22 @@ const guide = await readFile(new URL('../../docs/audit.md', import.meta.url), 'u
 describe('every change is an event', () => {
   /** What changes no key, secret, member, credit or endpoint, so that it leaves no event. */
   const eventless: readonly string[] = ['verifyApiKey', 'verifyApiKeys', 'publishEvent'];
-  /** What has to be so for the specimen to change something. */
+  /** What has to be so for the sample to change something. */
   const before: Readonly<Record<string, string>> = {
     resumeWorkspace: 'mutation ($input: SuspendWorkspaceInput!) { suspendWorkspace(input: $input) { __typename } }',
     disableFeature: 'mutation ($input: EnableFeatureInput!) { enableFeature(input: $input) { __typename } }',
   };
-  // What a specimen would use up it makes anew, so one world serves all.
-  let world: World;
+  // What a sample would use up it makes anew, so one world serves all.
+  let world: PopulatedWorkspace;
   beforeAll(async () => {
-    world = await aWorld();
+    world = await aPopulatedWorkspace();
   });
   const changes = Object.keys(schema.getMutationType()?.getFields() ?? {}).filter((name) => !eventless.includes(name));
 
   test.each(changes)('of %s, with who, from where, in which request, and what came of it', async (name) => {
     const { clients, server, people } = world;
     const isOwnersAlone = name === 'createWorkspace' || name === 'acceptInvitation';
-    const variables = await specimenOf(name, world);
+    const variables = await sampleVariablesOf(name, world);
     if (before[name]) await clients.service.send(before[name], variables);
     const answer = await (isOwnersAlone ? clients.owner : clients.service).send(documentOf(name), variables);
     expect(answer.errors).toEqual([]);
@@ -154,13 +160,13 @@ describe('a refused attempt is an event', () => {
     people = await somePeople(await aServer());
   });
   /** All refused attempts on an organization, newest first, once they are written. */
-  async function refusalsOf({ server, organizationId, clients }: World) {
+  async function refusalsOf({ server, organizationId, clients }: PopulatedWorkspace) {
     await server.deps.refusals.flush();
     return eventsOf(clients.owner, organizationId, { refused: true });
   }
 
   test('of a member without the permission, and of a stranger, who is told that there is nothing', async () => {
-    const world = await aWorld(people);
+    const world = await aPopulatedWorkspace(people);
     const { clients, key, organizationId } = world;
     const revoke = 'mutation ($id: ID!) { revokeApiKey(input: { apiKeyId: $id }) { __typename } }';
     await clients.member.send(revoke, { id: key.id });
@@ -195,7 +201,7 @@ describe('a refused attempt is an event', () => {
   });
 
   test('of a key that may not do this at all, in its own workspace', async () => {
-    const world = await aWorld(people);
+    const world = await aPopulatedWorkspace(people);
     await world.clients.key.send('mutation { createApiKey(input: { name: "mine" }) { __typename } }');
     expect(await refusalsOf(world)).toEqual([
       expect.objectContaining({
@@ -207,7 +213,7 @@ describe('a refused attempt is an event', () => {
   });
 
   test('and none where nothing exists: what nobody has cannot be tried', async () => {
-    const world = await aWorld();
+    const world = await aPopulatedWorkspace();
     const { db } = world.server.deps;
     await world.server.deps.refusals.flush();
     const where = { actorId: world.people.stranger.id };
@@ -219,7 +225,7 @@ describe('a refused attempt is an event', () => {
   });
 
   test('once a minute, with a sum of its repetitions', async () => {
-    const world = await aWorld();
+    const world = await aPopulatedWorkspace();
     const { clients, key } = world;
     await beginMinute(world.server);
     for (let tries = 0; tries < 10; tries += 1) await tryRotateApiKey(clients.member, key.id, 0);
@@ -232,7 +238,7 @@ describe('a refused attempt is an event', () => {
   });
 
   test('at most twenty of one principal a minute, and one for all beyond them', async () => {
-    const world = await aWorld();
+    const world = await aPopulatedWorkspace();
     const keys = await Promise.all(Array.from({ length: 24 }, () => anotherKey(world)));
     await beginMinute(world.server);
     for (const id of keys) await tryRotateApiKey(world.clients.stranger, id, 0);
@@ -250,7 +256,7 @@ describe('a refused attempt is an event', () => {
   });
 
   test('at most two hundred of one workspace a minute, however many try', async () => {
-    const world = await aWorld();
+    const world = await aPopulatedWorkspace();
     const { server, people, organizationId } = world;
     const keys = await Promise.all(Array.from({ length: 20 }, () => anotherKey(world)));
     const crowd = await Promise.all(Array.from({ length: 11 }, () => aPerson(server)));

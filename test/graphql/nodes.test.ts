@@ -3,9 +3,16 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '../../src/db/ids.js';
 import { aPerson, charge, createApiKey, grantCredits } from '../factories.js';
 import { aServer, type Client } from '../harness.js';
+import {
+  aCharge,
+  aDelivery,
+  aPopulatedWorkspace,
+  type PopulatedWorkspace,
+  type PrincipalName,
+  principalNames,
+} from './populated-workspace.js';
 import { readStatements } from './read-statements.js';
-import { schema } from './specimens.js';
-import { aCharge, aDelivery, aWorld, type PrincipalName, principalNames, type World } from './world.js';
+import { schema } from './sample-operations.js';
 
 /** Who sees what of an organization by its id: ✓ for the thing itself, · for null, as if it did not exist. */
 const table = `
@@ -32,7 +39,7 @@ const rows = table
   .map((line) => line.trim().split(/\s+/))
   .filter((row) => row.length > 1);
 
-let world: World;
+let world: PopulatedWorkspace;
 /** The id of a thing of each type; a sibling is another key than the one that asks. */
 let ids: Readonly<Record<string, string>>;
 
@@ -40,7 +47,7 @@ const one = 'query ($id: ID!) { node(id: $id) { __typename id } }';
 const many = 'query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }';
 
 beforeAll(async () => {
-  world = await aWorld();
+  world = await aPopulatedWorkspace();
   const { organizationId, people, key, memberId } = world;
   const charge = await aCharge(world);
   const sibling = await people.owner.client.send<{ createApiKey: { apiKey: { id: string } } }>(

@@ -8,7 +8,7 @@ import {
 import { describe, expect, test, vi } from 'vitest';
 import { aPerson, createApiKey } from '../factories.js';
 import { aServer } from '../harness.js';
-import { schema } from './specimens.js';
+import { schema } from './sample-operations.js';
 
 const tooMuch = (kind: string) => ({
   message: `The request asks for too much (${kind}). Ask for fewer fields or smaller pages.`,

@@ -19,7 +19,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { builder } from '../../src/graphql/builder.js';
 import { findDefinition } from '../../src/graphql/command-field.js';
 import { buildSchema, declaredAuthScopes } from '../../src/graphql/schema.js';
-import { getRootField, rootFields, schema } from './specimens.js';
+import { getRootField, rootFields, schema } from './sample-operations.js';
 
 const types = Object.values(schema.getTypeMap()).filter(
   (type) => !type.name.startsWith('__') && !isSpecifiedScalarType(type),

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { aPerson } from '../factories.js';
 import { aServer, sharedDatabase, startServer, type TestServer } from '../harness.js';
-import { atOnce, readLedger } from '../property/movements.js';
-import { createKey, type Data, grant, keysOf, refusal, replayOf, under } from './keyed.js';
+import { atOnce, readLedger } from '../property/credit-operations.js';
+import { createKey, type Data, grant, keysOf, refusal, replayOf, under } from './idempotent-requests.js';
 
 describe('requests under one key at the same time', () => {
   test('have one effect, and all get its result', async () => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { aPerson } from '../factories.js';
 import { aServer } from '../harness.js';
-import { createKey, first, keysOf, refusal, rename, replayed, replayOf, under } from './keyed.js';
+import { createKey, first, keysOf, refusal, rename, replayed, replayOf, under } from './idempotent-requests.js';
 
 describe('the header', () => {
   const noKeys = [

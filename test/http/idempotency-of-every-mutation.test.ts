@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { getNamedType, isInterfaceType, isLeafType, isObjectType, isRequiredArgument, isUnionType } from 'graphql';
 import { beforeAll, expect, test } from 'vitest';
 import { readDatabaseState } from '../graphql/database-state.js';
-import { documentOf, getRootField, schema, specimenOf, type Variables } from '../graphql/specimens.js';
-import { aWorld, type World } from '../graphql/world.js';
+import { aPopulatedWorkspace, type PopulatedWorkspace } from '../graphql/populated-workspace.js';
+import { documentOf, getRootField, sampleVariablesOf, schema, type Variables } from '../graphql/sample-operations.js';
 
 const mutations = Object.keys(schema.getMutationType()?.getFields() ?? {});
 
@@ -35,20 +35,20 @@ function wholeDocumentOf(name: string): string {
   return `${head} { ${name}(${given}) ${wholeSelectionOf(type)} }`;
 }
 
-/** Who is served what a specimen asks for. */
-function callerOf(name: string, { clients }: World) {
+/** Who is served what a sample asks for. */
+function callerOf(name: string, { clients }: PopulatedWorkspace) {
   return name === 'createWorkspace' || name === 'acceptInvitation' ? clients.owner : clients.service;
 }
 
-let world: World;
+let world: PopulatedWorkspace;
 beforeAll(async () => {
-  world = await aWorld();
+  world = await aPopulatedWorkspace();
 });
 
 test.each(mutations)('%s under an Idempotency-Key is done once, and a repetition shows the same', async (name) => {
   const caller = callerOf(name, world);
   const keyed = caller.with({ ...caller.headers, 'idempotency-key': randomUUID() });
-  const variables = await specimenOf(name, world);
+  const variables = await sampleVariablesOf(name, world);
   const document = wholeDocumentOf(name);
   const original = await keyed.send<Variables>(document, variables);
   expect(original.errors).toEqual([]);

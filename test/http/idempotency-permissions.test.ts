@@ -14,7 +14,7 @@ import {
   rotateSigningSecret,
   under,
   updateMember,
-} from './keyed.js';
+} from './idempotent-requests.js';
 
 describe('a repetition has to be allowed as the original was', () => {
   async function aKeyMadeUnder(key: string) {

@@ -3,7 +3,7 @@ import { v1 as uuidv1, v7 as uuidv7 } from 'uuid';
 import { describe, expect, test } from 'vitest';
 import { anOrganization, aPerson } from '../factories.js';
 import { aServer } from '../harness.js';
-import { createKey, type Data, invite, keysOf, payloadOf, replayed, replayOf, under } from './keyed.js';
+import { createKey, type Data, invite, keysOf, payloadOf, replayed, replayOf, under } from './idempotent-requests.js';
 
 describe('secrets that are shown once', () => {
   test.each([

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { deleteExpiredRecords } from '../../src/domain/commands/idempotency.js';
 import { aMember, anOrganization, aPerson, createApiKey, grantCredits, revokeApiKey, verify } from '../factories.js';
 import { type Answer, aServer, startServer } from '../harness.js';
-import { aServerSelling, atOnce, readLedger } from '../property/movements.js';
+import { aServerSelling, atOnce, readLedger } from '../property/credit-operations.js';
 import {
   createKey,
   type Data,
@@ -19,7 +19,7 @@ import {
   under,
   verifyKey,
   verifyKeys,
-} from './keyed.js';
+} from './idempotent-requests.js';
 
 describe('the same key', () => {
   test('gives the original result whatever the body says, and says that it is one and that the body differs', async () => {

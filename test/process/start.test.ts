@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect } from 'vitest';
-import { aCustomerWithKey, creditsOf, viewerOf, withToken } from './journey.js';
+import { aCustomerWithKey, creditsOf, viewerOf, withToken } from './customer.js';
 import { patience, test } from './server-process.js';
 
 const givenToken = `tks_${'Given1'.repeat(6)}`;

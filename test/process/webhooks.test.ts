@@ -3,7 +3,7 @@ import { Webhook } from 'standardwebhooks';
 import { describe, expect } from 'vitest';
 import { aPerson, createApiKey } from '../factories.js';
 import { aReceiver } from '../webhooks/receiver.js';
-import { withToken } from './journey.js';
+import { withToken } from './customer.js';
 import { patience, test } from './server-process.js';
 
 const token = `tks_${'Hooks1'.repeat(6)}`;

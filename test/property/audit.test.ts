@@ -5,7 +5,7 @@ import type { Tx } from '../../src/db/transaction.js';
 import { type ChainReport, verifyChain } from '../../src/domain/audit/chain.js';
 import { anOrganization, aPerson, createApiKey, grantCredits, tryRotateApiKey } from '../factories.js';
 import { aServer, sharedDatabase, type TestServer } from '../harness.js';
-import { atOnce } from './movements.js';
+import { atOnce } from './credit-operations.js';
 
 describe('events that are recorded at once', () => {
   test('stand in one chain without gaps, for each workspace its own, and none is lost', async () => {

@@ -24,7 +24,7 @@ import {
   tryGrant,
   tryRefund,
   tryRelease,
-} from './movements.js';
+} from './credit-operations.js';
 
 const activeKeysDocument = graphql(`
   query ActiveKeysOfConcurrency($workspaceId: ID!) {

@@ -4,7 +4,7 @@ import type { ProductFile } from '../../src/products/product.js';
 import { aPerson, charge, createApiKey, grantCredits, revokeApiKey, verify } from '../factories.js';
 import { graphql } from '../generated/index.js';
 import { aServer, expectMember } from '../harness.js';
-import { aServerSelling, expectSoundLedger, readLedger, tryGrant } from './movements.js';
+import { aServerSelling, expectSoundLedger, readLedger, tryGrant } from './credit-operations.js';
 
 const suspendDocument = graphql(`
   mutation SuspendOfIdempotency($input: SuspendWorkspaceInput!) {

@@ -5,9 +5,9 @@ import type { Db } from '../../src/db/transaction.js';
 import { createServiceToken, revokeServiceToken } from '../../src/domain/identity/service-tokens.js';
 import { openTestDatabase } from '../database.js';
 import { aPerson, createApiKey, grantCredits, password } from '../factories.js';
-import { type Chance, openChance } from '../faults/chance.js';
 import { startServer, type TestServer } from '../harness.js';
 import { scaled } from '../scale.js';
+import { openSeededRandom, type SeededRandom } from '../seeded-random.js';
 
 /** Idempotency keys, each of ten calls with any credential that is valid at that time. */
 const keysWanted = scaled({ full: 1_000, short: 40 });
@@ -22,7 +22,7 @@ const inFlight = 8;
 /** Where the answer to a call is lost: the process dies before or after its COMMIT, or the answer on its way. */
 type Loss = 'before' | 'after' | 'answer' | null;
 
-const lossOf = (chance: Chance): Loss => chance.pick<Loss>(['before', 'after', 'answer', null, null]);
+const lossOf = (chance: SeededRandom): Loss => chance.pick<Loss>(['before', 'after', 'answer', null, null]);
 
 /** One thing that a client wants done, and what it was answered each time. */
 interface Wish {
@@ -101,7 +101,7 @@ afterAll(() => database.close());
 test(`${keysWanted * callsPerKey} keyed calls whose answers are lost before and after COMMIT have as many effects as keys`, {
   timeout: 240_000,
 }, async () => {
-  const chance = openChance('which calls lose their answers');
+  const chance = openSeededRandom('which calls lose their answers');
   const encryptionKey = randomBytes(32);
   const losses: Loss[] = [];
   let servers: TestServer[] = [];
@@ -246,7 +246,7 @@ function times<T>(count: number, items: readonly T[]): T[] {
   return Array.from({ length: count }, () => items).flat();
 }
 
-function shuffle<T>(items: T[], chance: Chance): T[] {
+function shuffle<T>(items: T[], chance: SeededRandom): T[] {
   for (let index = items.length - 1; index > 0; index -= 1) {
     const other = chance.between(0, index);
     [items[index], items[other]] = [items[other] as T, items[index] as T];

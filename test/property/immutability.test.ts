@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { aWorkspaceWith, charge, createApiKey, grantCredits, revokeApiKey } from '../factories.js';
-import { expectSoundLedger, readLedger, tryRefund } from './movements.js';
+import { expectSoundLedger, readLedger, tryRefund } from './credit-operations.js';
 
 /** A workspace whose ledger and audit trail the server itself has written. */
 async function aHistory() {

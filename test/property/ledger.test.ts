@@ -12,7 +12,7 @@ import {
   tryGrant,
   tryRefund,
   tryRelease,
-} from './movements.js';
+} from './credit-operations.js';
 
 const product = {
   slug: 'ledger',

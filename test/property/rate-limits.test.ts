@@ -4,7 +4,7 @@ import { createRollingWindows } from '../../src/domain/rate-limits/rolling-windo
 import { aPerson, createApiKey, verify } from '../factories.js';
 import { startServer } from '../harness.js';
 import { decideNaively, expectKept, gapMs, limits, request } from '../rate-limits/model.js';
-import { countBy } from './movements.js';
+import { countBy } from './credit-operations.js';
 
 describe('rolling windows', () => {
   test('answer as if every request were remembered, let no window contain more than its limit, and count no refusal', () => {

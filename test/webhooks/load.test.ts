@@ -73,7 +73,7 @@ async function aCrowdOfReceivers() {
 }
 
 /** A worker that can be killed at any moment: what it has sent may have arrived, and nothing of it is written down. */
-async function aMortalWorker(server: WebhookServer) {
+async function aKillableWorker(server: WebhookServer) {
   const { run } = await sharedDatabase();
   const sender = createSender({ allowsPrivate: true, timeoutMs: attemptMs });
   let isDead = false;
@@ -151,7 +151,7 @@ test(`of ${eventCount * keyCount * endpointsPerKey} deliveries, each event arriv
     own.push({ secret, from: now, until: Number.POSITIVE_INFINITY });
   };
 
-  const workers = await Promise.all([1, 2].map(() => aMortalWorker(server)));
+  const workers = await Promise.all([1, 2].map(() => aKillableWorker(server)));
   let killed = 0;
   /** Lets every worker claim, and kills one in every tenth round. @returns whether there was anything to claim. */
   const work = async (round: number) => {
@@ -159,7 +159,7 @@ test(`of ${eventCount * keyCount * endpointsPerKey} deliveries, each event arriv
     if (round % 10 === 5) {
       const victim = Math.floor(Math.random() * workers.length);
       workers[victim]?.kill();
-      workers[victim] = await aMortalWorker(server);
+      workers[victim] = await aKillableWorker(server);
       killed += 1;
     }
     await new Promise((resolve) => setTimeout(resolve, 40));

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, inject } from 'vitest';
 import { createTestDatabase } from '../database.js';
 import { verify } from '../factories.js';
-import { aCustomerWithKey, creditsOf, viewerOf, withToken } from './journey.js';
+import { aCustomerWithKey, creditsOf, viewerOf, withToken } from './customer.js';
 import { test as base, patience } from './server-process.js';
 
 const token = `tks_${'Together1'.repeat(4)}`;

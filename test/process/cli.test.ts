@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { openDatabase } from '../../src/db/open.js';
 import type { Db } from '../../src/db/transaction.js';
-import { aCustomerWithKey, viewerOf, withToken } from './journey.js';
+import { aCustomerWithKey, viewerOf, withToken } from './customer.js';
 import { patience, test } from './server-process.js';
 
 /** Does something in the database that the processes of a test have, while none of them runs. */

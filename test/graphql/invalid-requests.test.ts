@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { readDatabaseState } from './database-state.js';
-import { aWorld, type World } from './world.js';
+import { aPopulatedWorkspace, type PopulatedWorkspace } from './populated-workspace.js';
 
 const json = { 'content-type': 'application/json', accept: 'application/graphql-response+json' };
 const mutation = 'mutation ($name: String!) { createWorkspace(input: { name: $name }) { __typename } }';
@@ -106,14 +106,14 @@ const badRequests: Readonly<Record<string, BadRequest>> = {
   },
 };
 
-async function post({ people, server }: World, { body, headers = json }: BadRequest): Promise<Response> {
+async function post({ people, server }: PopulatedWorkspace, { body, headers = json }: BadRequest): Promise<Response> {
   const authorization = `Bearer ${people.owner.token}`;
   return server.fetch('/graphql', { method: 'POST', headers: { ...headers, authorization }, body });
 }
 
-let world: World;
+let world: PopulatedWorkspace;
 beforeAll(async () => {
-  world = await aWorld();
+  world = await aPopulatedWorkspace();
 });
 
 describe('a request that cannot be read is refused in words, and writes nothing', () => {

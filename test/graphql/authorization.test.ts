@@ -3,8 +3,21 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { findIdKind, newId } from '../../src/db/ids.js';
 import { type Answer, aServer } from '../harness.js';
 import { readDatabaseState } from './database-state.js';
-import { documentOf, rootFields, schema, specimenOf, specimens, type Variables } from './specimens.js';
-import { aWorld, type People, principalNames, somePeople, type World } from './world.js';
+import {
+  aPopulatedWorkspace,
+  type People,
+  type PopulatedWorkspace,
+  principalNames,
+  somePeople,
+} from './populated-workspace.js';
+import {
+  documentOf,
+  rootFields,
+  sampleVariables,
+  sampleVariablesOf,
+  schema,
+  type Variables,
+} from './sample-operations.js';
 
 /**
  * What each root field answers to each kind of principal, about the same organization. `key` is a key of it, `foreignKey` one of another
@@ -77,24 +90,24 @@ const [columns = [], ...rows] = table
 test('the table has a row for every root field, and a column for every kind of principal', () => {
   expect(rows.map(([name]) => name).sort()).toEqual(Object.keys(rootFields).sort());
   expect(columns).toEqual(principalNames);
-  expect(Object.keys(specimens).sort()).toEqual(Object.keys(rootFields).sort());
+  expect(Object.keys(sampleVariables).sort()).toEqual(Object.keys(rootFields).sort());
 });
 
 let people: People;
 /** A world in which no test of this file changes anything. */
-let unchanged: World;
+let unchanged: PopulatedWorkspace;
 beforeAll(async () => {
   people = await somePeople(await aServer());
-  unchanged = await aWorld(people);
+  unchanged = await aPopulatedWorkspace(people);
 });
 
-/** The specimens of webhooks and of mutations create keys, of which an organization can have only so many. */
+/** The sampleVariables of webhooks and of mutations create keys, of which an organization can have only so many. */
 function isReadOnly(name: string): boolean {
   return schema.getQueryType()?.getFields()[name] !== undefined && !name.startsWith('webhook');
 }
 
 test.each(rows)('%s answers each kind of principal as the table says', async (name = '', ...outcomes) => {
-  const world = isReadOnly(name) ? unchanged : await aWorld(people);
+  const world = isReadOnly(name) ? unchanged : await aPopulatedWorkspace(people);
   const attempts = principalNames.map((principal, index) => ({
     principal,
     outcome: outcomes[index] ?? 'ok',
@@ -107,11 +120,12 @@ test.each(rows)('%s answers each kind of principal as the table says', async (na
   };
 
   const refused = attempts.filter(({ outcome }) => outcome !== 'ok');
-  const variables = await specimenOf(name, world);
+  const variables = await sampleVariablesOf(name, world);
   const before = refused.length === 0 ? null : await readDatabaseState();
   for (const attempt of refused) await send(attempt, variables);
   if (before !== null) expect.soft(await readDatabaseState(), name).toEqual(before);
-  for (const attempt of attempts) if (attempt.outcome === 'ok') await send(attempt, await specimenOf(name, world));
+  for (const attempt of attempts)
+    if (attempt.outcome === 'ok') await send(attempt, await sampleVariablesOf(name, world));
 
   const recorded = await recordedOf(
     world,
@@ -124,7 +138,7 @@ test.each(rows)('%s answers each kind of principal as the table says', async (na
 });
 
 /** The request ids of the refused attempts among these requests that stand in the audit trail once all are written. */
-async function recordedOf({ server: { deps } }: World, requestIds: string[]): Promise<(string | null)[]> {
+async function recordedOf({ server: { deps } }: PopulatedWorkspace, requestIds: string[]): Promise<(string | null)[]> {
   await deps.refusals.flush();
   const events = await deps.db.auditEvent.findMany({ where: { refused: true, requestId: { in: requestIds } } });
   return events.map(({ requestId }) => requestId);
@@ -143,7 +157,7 @@ function shown({ status, data, errors }: Answer<Variables>) {
   return { status, data, errors: errors.map(({ message, extensions }) => ({ message, extensions })) };
 }
 
-function expected(outcome: string, name: string, world: World) {
+function expected(outcome: string, name: string, world: PopulatedWorkspace) {
   const served = (value: unknown) => ({ status: 200, data: { [name]: value }, errors: [] });
   const refused = (status: number, code: string, data: unknown = null) => ({
     status,
@@ -192,7 +206,7 @@ const anEndpointId = expect.stringMatching(/^whe_/);
 const aDeliveryId = expect.stringMatching(/^whd_/);
 
 /** What whoever may see it is shown. */
-function visible(name: string, { organizationId, key, server }: World): unknown {
+function visible(name: string, { organizationId, key, server }: PopulatedWorkspace): unknown {
   const queries: Readonly<Record<string, unknown>> = {
     viewer: { kind: expect.stringMatching(/^(API_KEY|USER|SERVICE)$/) },
     products: server.deps.products.all.map(({ slug }) => ({ slug })),
@@ -216,7 +230,7 @@ function visible(name: string, { organizationId, key, server }: World): unknown 
   return queries[name] ?? { __typename: `${name.charAt(0).toUpperCase()}${name.slice(1)}Payload` };
 }
 
-function listed(name: string, { organizationId, key }: World): unknown[] {
+function listed(name: string, { organizationId, key }: PopulatedWorkspace): unknown[] {
   const ids: Readonly<Record<string, unknown>> = {
     auditEvents: expect.any(String),
     workspaces: organizationId,
@@ -233,14 +247,14 @@ const byId = Object.entries(rootFields).flatMap(([name, field]) => {
 });
 
 describe('foreign, unknown and malformed ids look exactly alike', () => {
-  let world: World;
+  let world: PopulatedWorkspace;
   beforeAll(async () => {
-    world = await aWorld(people);
+    world = await aPopulatedWorkspace(people);
   });
 
   test.each(byId)('%s by %s', async (name, path) => {
     const { stranger } = world.clients;
-    const variables = await specimenOf(name, world);
+    const variables = await sampleVariablesOf(name, world);
     const ask = async (id: string) =>
       shownWithoutRequest(await stranger.send(documentOf(name), withId(variables, path, id)));
     const foreign = await ask(readId(variables, path));
@@ -250,10 +264,10 @@ describe('foreign, unknown and malformed ids look exactly alike', () => {
   });
 
   test('one kind of id has one message, whichever root field is asked', async () => {
-    const another = await aWorld(people);
+    const another = await aPopulatedWorkspace(people);
     const messages = new Map<string, Set<unknown>>();
     for (const [name, path] of byId) {
-      const { data } = await another.clients.stranger.send(documentOf(name), await specimenOf(name, another));
+      const { data } = await another.clients.stranger.send(documentOf(name), await sampleVariablesOf(name, another));
       const result = data?.[name];
       if (typeof result !== 'object' || result === null || !('message' in result)) continue;
       messages.set(path, (messages.get(path) ?? new Set()).add(result.message));

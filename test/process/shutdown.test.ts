@@ -3,7 +3,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
-import { aCustomerWithKey, creditsOf, grantOne, withToken } from './journey.js';
+import { aCustomerWithKey, creditsOf, grantOne, withToken } from './customer.js';
 import { patience, type ServerProcess, test } from './server-process.js';
 
 const token = `tks_${'Ending1'.repeat(5)}`;

@@ -11,7 +11,7 @@ import {
 import { aServer, type Client, type TestServer } from '../harness.js';
 
 /** An organization with somebody of each kind around it. */
-export interface World {
+export interface PopulatedWorkspace {
   readonly server: TestServer;
   readonly organizationId: string;
   readonly people: People;
@@ -57,7 +57,7 @@ export async function somePeople(server: TestServer): Promise<People> {
 }
 
 /** A new world, of new people unless some are given. */
-export async function aWorld(given?: People): Promise<World> {
+export async function aPopulatedWorkspace(given?: People): Promise<PopulatedWorkspace> {
   const server = await aServer();
   const people = given ?? (await somePeople(server));
   const { owner, admin, member, stranger } = people;
@@ -88,12 +88,12 @@ export async function aWorld(given?: People): Promise<World> {
 }
 
 /** Another key of the organization. @returns its id. */
-export async function anotherKey({ people, organizationId }: World): Promise<string> {
+export async function anotherKey({ people, organizationId }: PopulatedWorkspace): Promise<string> {
   return (await createApiKey(people.owner.client, { workspaceId: organizationId, name: 'another' })).apiKey.id;
 }
 
 /** A secret of another key of the organization that works for an hour beside the one that replaced it. @returns its id. */
-export async function anOldSecret(world: World): Promise<string> {
+export async function anOldSecret(world: PopulatedWorkspace): Promise<string> {
   const { apiKey } = await rotateApiKey(world.people.owner.client, await anotherKey(world), 3_600);
   const [, old] = apiKey.secrets;
   if (old === undefined) throw new Error('A rotation leaves the old secret.');
@@ -101,7 +101,7 @@ export async function anOldSecret(world: World): Promise<string> {
 }
 
 /** A webhook endpoint of a key of the organization, at which nothing is. @returns its id. */
-export async function anEndpoint({ people, key }: World): Promise<string> {
+export async function anEndpoint({ people, key }: PopulatedWorkspace): Promise<string> {
   const { data } = await people.owner.client.send<{ made: { endpoint: { id: string } } }>(
     'mutation ($input: CreateWebhookEndpointInput!) { made: createWebhookEndpoint(input: $input) { ... on CreateWebhookEndpointPayload { endpoint { id } } } }',
     { input: { apiKeyId: key.id, url: 'https://hooks.example.com/' } },
@@ -110,7 +110,9 @@ export async function anEndpoint({ people, key }: World): Promise<string> {
 }
 
 /** An event that waits to be delivered to a new endpoint. */
-export async function aDelivery(world: World): Promise<{ id: string; eventId: string; endpointId: string }> {
+export async function aDelivery(
+  world: PopulatedWorkspace,
+): Promise<{ id: string; eventId: string; endpointId: string }> {
   const endpointId = await anEndpoint(world);
   const { data } = await world.people.owner.client.send<{ made: { delivery: { id: string; event: { id: string } } } }>(
     'mutation ($id: ID!) { made: sendTestWebhook(input: { endpointId: $id }) { ... on SendTestWebhookPayload { delivery { id event { id } } } } }',
@@ -120,7 +122,10 @@ export async function aDelivery(world: World): Promise<{ id: string; eventId: st
 }
 
 /** A charge of two credits, taken or held. @returns its id. */
-export async function aCharge({ server, key, organizationId }: World, { hold = false } = {}): Promise<string> {
+export async function aCharge(
+  { server, key, organizationId }: PopulatedWorkspace,
+  { hold = false } = {},
+): Promise<string> {
   await grantCredits(server, organizationId, 2);
   const { charge, code } = await verify(server, key.secret, { charge: { action: 'request', quantity: 2, hold } });
   if (charge === null || charge === undefined) throw new Error(`The charge was refused: ${code}`);

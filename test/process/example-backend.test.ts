@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished } from 'vitest';
 import { aPerson, createApiKey } from '../factories.js';
-import { creditsOf } from './journey.js';
+import { creditsOf } from './customer.js';
 import { freePort, patience, test } from './server-process.js';
 
 const token = `tks_${'Backend1'.repeat(4)}`;

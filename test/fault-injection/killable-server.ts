@@ -7,14 +7,14 @@ import { nodeFlags } from '../process/server-process.js';
 const serverScript = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 /** The built server in a process that is made to be killed. */
-export interface MortalServer {
+export interface KillableServer {
   /** Its address as soon as it serves. @throws Error with what it wrote where it ended before */
   readonly ready: Promise<string>;
   /** kill -9, wherever it is. It is back once the process is gone. @throws Error where it had ended by itself */
   kill(): Promise<void>;
 }
 
-export function startMortal(folder: string, variables: Readonly<Record<string, string>>): MortalServer {
+export function startKillableServer(folder: string, variables: Readonly<Record<string, string>>): KillableServer {
   const child = spawn(process.execPath, [...nodeFlags, serverScript], {
     cwd: folder,
     // The system chooses the port, so that nobody else can have taken it meanwhile.

@@ -2,7 +2,7 @@ import { aPerson, createApiKey } from '../factories.js';
 import { graphql } from '../generated/index.js';
 import { type Client, expectMember } from '../harness.js';
 import type { ServerProcess } from '../process/server-process.js';
-import { backendAt } from './ask.js';
+import { backendAt } from './request.js';
 
 const createWorkspaceDocument = graphql(`
   mutation CreateWorkspaceOfFaults($input: CreateWorkspaceInput!) {

@@ -2,18 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { verify } from '../factories.js';
 import { graphql } from '../generated/index.js';
-import { withToken } from '../process/journey.js';
-import { ask, backendAt } from './ask.js';
-import { expectSoundBooks } from './books.js';
-import type { Chance } from './chance.js';
-import { type Change, courses, expectSeenAtOnce, type Process } from './changes.js';
+import { withToken } from '../process/customer.js';
+import type { SeededRandom } from '../seeded-random.js';
+import { expectConsistentDatabase } from './consistency.js';
 import { aKey, customersOf, openShop } from './customers.js';
 import { test as base, patience } from './fault-test.js';
-import { createJournal } from './journal.js';
+import { type Change, courses, expectSeenAtOnce, type Process } from './key-changes.js';
 import { startLoad } from './load.js';
 import { tightLimits } from './products.js';
-import { describeFaults } from './programs.js';
-import { expectKept, type Letting } from './windows.js';
+import { describeFaultInjection } from './programs.js';
+import { ask, backendAt } from './request.js';
+import { createRequestLog } from './request-log.js';
+import { expectKept, type Letting } from './rolling-windows.js';
 
 const codeDocument = graphql(`
   mutation CodeOfFaults($bearer: String!) {
@@ -34,12 +34,12 @@ const test = base.extend<{ pair: { one: Process; other: Process; shop: Awaited<R
   },
 });
 
-describeFaults('two processes on one PostgreSQL and one Redis, under load', () => {
+describeFaultInjection('two processes on one PostgreSQL and one Redis, under load', () => {
   test(
     'a revocation, a disablement or a suspension through one is seen by the very next verification on the other',
     patience,
     async ({ chance, pair: { one, other, shop }, postgresql, databaseUrl }) => {
-      const journal = createJournal();
+      const journal = createRequestLog();
       const customers = await customersOf(shop, 4, 'open');
       const eitherChance = chance.branch();
       const load = startLoad({
@@ -52,7 +52,7 @@ describeFaults('two processes on one PostgreSQL and one Redis, under load', () =
       });
 
       /** Takes a key through all that can be done to it, each time through any of the two. */
-      async function liveThrough(chance: Chance) {
+      async function liveThrough(chance: SeededRandom) {
         const { workspaceId, ...first } = await shop.aCustomer('open');
         let key = first;
         for (let life = 0; life < 3; life += 1) {
@@ -68,7 +68,7 @@ describeFaults('two processes on one PostgreSQL and one Redis, under load', () =
 
       await Promise.race([Promise.all([1, 2, 3, 4].map(() => liveThrough(chance.branch()))), load.failed]);
       await load.stop();
-      await expectSoundBooks({ postgresql, databaseUrl, backend: one.backend }, journal);
+      await expectConsistentDatabase({ postgresql, databaseUrl, backend: one.backend }, journal);
     },
   );
 
@@ -81,7 +81,7 @@ describeFaults('two processes on one PostgreSQL and one Redis, under load', () =
       const endsAt = performance.now() + 5_000;
       const codes: Record<string, number> = {};
 
-      async function keepAsking(chance: Chance) {
+      async function keepAsking(chance: SeededRandom) {
         while (performance.now() < endsAt) {
           const { secret } = chance.pick(customers);
           const sentMs = performance.now();
@@ -109,8 +109,8 @@ describeFaults('two processes on one PostgreSQL and one Redis, under load', () =
     patience,
     async ({ chance, pair: { one, other, shop }, postgresql, databaseUrl }) => {
       const customers = await customersOf(shop, 3, 'open');
-      const journal = createJournal();
-      async function sendTwice(chance: Chance) {
+      const journal = createRequestLog();
+      async function sendTwice(chance: SeededRandom) {
         for (let action = 0; action < 25; action += 1) {
           const customer = chance.pick(customers);
           const order = journal.orderCharge(customer, {
@@ -136,7 +136,7 @@ describeFaults('two processes on one PostgreSQL and one Redis, under load', () =
         }
       }
       await Promise.all(Array.from({ length: 6 }, () => sendTwice(chance.branch())));
-      await expectSoundBooks({ postgresql, databaseUrl, backend: one.backend }, journal);
+      await expectConsistentDatabase({ postgresql, databaseUrl, backend: one.backend }, journal);
     },
   );
 });

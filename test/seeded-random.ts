@@ -1,20 +1,20 @@
 import { randomInt } from 'node:crypto';
 
 /** Decides what a test leaves open. The same seed gives the same decisions; when they meet the servers, the machine decides. */
-export interface Chance {
+export interface SeededRandom {
   /** A whole number, both ends included. */
   between(min: number, max: number): number;
   /** True in so many of a hundred cases. */
   percent(share: number): boolean;
   pick<T>(choices: readonly T[]): T;
   /** Another one that follows from this one, for somebody who decides at the same time. */
-  branch(): Chance;
+  branch(): SeededRandom;
 }
 
 const seedsMax = 2 ** 32;
 
 /** Says which seed it goes by: that of FAULT_SEED, or a new one. */
-export function openChance(purpose: string): Chance {
+export function openSeededRandom(purpose: string): SeededRandom {
   const given = process.env.FAULT_SEED;
   const seed = given ? Number(given) : randomInt(seedsMax);
   if (!Number.isInteger(seed) || seed < 0 || seed >= seedsMax) {
@@ -24,7 +24,7 @@ export function openChance(purpose: string): Chance {
   return createChance(seed);
 }
 
-function createChance(seed: number): Chance {
+function createChance(seed: number): SeededRandom {
   const next = mulberry32(seed);
   const between = (min: number, max: number) => min + Math.floor(next() * (max - min + 1));
   return {

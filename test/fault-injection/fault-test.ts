@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test as base } from '../process/server-process.js';
-import { type Chance, openChance } from './chance.js';
+import { openSeededRandom, type SeededRandom } from '../seeded-random.js';
 import { type OwnPostgresql, openPostgresql } from './own-postgresql.js';
 import { type OwnRedis, openRedis } from './own-redis.js';
 import { productsOnSale } from './products.js';
@@ -11,7 +11,7 @@ interface Fixtures {
   /** The tests of a file share it: making one takes longer than most of what they do. */
   postgresql: OwnPostgresql;
   redis: OwnRedis;
-  chance: Chance;
+  chance: SeededRandom;
   /** The address of a database of the test's own, empty until the first server starts. */
   databaseUrl: string;
   /** What points a server at that database, and has it sell {@link productsOnSale}. */
@@ -39,7 +39,7 @@ export const test = base.extend<Fixtures>({
     await redis.close();
   },
   chance: async ({ task }, use) => {
-    await use(openChance(task.name));
+    await use(openSeededRandom(task.name));
   },
   databaseUrl: async ({ postgresql }, use) => {
     const { databaseUrl, remove } = await postgresql.createDatabase();

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { verify } from '../factories.js';
-import { expectSoundBooks } from './books.js';
+import { expectConsistentDatabase } from './consistency.js';
 import { customersOf, openShop } from './customers.js';
 import { patience, test } from './fault-test.js';
-import { createJournal } from './journal.js';
 import { startLoad } from './load.js';
 import type { OwnPostgresql } from './own-postgresql.js';
-import { describeFaults } from './programs.js';
+import { describeFaultInjection } from './programs.js';
+import { createRequestLog } from './request-log.js';
 
 /** Ways in which a PostgreSQL goes away, from the politest to the rudest. The rudest two leave it to recover from its log. */
 const outages = {
@@ -27,7 +27,7 @@ const awayAnswer = {
   ],
 };
 
-describeFaults('a PostgreSQL that goes away under load and comes back', () => {
+describeFaultInjection('a PostgreSQL that goes away under load and comes back', () => {
   test.for(Object.entries(outages))(
     'when it %s, servers answer 503 and recover by themselves, and nothing acknowledged is lost',
     patience,
@@ -36,7 +36,7 @@ describeFaults('a PostgreSQL that goes away under load and comes back', () => {
       const shop = await openShop(server);
       const { backend } = shop;
       const customers = await customersOf(shop, 4, 'unlimited');
-      const journal = createJournal();
+      const journal = createRequestLog();
       const load = startLoad({
         customers,
         journal,
@@ -68,7 +68,7 @@ describeFaults('a PostgreSQL that goes away under load and comes back', () => {
 
       // The server never ended, so every request had an answer.
       expect(journal.heard.lost).toBe(0);
-      const found = await expectSoundBooks({ postgresql, databaseUrl, backend }, journal);
+      const found = await expectConsistentDatabase({ postgresql, databaseUrl, backend }, journal);
       console.info('answers, orders that stand unacknowledged, recovery:', { heard: journal.heard, found, recoveryMs });
     },
   );

@@ -1,8 +1,8 @@
 import { expect } from 'vitest';
 import { graphql } from '../generated/index.js';
 import { type Client, expectMember } from '../harness.js';
-import type { ChargeOrder, GrantOrder, Journal } from './journal.js';
 import type { OwnPostgresql } from './own-postgresql.js';
+import type { ChargeOrder, GrantOrder, RequestLog } from './request-log.js';
 
 const creditsDocument = graphql(`
   query CreditsOfFaults($workspaceId: ID!) {
@@ -89,9 +89,9 @@ export interface Found {
 }
 
 /** Compares what servers acknowledged with what their database holds, which itself has to be sound. */
-export async function expectSoundBooks(
+export async function expectConsistentDatabase(
   { postgresql, databaseUrl, backend }: { postgresql: OwnPostgresql; databaseUrl: string; backend: Client },
-  { charges, grants }: Journal,
+  { charges, grants }: RequestLog,
 ): Promise<Found> {
   const find = <Row extends object>(text: string, values?: readonly unknown[]) =>
     postgresql.query<Row>(databaseUrl, text, values);

@@ -52,7 +52,7 @@ function findObstacle(): string | null {
 }
 
 /** What servers must survive, tried on a PostgreSQL and a Redis of its own. They take a minute, so they run with the services only. */
-export function describeFaults(name: string, body: () => void): void {
+export function describeFaultInjection(name: string, body: () => void): void {
   const obstacle = findObstacle();
   if (obstacle === null) return void describe(name, body);
   // A run that was asked for the services says why these were left out.

@@ -3,10 +3,10 @@ import { onTestFinished } from 'vitest';
 import type { TypedDocumentString } from '../generated/graphql.js';
 import { graphql } from '../generated/index.js';
 import { type Client, expectMember } from '../harness.js';
-import { ask, type Heard } from './ask.js';
-import type { Chance } from './chance.js';
+import type { SeededRandom } from '../seeded-random.js';
 import type { Customer } from './customers.js';
-import type { ChargeOrder, GrantOrder, Journal } from './journal.js';
+import { ask, type Heard } from './request.js';
+import type { ChargeOrder, GrantOrder, RequestLog } from './request-log.js';
 
 const chargeDocument = graphql(`
   mutation ChargeOfFaults($input: VerifyApiKeyInput!) {
@@ -38,8 +38,8 @@ const grantDocument = graphql(`
 
 export interface LoadOptions {
   readonly customers: readonly Customer[];
-  readonly journal: Journal;
-  readonly chance: Chance;
+  readonly journal: RequestLog;
+  readonly chance: SeededRandom;
   /** How many ask at the same time. */
   readonly askers: number;
   /** Whom to ask; `isRepetition` where another one, or the same, has just ended without an answer. */
@@ -115,7 +115,7 @@ export function startLoad({ customers, journal, chance, askers, pickServer, paus
     order.chargeId = charge.id;
   }
 
-  async function settle(order: ChargeOrder, chance: Chance): Promise<void> {
+  async function settle(order: ChargeOrder, chance: SeededRandom): Promise<void> {
     const chargeId = order.chargeId ?? '';
     if (chance.percent(50)) {
       const { releaseCharge } = await insist(releaseDocument, { input: { chargeId } });
@@ -134,7 +134,7 @@ export function startLoad({ customers, journal, chance, askers, pickServer, paus
     if (data !== null) order.entryId = expectMember(data.grantCredits, 'GrantCreditsPayload').entry.id;
   }
 
-  async function askOnce(customer: Customer, chance: Chance): Promise<void> {
+  async function askOnce(customer: Customer, chance: SeededRandom): Promise<void> {
     const credits = chance.between(1, 5);
     const isRetried = chance.percent(60);
     if (chance.percent(12)) return grant(journal.orderGrant(customer, { credits, isRetried }));
@@ -150,7 +150,7 @@ export function startLoad({ customers, journal, chance, askers, pickServer, paus
     if (isRetried && chance.percent(25)) await charge(customer, order);
   }
 
-  async function keepAsking(chance: Chance): Promise<void> {
+  async function keepAsking(chance: SeededRandom): Promise<void> {
     while (!isStopped) {
       await askOnce(chance.pick(customers), chance);
       await sleep(chance.between(0, pauseMsMax));

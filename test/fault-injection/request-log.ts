@@ -24,7 +24,7 @@ export interface GrantOrder {
 }
 
 /** All that was asked of the servers, and what of it they acknowledged: what the database has to agree with in the end. */
-export interface Journal {
+export interface RequestLog {
   readonly charges: readonly ChargeOrder[];
   readonly grants: readonly GrantOrder[];
   /** How many requests were answered, were told to come back, or ended without an answer. */
@@ -36,7 +36,7 @@ export interface Journal {
 /** Small enough to round up to one more credit at the most, and large enough to tell orders apart. */
 const quantityStep = 1e-6;
 
-export function createJournal(): Journal {
+export function createRequestLog(): RequestLog {
   const charges: ChargeOrder[] = [];
   const grants: GrantOrder[] = [];
   return {

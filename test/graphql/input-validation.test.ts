@@ -9,27 +9,27 @@ import {
 } from 'graphql';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Answer, Client } from '../harness.js';
-import { anyValue, type BadValue, badValues, shownElsewhere } from './bad-values.js';
 import { readDatabaseState } from './database-state.js';
-import { documentOf, rootFields, specimenOf, type Variables } from './specimens.js';
-import { aWorld, type World } from './world.js';
+import { anyValue, type BadValue, badValues, shownElsewhere } from './invalid-values.js';
+import { aPopulatedWorkspace, type PopulatedWorkspace } from './populated-workspace.js';
+import { documentOf, rootFields, sampleVariablesOf, type Variables } from './sample-operations.js';
 
-/** Who is served what a specimen asks for. */
-function callerOf(name: string, { clients }: World): Client {
+/** Who is served what a sample asks for. */
+function callerOf(name: string, { clients }: PopulatedWorkspace): Client {
   return name === 'createWorkspace' || name === 'acceptInvitation' ? clients.owner : clients.service;
 }
 
 /** Words that only this server's inside uses. */
 const inside = /prisma|postgres|pglite|\bsql|constraint|relation "|node_modules|\bat \S+ \(|\.(ts|js)\b|stack/i;
 
-let world: World;
+let world: PopulatedWorkspace;
 beforeAll(async () => {
-  world = await aWorld();
+  world = await aPopulatedWorkspace();
 });
 
 /** Replaces one good value by each bad one. Expects an error that names the field, and after each field that nothing was written. */
 async function expectRefusals(name: string, casesByPath: ReadonlyMap<string, readonly BadValue[]>): Promise<void> {
-  const good = await specimenOf(name, world);
+  const good = await sampleVariablesOf(name, world);
   let before = await readDatabaseState();
   for (const [path, cases] of casesByPath) {
     for (const [what, value, field = path] of cases) {
@@ -89,9 +89,9 @@ const unstorable = {
 };
 
 describe('a text that cannot be stored is refused by name, in every input that is a text', () => {
-  // The specimens create keys, of which an organization can have only so many.
+  // The sampleVariables create keys, of which an organization can have only so many.
   beforeAll(async () => {
-    world = await aWorld();
+    world = await aPopulatedWorkspace();
   });
 
   const withTexts = Object.values(rootFields)

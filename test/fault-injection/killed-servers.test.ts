@@ -2,15 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished } from 'vitest';
 import type { Client } from '../harness.js';
 import { scaled } from '../scale.js';
-import { backendAt } from './ask.js';
-import { expectSoundBooks } from './books.js';
-import type { Chance } from './chance.js';
+import type { SeededRandom } from '../seeded-random.js';
+import { expectConsistentDatabase } from './consistency.js';
 import { customersOf, openShop } from './customers.js';
 import { patience, test } from './fault-test.js';
-import { createJournal } from './journal.js';
+import { startKillableServer } from './killable-server.js';
 import { startLoad } from './load.js';
-import { startMortal } from './mortal-server.js';
-import { describeFaults } from './programs.js';
+import { describeFaultInjection } from './programs.js';
+import { backendAt } from './request.js';
+import { createRequestLog } from './request-log.js';
 
 /** Kills of serving servers. Those that are killed while they start are not counted. */
 const killsWanted = Number(process.env.FAULT_KILLS || scaled({ full: 100, short: 15 }));
@@ -28,7 +28,7 @@ const startMsMax = 1_200;
 const waitMs = 500;
 
 /** The servers that serve just now, and the one that nobody kills. */
-function createFleet(survivor: Client, chance: Chance) {
+function createFleet(survivor: Client, chance: SeededRandom) {
   const mortal = new Set<Client>();
   return {
     add: (server: Client) => void mortal.add(server),
@@ -45,7 +45,7 @@ function createFleet(survivor: Client, chance: Chance) {
   };
 }
 
-describeFaults('servers that are killed under load', () => {
+describeFaultInjection('servers that are killed under load', () => {
   test(
     `${killsWanted} kills at random points lose no acknowledged charge, and charge nothing twice`,
     patience,
@@ -53,7 +53,7 @@ describeFaults('servers that are killed under load', () => {
       const survivor = await startProcess(variables);
       const shop = await openShop(survivor);
       const customers = await customersOf(shop, 6, 'unlimited');
-      const journal = createJournal();
+      const journal = createRequestLog();
       const fleet = createFleet(shop.backend, chance.branch());
       const kills = { serving: 0, starting: 0 };
       let isOver = false;
@@ -62,9 +62,9 @@ describeFaults('servers that are killed under load', () => {
       });
 
       /** One place in the fleet: whoever is killed there is replaced. */
-      async function keepPlace(chance: Chance) {
+      async function keepPlace(chance: SeededRandom) {
         while (kills.serving < killsWanted && !isOver) {
-          const server = startMortal(folder, variables);
+          const server = startKillableServer(folder, variables);
           if (chance.percent(6)) {
             await sleep(chance.between(0, startMsMax));
             await server.kill();
@@ -93,7 +93,7 @@ describeFaults('servers that are killed under load', () => {
       await Promise.race([keeping, load.failed]);
       await load.stop();
 
-      const found = await expectSoundBooks({ postgresql, databaseUrl, backend: shop.backend }, journal);
+      const found = await expectConsistentDatabase({ postgresql, databaseUrl, backend: shop.backend }, journal);
       const { charges, grants, heard } = journal;
       console.info('kills, orders, answers that were not given:', {
         kills,

@@ -2,15 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { graphql } from '../generated/index.js';
 import type { Client } from '../harness.js';
-import { ask, backendAt } from './ask.js';
-import { expectSoundBooks } from './books.js';
+import { expectConsistentDatabase } from './consistency.js';
 import { type Customer, customersOf, openShop } from './customers.js';
 import { patience, test } from './fault-test.js';
-import { createJournal } from './journal.js';
 import { startLoad } from './load.js';
 import type { OwnRedis } from './own-redis.js';
 import { scarceLimit } from './products.js';
-import { describeFaults } from './programs.js';
+import { describeFaultInjection } from './programs.js';
+import { ask, backendAt } from './request.js';
+import { createRequestLog } from './request-log.js';
 
 const checkDocument = graphql(`
   mutation CheckOfFaults($bearer: String!) {
@@ -36,7 +36,7 @@ const recoveryMsMax = 15_000;
 /** A request waits 50 ms for Redis; the rest is the machine's. */
 const answerMsMax = 2_000;
 
-describeFaults('a Redis that goes away under load and comes back', () => {
+describeFaultInjection('a Redis that goes away under load and comes back', () => {
   test.for(Object.entries(outages))(
     'when it %s, open products go on and closed ones answer 503, nobody gets a false 429, and it is used again by itself',
     patience,
@@ -45,7 +45,7 @@ describeFaults('a Redis that goes away under load and comes back', () => {
       const backend = backendAt(server.url);
       const shop = await openShop(server);
       const pickServer = async () => backend;
-      const [open, closed] = [createJournal(), createJournal()];
+      const [open, closed] = [createRequestLog(), createRequestLog()];
       const openCustomers = await customersOf(shop, 2, 'open');
       const closedCustomers = await customersOf(shop, 2, 'closed');
       const [scarce] = await customersOf(shop, 1, 'scarce');
@@ -101,7 +101,8 @@ describeFaults('a Redis that goes away under load and comes back', () => {
       // An open product needs no Redis, so nobody was told to come back.
       expect(open.heard).toMatchObject({ unavailable: 0, lost: 0 });
       expect(closed.heard.lost).toBe(0);
-      for (const journal of [open, closed]) await expectSoundBooks({ postgresql, databaseUrl, backend }, journal);
+      for (const journal of [open, closed])
+        await expectConsistentDatabase({ postgresql, databaseUrl, backend }, journal);
       console.info('answers, the slowest of an open product, recovery:', {
         open: open.heard,
         closed: closed.heard,
