@@ -17,8 +17,8 @@ const longRunPattern = /[A-Za-z0-9_-]{37,}/g;
 const sessionPattern = /(?<![A-Za-z0-9_-])(?=[A-Za-z]*\d)[A-Za-z0-9]{32,}(?![A-Za-z0-9_-])/g;
 
 /**
- * Recognises the secrets of products by their prefixes, all others by their length. A second line of defence:
- * messages should not contain secrets in the first place.
+ * Recognises the secrets of products by their prefixes, all others by their length. A second line of
+ * defence: messages should not contain secrets in the first place.
  */
 export function createRedact(products: readonly Product[] = []): Redact {
   const prefixes = [...ownPrefixes, ...products.flatMap(secretPrefixes)].filter((prefix) => prefix !== '');

@@ -133,7 +133,7 @@ describe('creating', () => {
     expect(await tryCreateApiKey(server.backend, { name: 'of whom' })).toEqual({
       __typename: 'ValidationError',
       code: 'BAD_USER_INPUT',
-      message: 'Name the workspace that will own the key.',
+      message: 'Set workspaceId to the workspace that will own the key.',
     });
   });
 
@@ -142,7 +142,7 @@ describe('creating', () => {
     expect(await tryCreateApiKey(person.client, { name: 'a', product: 'masko', environment: 'TEST' })).toEqual({
       __typename: 'ValidationError',
       code: 'BAD_USER_INPUT',
-      message: 'Keys of masko exist for LIVE only.',
+      message: 'masko has LIVE keys only. Set the environment to LIVE.',
     });
   });
 });
@@ -365,7 +365,7 @@ describe('the most active keys of a workspace', () => {
     const limit = {
       __typename: 'LimitReachedError',
       code: 'LIMIT_REACHED',
-      message: 'A workspace can have 10 active keys of masko. Revoke or disable one first.',
+      message: 'A workspace can have at most 10 active keys of masko. Revoke or disable one first.',
     };
     expect(await make('one more')).toEqual(limit);
     await createApiKey(client, { name: 'of another product' });

@@ -254,7 +254,7 @@ describe('holds', () => {
     expect(await capture(server, { chargeId })).toEqual({
       __typename: 'ConflictError',
       code: 'CONFLICT',
-      message: 'The charge holds no credits: its state is RELEASED.',
+      message: 'The charge must be HELD, but its state is RELEASED.',
     });
     expect(await account()).toEqual([10, 0, 10]);
   });
@@ -271,7 +271,7 @@ describe('holds', () => {
       expect(await release(server, chargeId)).toEqual({
         __typename: 'ConflictError',
         code: 'CONFLICT',
-        message: `The charge holds no credits: its state is ${state}.`,
+        message: `The charge must be HELD, but its state is ${state}.`,
       });
     }
   });
@@ -369,7 +369,7 @@ describe('refunds', () => {
       expect(await refund(server, { chargeId })).toEqual({
         __typename: 'ConflictError',
         code: 'CONFLICT',
-        message: 'Only credits that were taken can be refunded. Release a hold instead.',
+        message: 'Only captured credits can be refunded. Release a hold instead.',
       });
     }
     expect(await account()).toEqual([10, 2, 8]);

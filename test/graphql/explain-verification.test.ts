@@ -43,7 +43,7 @@ describe('explainVerification', () => {
     const input = { credential: { bearer: secret }, environment: 'LIVE' } as const;
     expect(await failuresOf(owner.client, input)).toEqual({
       code: 'INVALID_CREDENTIAL',
-      failures: [['INVALID_CREDENTIAL', 'This key belongs to another environment: it is for TEST, not for LIVE.']],
+      failures: [['INVALID_CREDENTIAL', 'The environment of the key is TEST, not LIVE.']],
     });
     expect(await verify(server, secret, { environment: 'LIVE' })).toMatchObject({
       code: 'INVALID_CREDENTIAL',
@@ -79,7 +79,7 @@ describe('explainVerification', () => {
     const member = await aMember(server, owner, workspaceId, 'MEMBER');
     const expected = {
       code: 'INVALID_CREDENTIAL',
-      failures: [['INVALID_CREDENTIAL', expect.stringContaining('no such key is known here')]],
+      failures: [['INVALID_CREDENTIAL', expect.stringContaining('this server has no such key')]],
     };
     expect(await failuresOf(stranger.client, { credential: { bearer: secret } })).toEqual(expected);
     expect(await failuresOf(member.client, { credential: { bearer: secret } })).toEqual(expected);

@@ -268,7 +268,7 @@ describe('a rotation is refused', () => {
     expect(await tryRotateApiKey(server.backend, apiKey.id, 1)).toEqual({
       __typename: 'ValidationError',
       code: 'BAD_USER_INPUT',
-      message: `The old secret of a key of ${product} is retired at once: the overlap has to be 0.`,
+      message: `Keys of ${product} do not support an overlap. Set it to 0.`,
       field: 'input.overlapSeconds',
     });
     expect(await codeOf(server, secret)).toBe('VALID');
@@ -285,7 +285,7 @@ describe('a rotation is refused', () => {
     const { apiKey } = await createApiKey(owner.client, { name: 'ci' });
     expect(await tryRotateApiKey(owner.client, apiKey.id, 604_801)).toMatchObject({
       __typename: 'ValidationError',
-      message: 'An overlap of a key of masko is a whole number of seconds from 0 to 604800.',
+      message: 'The overlap of a key of masko must be a whole number of seconds from 0 to 604800.',
     });
     expect(await tryRotateApiKey(owner.client, apiKey.id, 604_800)).toMatchObject({
       __typename: 'RotateApiKeyPayload',

@@ -98,6 +98,6 @@ test('a product without signing secrets has none to rotate, and a revoked key ne
   expect(await rotate(client, apiKey.id)).toEqual({
     __typename: 'ConflictError',
     code: 'CONFLICT',
-    message: 'The key is revoked.',
+    message: 'The key is revoked. Create another one.',
   });
 });

@@ -183,7 +183,7 @@ describe('suspension', () => {
     expect(await tryCreateApiKey(person.client, { name: 'another' })).toEqual({
       __typename: 'ConflictError',
       code: 'CONFLICT',
-      message: 'The workspace is suspended.',
+      message: 'The workspace is suspended. Ask the operator to resume it.',
     });
 
     for (const _time of ['once', 'twice']) {

@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import pg from 'pg';
 import { describe, expect, inject, test } from 'vitest';
 import { type Db, transaction } from '../../src/db/transaction.js';
-import { decidePresented } from '../../src/domain/keys/presented.js';
+import { classifyCredential } from '../../src/domain/keys/classify-credential.js';
 import { aPerson, createApiKey, verify } from '../factories.js';
 import type { VerificationCode } from '../generated/graphql.js';
 import { startServer, type TestServer } from '../harness.js';
@@ -101,7 +101,7 @@ test('a change of one workspace, or of one key, removes nothing else from the ca
   );
   for (const other of others) expect((await verify(server, other.secret)).code).toBe('VALID');
   const isCached = (plaintext: string) => {
-    const presented = decidePresented(server.deps.products, { kind: 'bearer', token: plaintext });
+    const presented = classifyCredential(server.deps.products, { kind: 'bearer', token: plaintext });
     return presented.kind === 'candidate' && server.deps.keys.getCached(presented) !== null;
   };
   const cached = () => [secret, ...others.map((other) => other.secret)].map(isCached);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createKeyCache } from '../../src/domain/keys/key-cache.js';
-import { decidePresented } from '../../src/domain/keys/presented.js';
+import { classifyCredential } from '../../src/domain/keys/classify-credential.js';
 import { aPerson, createApiKey } from '../factories.js';
 import { aServer, sharedDatabase } from '../harness.js';
 
@@ -14,7 +14,7 @@ async function anEmptyCache(bytesMax = budgetBytes) {
     ['one', 'two', 'three'].map((name) => createApiKey(owner.client, { name, product: 'default' })),
   );
   const candidates = keys.map(({ secret }) => {
-    const presented = decidePresented(server.deps.products, { kind: 'bearer', token: secret });
+    const presented = classifyCredential(server.deps.products, { kind: 'bearer', token: secret });
     if (presented.kind !== 'candidate') throw new Error('The secret has not the form of its product.');
     return presented;
   });

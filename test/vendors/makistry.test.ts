@@ -427,7 +427,7 @@ describe('Error Responses', () => {
       __typename: 'ValidationError',
       code: 'BAD_USER_INPUT',
       field: 'input.permissions.1',
-      message: 'Keys of makistry cannot hold this permission. One of: job:create, job:read.',
+      message: 'Keys of makistry cannot hold this permission. Use one of: job:create, job:read.',
     });
   });
 

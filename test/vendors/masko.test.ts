@@ -193,7 +193,7 @@ describe('Creating API Keys', () => {
       __typename: 'LimitReachedError',
       code: 'LIMIT_REACHED',
       limit: 10,
-      message: 'A workspace can have 10 active keys of masko. Revoke or disable one first.',
+      message: 'A workspace can have at most 10 active keys of masko. Revoke or disable one first.',
     };
     expect(await askForKey(owner.client, { name: 'eleventh' })).toEqual(limit);
 

@@ -3,13 +3,12 @@ import type { Environment } from '../../generated/prisma/enums.js';
 import type { Product } from '../../products/product.js';
 import { creditsMax } from '../access/input.js';
 
-/** What an action costs, in whole credits; or why it cannot be said. */
+/** The price of an action in whole credits, or the error if it has no price. */
 export type PriceDecision = { readonly credits: number } | { readonly error: ValidationError };
 
 /**
- * What an action costs a key; 0 where the key is free. Fractions round up to whole credits. The arithmetic
- * is that of the decimal numbers as written: 1.1 units of 10 credits are 11 credits, not the 12 that binary
- * fractions would round up to.
+ * The price of an action for a key; 0 for a free test key. Fractions are rounded up to whole credits. The
+ * arithmetic is decimal: 1.1 units of 10 credits are 11 credits, while binary floating point would give 12.
  * @param quantity above zero; see {@link parseQuantity}.
  */
 export function decidePrice(
@@ -21,12 +20,12 @@ export function decidePrice(
   const price = Object.hasOwn(product.prices, action) ? product.prices[action] : undefined;
   if (price === undefined) {
     const actions = Object.keys(product.prices);
-    const choice = actions.length > 0 ? `One of: ${actions.join(', ')}.` : 'It has no prices.';
+    const choice = actions.length > 0 ? `Use one of: ${actions.join(', ')}.` : 'It has no prices.';
     return refusal('charge.action', `${product.slug} has no action of this name. ${choice}`);
   }
   const credits = multiplyRoundingUp(price.credits, quantity);
   if (credits > BigInt(creditsMax)) {
-    return refusal('charge.quantity', `One charge takes at most ${creditsMax} credits.`);
+    return refusal('charge.quantity', `A charge must be at most ${creditsMax} credits. Use a smaller quantity.`);
   }
   return { credits: environment === 'TEST' && product.testKeys.free ? 0 : Number(credits) };
 }
@@ -43,10 +42,7 @@ export function parseQuantity(field: string, quantity: number): number {
   return quantity;
 }
 
-/**
- * The product of two non-negative numbers, each taken as the decimal that it is written as, rounded up to a
- * whole number.
- */
+/** Multiplies two non-negative numbers as decimals, and rounds the product up to an integer. */
 export function multiplyRoundingUp(a: number, b: number): bigint {
   const one = toDecimal(a);
   const other = toDecimal(b);
@@ -57,7 +53,7 @@ export function multiplyRoundingUp(a: number, b: number): bigint {
   return (digits + divisor - 1n) / divisor;
 }
 
-/** value = digits × 10^exponent, exactly as its shortest decimal form says. */
+/** value = digits × 10^exponent, exact for the shortest decimal form of the number. */
 function toDecimal(value: number): { digits: bigint; exponent: number } {
   const [mantissa = '0', exponent = '0'] = value.toString().split('e');
   const [whole = '0', fraction = ''] = mantissa.split('.');

@@ -11,7 +11,7 @@ import { lockAccount, type Posting, post, settleGrants } from '../ledger/ledger.
 import type { UseRecorder } from '../usage/use-recorder.js';
 import { decidePrice, parseQuantity } from './price.js';
 
-/** Commands about a charge. The account is locked, so the charge stays as it is read. */
+/** Commands about a charge. The account is locked, so that the charge cannot change after it is read. */
 const chargeScope: Scope<{ readonly chargeId: string }, Charge> = {
   ids: ({ chargeId }) => [chargeId],
   locate: async ({ db }, { chargeId }) => {
@@ -38,9 +38,9 @@ function chargeNotFound(): NotFoundError {
 
 export interface CaptureChargeInput {
   readonly chargeId: string;
-  /** Credits to take of the hold; without credits and quantity: all of it. */
+  /** Credits to capture. Without credits and quantity: the whole hold. */
   readonly credits?: number | null | undefined;
-  /** Units to take, priced by the action of the hold. */
+  /** Units to capture, at the current price of the action. */
   readonly quantity?: number | null | undefined;
 }
 
@@ -80,8 +80,8 @@ export const captureCharge = defineCommand({
 });
 
 /**
- * Releases a hold whole. Releasing again is not an error.
- * @throws NotFoundError, ConflictError for a charge that was taken
+ * Releases a whole hold. Releasing again is not an error.
+ * @throws NotFoundError, ConflictError for a charge that is not held
  */
 export const releaseCharge = defineCommand({
   name: 'releaseCharge',
@@ -106,16 +106,16 @@ export const releaseCharge = defineCommand({
 
 export interface RefundChargeInput {
   readonly chargeId: string;
-  /** By default all that is not refunded yet. */
+  /** By default all credits that are not refunded yet. */
   readonly credits?: number | null | undefined;
   readonly reason?: string | null | undefined;
   readonly idempotencyKey?: string | null | undefined;
 }
 
 /**
- * Refunds all or part of a charge, never more than was taken. A refund of the whole rest can be repeated
- * safely; partial refunds are told apart by their idempotency keys.
- * @throws ValidationError for more than is left, NotFoundError, ConflictError for a hold
+ * Refunds all or part of a charge, at most the charged credits. A refund of all remaining credits can be
+ * retried safely; a partial refund needs an idempotency key for that.
+ * @throws ValidationError for more than the remaining credits, NotFoundError, ConflictError for a hold
  */
 export const refundCharge = defineCommand({
   name: 'refundCharge',
@@ -132,7 +132,7 @@ export const refundCharge = defineCommand({
     const originalId = await findByInputKey(tx, inputKey);
     if (originalId !== null) return { charge: await tx.charge.findUniqueOrThrow({ where: { id: originalId } }) };
     if (charge.state === 'HELD' || charge.state === 'RELEASED') {
-      throw new ConflictError('Only credits that were taken can be refunded. Release a hold instead.');
+      throw new ConflictError('Only captured credits can be refunded. Release a hold instead.');
     }
     const taken = charge.state === 'CAPTURED' || charge.capturedCredits > 0 ? charge.capturedCredits : charge.credits;
     const left = taken - charge.refundedCredits;
@@ -143,7 +143,8 @@ export const refundCharge = defineCommand({
     if (credits === 0) return { charge };
     const now = clock();
     const posted = await post(tx, { ...entryOf(charge), kind: 'REFUND', credits, reason, createdAt: now });
-    if (posted === null) throw new ConflictError('The balance would exceed its maximum.');
+    if (posted === null)
+      throw new ConflictError('The refund would exceed the maximum balance of the workspace. Refund fewer credits.');
     await lowerSpending(tx, charge, credits);
     const updated = await tx.charge.update({
       where: { id: charge.id },
@@ -160,7 +161,7 @@ export const refundCharge = defineCommand({
 
 const expiredHoldsPerRun = 500;
 
-/** Releases expired holds. Safe on any number of processes at once. @returns the number of holds */
+/** Releases expired holds. Safe to run in several processes. @returns the number of holds */
 export async function releaseExpiredHolds({ db, clock }: { db: Db; clock: Clock }): Promise<number> {
   // The state is a constant in the statement, so that PostgreSQL uses the partial index of held charges.
   const due = await db.$queryRaw<Pick<Charge, 'id' | 'workspaceId'>[]>`
@@ -189,18 +190,21 @@ export async function releaseExpiredHolds({ db, clock }: { db: Db; clock: Clock 
 }
 
 function requireHeld({ state }: Charge): void {
-  if (state !== 'HELD') throw new ConflictError(`The charge holds no credits: its state is ${state}.`);
+  if (state !== 'HELD') throw new ConflictError(`The charge must be HELD, but its state is ${state}.`);
 }
 
 function decideCapture(products: Products, charge: Charge, { credits, quantity }: CaptureChargeInput): number {
   if (credits != null && quantity != null) {
-    throw new ValidationError('quantity', 'Give credits or a quantity, not both.');
+    throw new ValidationError('quantity', 'Set credits or quantity, not both.');
   }
   const field = credits == null ? 'quantity' : 'credits';
   const captured =
     credits ?? (quantity == null ? charge.credits : priceOf(products, charge, parseQuantity(field, quantity)));
   if (captured === null || !Number.isInteger(captured) || captured < 0 || captured > charge.credits) {
-    throw new ValidationError(field, `A capture takes from 0 to the ${charge.credits} credits that are held.`);
+    throw new ValidationError(
+      field,
+      `A capture must take from 0 to ${charge.credits} credits, the credits of the hold.`,
+    );
   }
   return captured;
 }
@@ -221,7 +225,7 @@ async function settleHold(
   const entry = await post(tx, { ...entryOf(charge), ...movement });
   if (entry === null) throw new Error(`The account of ${charge.workspaceId} does not cover the hold ${charge.id}.`);
   await lowerSpending(tx, charge, charge.credits - (data.capturedCredits ?? 0));
-  // Expires what the hold reserved of a grant that has expired meanwhile.
+  // Expires credits that the hold reserved from a grant that has expired since.
   await settleGrants(tx, charge.workspaceId, movement.createdAt);
   return tx.charge.update({ where: { id: charge.id }, data: { ...data, balanceAfter: entry.balanceAfter } });
 }

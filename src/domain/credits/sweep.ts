@@ -4,8 +4,8 @@ import { expireGrants } from '../ledger/grant.js';
 import { releaseExpiredHolds } from './settle.js';
 
 /**
- * Releases expired holds and expires grants. Bounded, and safe on any number of processes: each account is
- * settled under its lock.
+ * Releases expired holds and expires grants, a limited number per run. Safe to run in several processes:
+ * each account is settled under its lock.
  */
 export async function sweepCredits(deps: { readonly db: Db; readonly clock: Clock }): Promise<void> {
   await releaseExpiredHolds(deps);

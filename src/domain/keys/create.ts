@@ -25,7 +25,7 @@ export interface CreateApiKeyInput {
   readonly product?: string | null | undefined;
   /** LIVE by default. */
   readonly environment?: Environment | null | undefined;
-  /** By default all that keys of the product can hold. */
+  /** By default all grantable permissions of the product. */
   readonly permissions?: readonly string[] | null | undefined;
   readonly allowedOrigins?: readonly string[] | null | undefined;
   readonly spendLimit?: SpendLimit | null | undefined;
@@ -33,8 +33,8 @@ export interface CreateApiKeyInput {
 }
 
 /**
- * Creates a key with its secret and, if the product has them, its signing secret. `freeCreditsRemaining` is
- * the product's free credits for the workspace's first key of it, else 0.
+ * Creates a key with its secret and, if the product uses them, its signing secret. `freeCreditsRemaining` is
+ * the number of free credits granted with the workspace's first key of the product, else 0.
  * @throws ValidationError, NotFoundError, ForbiddenError, LimitReachedError, ConflictError for a suspended
  * workspace
  */
@@ -51,7 +51,8 @@ export const createApiKey = defineCommand({
     const environment = input.environment ?? 'LIVE';
     const format = product.credential.secrets[environment];
     const name = parseName('name', input.name);
-    if (format === undefined) throw new ValidationError('environment', `Keys of ${product.slug} exist for LIVE only.`);
+    if (format === undefined)
+      throw new ValidationError('environment', `${product.slug} has LIVE keys only. Set the environment to LIVE.`);
     const permissions = parseKeyPermissions(product, 'permissions', input.permissions);
     const allowedOrigins = parseAllowedOrigins(product, input.allowedOrigins);
     const expiresAt = input.expiresAt ? parseFutureTime('expiresAt', input.expiresAt, now) : null;
@@ -98,8 +99,8 @@ export const createApiKey = defineCommand({
 });
 
 /**
- * Origins that a key is restricted to; empty: no restriction.
- * @throws ValidationError where the product does not restrict keys by origin
+ * Parses the allowed origins of a key; an empty list: no restriction.
+ * @throws ValidationError, also if the product does not support allowed origins
  */
 export function parseAllowedOrigins(product: Product, origins: readonly string[] | null | undefined): string[] {
   if (!origins || origins.length === 0) return [];
@@ -110,7 +111,7 @@ export function parseAllowedOrigins(product: Product, origins: readonly string[]
 }
 
 /**
- * Refuses one more active key at the product's limit. Call it under the workspace's lock.
+ * Checks that one more active key is within the product's limit. Call it under the lock of the workspace.
  * @throws LimitReachedError
  */
 export async function requireRoomForKey(tx: Tx, product: Product, workspaceId: string, now: Date): Promise<void> {
@@ -122,7 +123,7 @@ export async function requireRoomForKey(tx: Tx, product: Product, workspaceId: s
   if (active >= activeKeysMax) {
     throw new LimitReachedError(
       activeKeysMax,
-      `A workspace can have ${activeKeysMax} active keys of ${product.slug}. Revoke or disable one first.`,
+      `A workspace can have at most ${activeKeysMax} active keys of ${product.slug}. Revoke or disable one first.`,
     );
   }
 }

@@ -1,4 +1,4 @@
-/** What a customer's request presented, before anybody has looked at it. Absent parts are empty strings. */
+/** The credential of a customer's request, not validated. Absent parts are empty strings. */
 export type Credential =
   | { readonly kind: 'bearer'; readonly token: string }
   | { readonly kind: 'pair'; readonly keyId: string; readonly secret: string };

@@ -5,9 +5,9 @@ import type { RunStatement, Statement } from '../../db/database.js';
 import { equalInConstantTime } from '../access/secret-hash.js';
 import { type KeyRecord, parseKey, type StoredKey } from './key-record.js';
 import { KeyTable } from './key-table.js';
-import type { Presented } from './presented.js';
+import type { ClassifiedCredential } from './classify-credential.js';
 
-type Candidate = Extract<Presented, { kind: 'candidate' }>;
+type Candidate = Extract<ClassifiedCredential, { kind: 'candidate' }>;
 
 /**
  * API keys in memory, found by their secrets. Before every answer the cache asks the database what has

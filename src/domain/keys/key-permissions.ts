@@ -10,8 +10,7 @@ export function grantableKeyPermissions(product: Product): string[] {
 }
 
 /**
- * The permissions of a new or changed key: those requested, or by default all that is grantable. Duplicates
- * are removed.
+ * Parses the permissions of a new or changed key; by default all grantable permissions. Removes duplicates.
  * @throws ValidationError
  */
 export function parseKeyPermissions(
@@ -24,7 +23,8 @@ export function parseKeyPermissions(
   requirePermissionCount(field, requested);
   const wrong = requested.findIndex((permission) => !grantable.includes(permission));
   if (wrong >= 0) {
-    const choice = grantable.length > 0 ? `One of: ${grantable.join(', ')}.` : 'The product has none to give.';
+    const choice =
+      grantable.length > 0 ? `Use one of: ${grantable.join(', ')}.` : 'The product has no permissions for keys.';
     throw new ValidationError(`${field}.${wrong}`, `Keys of ${product.slug} cannot hold this permission. ${choice}`);
   }
   return [...new Set(requested)];

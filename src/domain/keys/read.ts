@@ -15,7 +15,7 @@ export interface ApiKeyFilter {
   readonly environment?: Environment | null | undefined;
 }
 
-/** A page of the keys that the principal sees. */
+/** A page of the keys that are visible to the principal. */
 export function listApiKeys(
   db: Db,
   principal: Principal,
@@ -32,10 +32,7 @@ export function listApiKeys(
   return db.apiKey.findMany(toPrismaPage(page, { AND: [visibleApiKeys(principal), conditions] }));
 }
 
-/**
- * A page of the keys of each workspace. An API key sees none in this way: it sees itself, but not the other
- * keys of its workspace.
- */
+/** A page of the keys of each workspace. Empty for an API key, which can see only itself. */
 export async function listApiKeysOf(
   db: Db,
   principal: Principal,
@@ -47,7 +44,7 @@ export async function listApiKeysOf(
   return readNestedPages(db, rows, workspaceIds, page, (query) => db.apiKey.findMany(query));
 }
 
-/** The most secrets of one key that are shown. */
+/** Maximum number of secrets of one key that are listed. */
 export const secretsMax = 20;
 
 /**
@@ -64,7 +61,7 @@ export async function readSecretsOf(
     CROSS JOIN LATERAL (
       SELECT * FROM "KeySecret"
       WHERE "workspaceId" = k.workspace_id AND "apiKeyId" = k.id
-      -- The one that does not retire is the newest, whatever the clocks of the processes that made them said.
+      -- The secret that does not retire is the newest. Ids alone depend on the clocks of several processes.
       ORDER BY "retiresAt" IS NULL DESC, "id" DESC LIMIT ${secretsMax}
     ) s`;
   const secrets = new Map<string, KeySecret[]>();
@@ -76,7 +73,7 @@ export async function readSecretsOf(
   return secrets;
 }
 
-/** What may be shown of the signing secret that each key signs with now. Keys without one are left out. */
+/** Preview and creation time of the current signing secret of each key. Keys without one are left out. */
 export async function readSigningSecretsOf(
   db: Db,
   apiKeyIds: readonly string[],

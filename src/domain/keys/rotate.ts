@@ -11,19 +11,19 @@ import { decideStatus } from './status.js';
 
 export interface RotateApiKeyInput {
   readonly apiKeyId: string;
-  /** How long the current secrets stay valid, in seconds; 0: they are retired at once. */
+  /** Time for which the old secrets stay valid, in seconds. 0: they are retired immediately. */
   readonly overlapSeconds: number;
 }
 
-/** The most secrets of one key that are valid at the same time, the new one included. */
+/** Maximum number of valid secrets of one key, including the new one. */
 export const liveSecretsMax = 5;
 
 /**
- * Gives a key a new secret. Its id, limits, history and, with a header pair, its key id stay. The old
- * secrets stay valid until the overlap ends, and never longer than without the rotation.
- * `oldSecretsRetireAt` is null where no old secret was valid.
+ * Rotates the secret of a key. Its id, limits, history and the key id of a header pair do not change. The
+ * old secrets stay valid until the overlap ends, but not longer than without the rotation.
+ * `oldSecretsRetireAt` is null if no old secret was valid.
  * @throws ValidationError for an overlap over the product's maximum, NotFoundError, ForbiddenError,
- * ConflictError for a revoked or expired key, LimitReachedError where too many secrets would be valid
+ * ConflictError for a revoked or expired key, LimitReachedError if too many secrets would be valid
  */
 export const rotateApiKey = defineCommand({
   name: 'rotateApiKey',
@@ -85,7 +85,7 @@ export const retireSecret = defineCommand({
   shownOnce: null,
   throttled: true,
   async run({ tx, clock, audit }, input: RetireSecretInput, { key }) {
-    // Read under the lock: a concurrent rotation sets an end for the newest secret.
+    // Read under the lock, because a concurrent rotation sets when this secret retires.
     const { id, preview, retiresAt } = await tx.keySecret.findUniqueOrThrow({ where: { id: input.secretId } });
     if (retiresAt === null) {
       throw new ConflictError('This is the newest secret of the key. Rotate the key first, or revoke it.');
@@ -114,8 +114,8 @@ function parseOverlap({ slug, rotation }: Product, overlapSeconds: number): numb
   throw new ValidationError(
     'overlapSeconds',
     overlapSecondsMax === 0
-      ? `The old secret of a key of ${slug} is retired at once: the overlap has to be 0.`
-      : `An overlap of a key of ${slug} is a whole number of seconds from 0 to ${overlapSecondsMax}.`,
+      ? `Keys of ${slug} do not support an overlap. Set it to 0.`
+      : `The overlap of a key of ${slug} must be a whole number of seconds from 0 to ${overlapSecondsMax}.`,
   );
 }
 
@@ -128,21 +128,21 @@ function getFormat(key: ApiKey, product: Product, now: Date): SecretFormat {
       throw new ConflictError('The key has expired. Set a later expiresAt first, or create another one.');
     default: {
       const format = product.credential.secrets[key.environment];
-      if (format === undefined) throw new ConflictError(`Keys of ${product.slug} exist for LIVE only.`);
+      if (format === undefined) throw new ConflictError(`${product.slug} has LIVE keys only. Create a LIVE key.`);
       return format;
     }
   }
 }
 
 type RetiredSecret = Pick<KeySecret, 'id' | 'preview' | 'retiresAt'> & {
-  /** When it would have been retired without the rotation. */
+  /** Time at which the secret would have retired without the rotation; null: never. */
   readonly retiredBefore: Date | null;
 };
 
 /**
- * Sets when the valid secrets of a key are retired: at the given time, when the key expires, or when they
- * are retired anyway, whichever comes first. The rows are locked in the order in which the recorder of uses
- * locks them.
+ * Sets when the valid secrets of a key retire: at the given time, at the expiry of the key or at the time
+ * already set, whichever comes first. To avoid deadlocks, the rows are locked in the same order as by the
+ * use recorder.
  */
 async function retireSecrets(tx: Tx, key: ApiKey, at: Date, now: Date): Promise<RetiredSecret[]> {
   return tx.$queryRaw<RetiredSecret[]>`

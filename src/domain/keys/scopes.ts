@@ -9,7 +9,7 @@ import type { Scope, ScopeContext, Target } from '../commands/define-command.js'
 import { findPersonalWorkspaceId } from '../workspaces/personal.js';
 import { locateWorkspace, workspaceNotFound } from '../workspaces/scopes.js';
 
-/** A key that a command changes, in its current state, and its product. */
+/** The key that a command changes, as read under the lock, and its product. */
 export interface ManagedKey {
   readonly key: ApiKey;
   readonly product: Product;
@@ -39,7 +39,7 @@ export const keySecretScope: Scope<{ readonly secretId: string }, ManagedKey> = 
   load: ({ db, products }, { subject }) => loadKey('secretId', db, products, subject ?? '').catch(rethrowAsSecret),
 };
 
-/** The secret of a key that may not be seen looks absent itself. */
+/** If the key is not visible, its secret is reported as not found. */
 function rethrowAsSecret(error: unknown): never {
   throw error instanceof NotFoundError ? secretNotFound() : error;
 }
@@ -55,7 +55,7 @@ interface NewKeyInput {
   readonly product?: string | null | undefined;
 }
 
-/** The creation of a key: the product says who may issue keys. */
+/** The creation of a key. The product defines who may issue keys. */
 export const keyIssuerScope: Scope<NewKeyInput, { readonly workspaceId: string; readonly product: Product }> = {
   ids: ({ workspaceId }) => (workspaceId == null ? [] : [workspaceId]),
   locate: async (context, input) => {
@@ -77,14 +77,14 @@ export const keyIssuerScope: Scope<NewKeyInput, { readonly workspaceId: string; 
     return access;
   },
   load: async ({ products }, { workspaceId, product }, { suspendedAt }) => {
-    if (suspendedAt !== null) throw new ConflictError('The workspace is suspended.');
+    if (suspendedAt !== null) throw new ConflictError('The workspace is suspended. Ask the operator to resume it.');
     return { workspaceId, product: getProduct(products, product) };
   },
 };
 
 /**
- * Whether a product lets a principal issue keys in a workspace. Those who may issue keys may also change and
- * revoke them. An API key never issues keys.
+ * Whether a principal may issue keys of a product in a workspace. An issuer may also change and revoke keys.
+ * An API key never issues keys.
  */
 export function mayIssueKeys(product: Product, principal: Principal, access: Access): boolean {
   if (principal.kind === 'service') return true;
@@ -101,8 +101,8 @@ export function mayIssueKeys(product: Product, principal: Principal, access: Acc
 }
 
 /**
- * Whether a principal may change a key: an issuer, the key itself, or, where keys go by role, a member with
- * the permission.
+ * Whether a principal may change a key: an issuer, the key itself, or, if the product issues keys by role, a
+ * member to whom the permission was granted.
  */
 function mayManageKey(
   product: Product,
@@ -131,7 +131,7 @@ async function authorizeToManage(field: string, context: ScopeContext, target: T
   return access;
 }
 
-/** An API key sees itself only. */
+/** An API key can see only itself. */
 export function seesKey(principal: Principal, apiKeyId: string): boolean {
   if (principal.kind !== 'apiKey') return true;
   return principal.apiKeyId === apiKeyId && principal.permissions.has('apiKey:read');
@@ -144,12 +144,15 @@ async function loadKey(field: string, tx: Tx, products: Products, apiKeyId: stri
   return { key, product };
 }
 
-/** The product of a key that does not exist is unknown, so the first product's wording is used. */
+/** The product of a missing key is unknown, so the wording of the first product applies. */
 export function keyNotFound(field: string, products: Products): NotFoundError {
   return new NotFoundError(field, products.primary.wording.NOT_FOUND.message);
 }
 
-/** Names the permission that would help: where keys do not go by role, that of the operation would not. */
+/**
+ * Names the permission that is required: if the product issues keys by permission, that one instead of the
+ * command's.
+ */
 function missingToManage({ slug, issuers }: Product, permission: Permission): ForbiddenError {
   switch (issuers.by) {
     case 'operator':
@@ -174,11 +177,12 @@ function getProduct(products: Products, slug: string | null | undefined): Produc
   const product = slug == null ? products.primary : products.find(slug);
   if (product !== null) return product;
   const slugs = products.all.map((each) => each.slug).join(', ');
-  throw new ValidationError('product', `There is no product of this name. One of: ${slugs}.`);
+  throw new ValidationError('product', `Unknown product. Use one of: ${slugs}.`);
 }
 
 async function getOwnWorkspaceId({ db, principal }: ScopeContext): Promise<string> {
   const workspaceId = principal.kind === 'user' ? await findPersonalWorkspaceId(db, principal.userId) : null;
-  if (workspaceId === null) throw new ValidationError('workspaceId', 'Name the workspace that will own the key.');
+  if (workspaceId === null)
+    throw new ValidationError('workspaceId', 'Set workspaceId to the workspace that will own the key.');
   return workspaceId;
 }

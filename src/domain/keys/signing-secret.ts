@@ -11,8 +11,8 @@ import { apiKeyScope } from './scopes.js';
 import { decideStatus } from './status.js';
 
 /**
- * Creates the secret that signs the webhooks of a key: `whsec_` and 32 bytes in base64, as Standard Webhooks
- * writes it. It is stored encrypted.
+ * Creates the secret that signs the webhooks of a key: `whsec_` and 32 bytes in base64, the format of
+ * Standard Webhooks. It is stored encrypted.
  * @returns the plaintext
  */
 export async function createSigningSecret(
@@ -38,19 +38,19 @@ export async function createSigningSecret(
 
 export interface RotateSigningSecretInput {
   readonly apiKeyId: string;
-  /** How long the old secret signs beside the new one, in seconds; by default 0. */
+  /** Time for which the old secret signs in addition to the new one, in seconds. Default: 0. */
   readonly overlapSeconds?: number | null | undefined;
 }
 
 /** One week, in seconds. */
 export const signingOverlapSecondsMax = 604_800;
-/** The most secrets that sign at the same time. Each adds a signature to the header. */
+/** Maximum number of secrets that sign at the same time. Each adds a signature to the header. */
 export const signingSecretsMax = 4;
 
 /**
- * Replaces the signing secret of a key. The new one signs at once; the old one signs beside it until the
- * overlap ends. The key itself does not change.
- * @throws ValidationError, NotFoundError, ForbiddenError, LimitReachedError where too many would sign,
+ * Rotates the signing secret of a key. The new secret signs immediately; the old one also signs until the
+ * overlap ends. The API key's own secret does not change.
+ * @throws ValidationError, NotFoundError, ForbiddenError, LimitReachedError if too many secrets would sign,
  * ConflictError for a revoked key or a product without signing secrets
  */
 export const rotateSigningSecret = defineCommand({
@@ -68,7 +68,7 @@ export const rotateSigningSecret = defineCommand({
     const overlapSeconds = parseOverlap('overlapSeconds', input.overlapSeconds ?? 0);
     const rotatedAt = clock();
     if (!product.signingSecrets) throw new ConflictError(`Keys of ${product.slug} have no signing secret.`);
-    if (decideStatus(key, rotatedAt) === 'REVOKED') throw new ConflictError('The key is revoked.');
+    if (decideStatus(key, rotatedAt) === 'REVOKED') throw new ConflictError('The key is revoked. Create another one.');
     const retiresAt = new Date(rotatedAt.getTime() + overlapSeconds * 1000);
     const old = await tx.signingSecret.findFirst({ where: { apiKeyId: key.id, retiresAt: null } });
     await retireSigningSecrets(tx, key.id, retiresAt, rotatedAt);
@@ -85,7 +85,8 @@ export const rotateSigningSecret = defineCommand({
 });
 
 /**
- * Sets when all signing secrets of a key are retired, at the latest. Call it under the workspace's lock.
+ * Sets the latest time at which the signing secrets of a key retire. Call it under the lock of the
+ * workspace.
  * @throws LimitReachedError
  */
 async function retireSigningSecrets(tx: Tx, apiKeyId: string, at: Date, now: Date): Promise<void> {
@@ -96,14 +97,17 @@ async function retireSigningSecrets(tx: Tx, apiKeyId: string, at: Date, now: Dat
   if ((await tx.signingSecret.count({ where: { apiKeyId, retiresAt: { gt: now } } })) >= signingSecretsMax) {
     throw new LimitReachedError(
       signingSecretsMax,
-      `At most ${signingSecretsMax} secrets sign at the same time. Rotate without an overlap, or wait until one is retired.`,
+      `At most ${signingSecretsMax} signing secrets of a key are valid at the same time. Rotate without an overlap, or wait until one is retired.`,
     );
   }
 }
 
 function parseOverlap(field: string, seconds: number): number {
   if (!Number.isInteger(seconds) || seconds < 0 || seconds > signingOverlapSecondsMax) {
-    throw new ValidationError(field, `An overlap is a whole number of seconds from 0 to ${signingOverlapSecondsMax}.`);
+    throw new ValidationError(
+      field,
+      `The overlap must be a whole number of seconds from 0 to ${signingOverlapSecondsMax}.`,
+    );
   }
   return seconds;
 }

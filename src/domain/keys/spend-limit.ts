@@ -2,15 +2,15 @@ import type { SpendPeriod } from '../../generated/prisma/enums.js';
 import { parseCredits } from '../access/input.js';
 
 /**
- * The most credits that a key spends in an hour, a day or a month (UTC). Spending counts from when the limit
- * is set.
+ * Maximum number of credits that a key can spend per hour, day or month (UTC). Spending counts from the time
+ * at which the limit is set.
  */
 export interface SpendLimit {
   readonly credits: number;
   readonly period: SpendPeriod;
 }
 
-/** A limit as it is stored. @throws ValidationError */
+/** Parses a spend limit into its columns; null: no limit. @throws ValidationError */
 export function parseSpendLimit(limit: SpendLimit | null | undefined): {
   spendLimit: number | null;
   spendPeriod: SpendPeriod | null;

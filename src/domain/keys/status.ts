@@ -1,6 +1,6 @@
 import type { ApiKey, Prisma } from '../../generated/prisma/client.js';
 
-/** The state of a key. A permanent end takes precedence. */
+/** The status of a key. Permanent states take precedence. */
 export type ApiKeyStatus = 'ACTIVE' | 'DISABLED' | 'EXPIRED' | 'REVOKED';
 
 export type ApiKeyTimes = Pick<ApiKey, 'revokedAt' | 'deletedAt' | 'expiresAt' | 'disabledAt'>;

@@ -24,7 +24,7 @@ export interface UpdateApiKeyInput {
 /**
  * Renames, restricts, disables or enables a key, or sets when it expires. Omitted fields stay unchanged.
  * @throws ValidationError, NotFoundError, ForbiddenError, ConflictError for a revoked key, LimitReachedError
- * where the change would make one more key active than the limit allows
+ * if the change would exceed the limit of active keys
  */
 export const updateApiKey = defineCommand({
   name: 'updateApiKey',

@@ -27,16 +27,18 @@ export interface GrantCreditsInput {
   readonly workspaceId: string;
   readonly credits: number;
   readonly reason?: string | null | undefined;
-  /** When the unspent rest expires; null: never. */
+  /** Time at which the unspent credits expire; null: never. */
   readonly expiresAt?: Date | null | undefined;
-  /** Lower is spent first; among equals, what expires first. By default 0. */
+  /**
+   * Grants with a lower priority are spent first; with equal priority, those that expire first. Default: 0.
+   */
   readonly priority?: number | null | undefined;
   readonly idempotencyKey?: string | null | undefined;
 }
 
 /**
- * Adds credits to a workspace. With an idempotency key this happens once; a replay returns the original
- * entry, whatever its input.
+ * Adds credits to a workspace. A replay with the same idempotency key returns the original entry, also if
+ * its input differs.
  * @throws ValidationError, NotFoundError, ForbiddenError
  */
 export const grantCredits = defineCommand({
@@ -60,7 +62,11 @@ export const grantCredits = defineCommand({
       return { entry, workspaceId, replayed: true };
     }
     const entry = await postGrant(tx, { workspaceId, credits, reason, createdAt }, { expiresAt, priority });
-    if (entry === null) throw new ValidationError('credits', `A balance cannot exceed ${creditsMax} credits.`);
+    if (entry === null)
+      throw new ValidationError(
+        'credits',
+        `The balance would exceed its maximum of ${creditsMax} credits. Grant fewer credits.`,
+      );
     await storeInputKey(tx, inputKey, entry.id, createdAt);
     audit({
       subjectId: entry.id,
@@ -78,8 +84,8 @@ export const grantCredits = defineCommand({
 });
 
 /**
- * Grants the free credits of a product with the workspace's first key of it. The primary key decides which
- * is first.
+ * Grants the free credits of a product with the workspace's first key of the product. The primary key
+ * decides between concurrent calls.
  * @returns the credits granted
  */
 export async function grantFreeCredits(
@@ -113,8 +119,8 @@ export async function grantFreeCredits(
 }
 
 /**
- * Posts a grant. Call it under the account's lock.
- * @returns null where the balance would exceed its maximum
+ * Posts a grant. Call it under the lock of the account.
+ * @returns null if the balance would exceed its maximum
  */
 async function postGrant(
   tx: Tx,
@@ -122,7 +128,7 @@ async function postGrant(
   { expiresAt, priority }: { expiresAt: Date | null; priority: number },
 ): Promise<LedgerEntry | null> {
   const { workspaceId, credits, createdAt } = line;
-  // Attribute what was spent until now to the grants that existed until now.
+  // Attribute earlier spending to the earlier grants.
   await settleGrants(tx, workspaceId, createdAt);
   const entry = await post(tx, { ...line, kind: 'GRANT' });
   if (entry === null) return null;
@@ -155,7 +161,7 @@ const priorityMax = 1_000;
 
 function parsePriority(field: string, priority: number): number {
   if (Math.abs(priority) > priorityMax) {
-    throw new ValidationError(field, `A priority is a whole number from -${priorityMax} to ${priorityMax}.`);
+    throw new ValidationError(field, `The priority must be a whole number from -${priorityMax} to ${priorityMax}.`);
   }
   return priority;
 }
@@ -163,8 +169,8 @@ function parsePriority(field: string, priority: number): number {
 const accountsPerRun = 500;
 
 /**
- * Expires grants whose time is over. A charge does the same for its own account first.
- * @returns the number of accounts that were settled
+ * Settles accounts with expired grants. A charge settles its own account first.
+ * @returns the number of accounts
  */
 export async function expireGrants({ db, clock }: { db: Db; clock: Clock }): Promise<number> {
   const now = clock();

@@ -4,19 +4,19 @@ import type { LedgerEntryKind } from '../../generated/prisma/enums.js';
 import { creditsMax } from '../access/input.js';
 
 export interface Account {
-  /** All credits, those held included. */
+  /** All credits, including held credits. */
   readonly balance: number;
   /** Credits reserved by holds. */
   readonly held: number;
 }
 
-/** A ledger entry before it is written. Signs are those of its effect. */
+/** A ledger entry to write. Amounts are signed: a charge is negative. */
 export interface Posting {
   readonly workspaceId: string;
   readonly kind: LedgerEntryKind;
-  /** Added to the balance. */
+  /** Change of the balance. */
   readonly credits: number;
-  /** Added to what is held. */
+  /** Change of the held credits. */
   readonly heldCredits?: number;
   readonly chargeId?: string | null;
   readonly apiKeyId?: string | null;
@@ -26,14 +26,13 @@ export interface Posting {
   readonly createdAt: Date;
 }
 
-/** Locks an account: every other posting to the workspace waits until the transaction ends. */
+/** Locks an account: other postings to the workspace wait until the transaction ends. */
 export async function lockAccount(tx: Tx, workspaceId: string): Promise<void> {
   await tx.$queryRaw`SELECT 1 FROM "CreditAccount" WHERE "workspaceId" = ${workspaceId} FOR UPDATE`;
 }
 
 /**
- * Expires grants whose time is over and updates what remains of each grant; see
- * `prisma/functions/settle_grants.sql`.
+ * Expires grants and updates the remaining credits of each grant; see `prisma/functions/settle_grants.sql`.
  */
 export async function settleGrants(tx: Tx, workspaceId: string, at: Date): Promise<void> {
   await tx.$queryRaw`SELECT tollkeeper.settle_grants(${workspaceId}, ${at}::timestamptz)::text`;
@@ -41,8 +40,8 @@ export async function settleGrants(tx: Tx, workspaceId: string, at: Date): Promi
 
 /**
  * Changes an account in one guarded statement. Follow it with {@link writeEntry} in the same transaction.
- * @returns the account afterwards; null, with nothing written, where the available credits do not suffice or
- * the balance would exceed its maximum
+ * @returns the account after the change; null, with nothing written, if the available credits are
+ * insufficient or the balance would exceed its maximum
  */
 export async function moveCredits(tx: Tx, posting: Posting): Promise<Account | null> {
   const { workspaceId, credits, heldCredits = 0 } = posting;
@@ -56,7 +55,7 @@ export async function moveCredits(tx: Tx, posting: Posting): Promise<Account | n
   return account ?? null;
 }
 
-/** Writes the entry of a movement. */
+/** Writes the ledger entry of a change. */
 export function writeEntry(tx: Tx, posting: Posting, account: Account): Promise<LedgerEntry> {
   return tx.ledgerEntry.create({
     data: {
@@ -77,8 +76,8 @@ export function writeEntry(tx: Tx, posting: Posting, account: Account): Promise<
 }
 
 /**
- * Moves credits and writes the entry.
- * @returns null, with nothing written, where {@link moveCredits} refuses
+ * Changes an account and writes the ledger entry.
+ * @returns null, with nothing written, if {@link moveCredits} refuses
  */
 export async function post(tx: Tx, posting: Posting): Promise<LedgerEntry | null> {
   const account = await moveCredits(tx, posting);

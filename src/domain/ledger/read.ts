@@ -13,13 +13,10 @@ export function listEntriesOf(
   return readNestedPages(db, rows, workspaceIds, page, (query) => db.ledgerEntry.findMany(query));
 }
 
-/**
- * An account, and from how many available credits on webhook endpoints are told that they are few; null:
- * never.
- */
+/** An account, and the number of available credits at which `credits.low` is published; null: never. */
 export type AccountWithAlert = Account & { readonly lowAt: number | null };
 
-/** The credit account of each workspace. A workspace that never had credits has none, and is left out. */
+/** The credit account of each workspace. Workspaces without an account are left out. */
 export async function readAccountsOf(db: Db, workspaceIds: readonly string[]): Promise<Map<string, AccountWithAlert>> {
   const accounts = await db.creditAccount.findMany({ where: { workspaceId: { in: [...workspaceIds] } } });
   return new Map(accounts.map(({ workspaceId, balance, held, lowAt }) => [workspaceId, { balance, held, lowAt }]));

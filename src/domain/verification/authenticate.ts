@@ -1,7 +1,7 @@
 import type { Product, Wording } from '../../products/product.js';
 import type { ApiKeyPrincipal } from '../access/principal.js';
 import type { Credential } from '../keys/credential.js';
-import { decidePresented } from '../keys/presented.js';
+import { classifyCredential } from '../keys/classify-credential.js';
 import type { UseRecorder } from '../usage/use-recorder.js';
 import { decideRefusal } from './checks.js';
 import { type FactSources, loadFacts } from './facts.js';
@@ -12,7 +12,7 @@ export type Authentication =
   | { readonly kind: 'refused'; readonly product: Product; readonly wording: Wording };
 
 /**
- * Authenticates an API key that calls this server itself. Its rate limits are taken by the caller.
+ * Authenticates an API key that calls this server itself. The caller takes its rate limits.
  * @throws UnavailableError
  */
 export async function authenticateApiKey(
@@ -20,7 +20,10 @@ export async function authenticateApiKey(
   credential: Credential,
   origin: string | null,
 ): Promise<Authentication> {
-  const facts = await loadFacts(services, decidePresented(services.products, credential), { ...plainRequest, origin });
+  const facts = await loadFacts(services, classifyCredential(services.products, credential), {
+    ...plainRequest,
+    origin,
+  });
   const { key, product } = facts;
   const code = decideRefusal(facts);
   if (code !== null || key === null) {

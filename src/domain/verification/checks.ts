@@ -1,21 +1,21 @@
 import type { Environment } from '../../generated/prisma/enums.js';
 import type { Product, RefusalCode } from '../../products/product.js';
 import type { KeyRecord } from '../keys/key-record.js';
-import type { Presented } from '../keys/presented.js';
+import type { ClassifiedCredential } from '../keys/classify-credential.js';
 import { decideStatus } from '../keys/status.js';
 
-/** What the checks look at. */
+/** The input of the checks. */
 export interface Facts {
-  readonly presented: Presented;
+  readonly presented: ClassifiedCredential;
   readonly key: KeyRecord | null;
-  /** The key's product, or the one whose words answer a credential that names no key. */
+  /** The key's product. Without a key: the product whose wording applies. */
   readonly product: Product;
   /** The product that the caller expects; null: any. */
   readonly expectedProduct: string | null;
   /** The environment that the caller expects; null: any. */
   readonly expectedEnvironment: Environment | null;
   readonly requires: readonly string[];
-  /** The Origin of the customer's request; null where it had none, as requests of servers have. */
+  /** The `Origin` header of the customer's request; null: none, as in requests of servers. */
   readonly origin: string | null;
   readonly now: Date;
 }
@@ -24,16 +24,16 @@ export type KeyFacts = Facts & { readonly key: KeyRecord };
 
 export interface Check {
   readonly code: RefusalCode;
-  /** The rule, for whoever may know why a credential is refused. */
+  /** The rule, as `explainVerification` shows it. */
   readonly rule: string;
   readonly fails: (facts: KeyFacts) => boolean;
-  /** What is the matter with this one. */
+  /** The reason for which this key fails the rule. */
   readonly why: (facts: KeyFacts) => string;
 }
 
 /**
- * The checks that follow once a key is found, in their order. The first that fails decides. Limits and
- * credits come after them.
+ * The checks of a key, in order. The first check that fails decides the code. Rate limits and credits
+ * follow.
  */
 export const checks: readonly Check[] = [
   {
@@ -50,22 +50,22 @@ export const checks: readonly Check[] = [
   },
   {
     code: 'INVALID_CREDENTIAL',
-    rule: 'The key is of the product that is asked for.',
+    rule: 'The key belongs to the expected product.',
     fails: ({ key, presented, expectedProduct }) => key.product !== (expectedProduct ?? presented.product.slug),
-    why: ({ key, expectedProduct }) => `The key is of ${key.product}, not of ${expectedProduct}.`,
+    why: ({ key, expectedProduct }) => `The key belongs to ${key.product}, not to ${expectedProduct}.`,
   },
   {
     code: 'INVALID_CREDENTIAL',
-    rule: 'The key is for the environment that is asked for.',
+    rule: 'The key has the expected environment.',
     fails: ({ key, expectedEnvironment }) => expectedEnvironment !== null && key.environment !== expectedEnvironment,
     why: ({ key, expectedEnvironment }) =>
-      `This key belongs to another environment: it is for ${key.environment}, not for ${expectedEnvironment}.`,
+      `The environment of the key is ${key.environment}, not ${expectedEnvironment}.`,
   },
   {
     code: 'DISABLED',
-    rule: 'The key is not switched off.',
+    rule: 'The key is not disabled.',
     fails: ({ key }) => key.disabledAt !== null,
-    why: ({ key }) => `The key was switched off at ${key.disabledAt?.toISOString()}.`,
+    why: ({ key }) => `The key was disabled at ${key.disabledAt?.toISOString()}.`,
   },
   {
     code: 'EXPIRED',
@@ -75,14 +75,14 @@ export const checks: readonly Check[] = [
   },
   {
     code: 'ORIGIN_NOT_ALLOWED',
-    rule: 'The key may be used from the origin.',
+    rule: 'The key allows the origin.',
     fails: ({ key, origin }) => !allowsOrigin(key, origin),
     why: ({ key, origin }) =>
       `The key is restricted to ${key.allowedOrigins.join(', ')}; the request came from ${origin}.`,
   },
   {
     code: 'FORBIDDEN',
-    rule: 'The key holds all permissions that are required.',
+    rule: 'The key holds all required permissions.',
     fails: (facts) => missingPermissions(facts).length > 0,
     why: (facts) => `The key does not hold ${missingPermissions(facts).join(', ')}.`,
   },
@@ -94,30 +94,28 @@ export const checks: readonly Check[] = [
   },
   {
     code: 'FEATURE_DISABLED',
-    rule: 'The features that the required permissions need are on.',
+    rule: 'The features that the required permissions need are enabled.',
     fails: (facts) => missingFeatures(facts).length > 0,
     why: (facts) =>
-      `These features of ${facts.product.slug} are off for the workspace: ${missingFeatures(facts).join(', ')}.`,
+      `These features of ${facts.product.slug} are disabled for the workspace: ${missingFeatures(facts).join(', ')}.`,
   },
 ];
 
-/**
- * The code of the first check that a request fails, or null where only limits and credits remain to be seen.
- */
+/** The code of the first check that fails; null: all passed, and rate limits and credits follow. */
 export function decideRefusal(facts: Facts): RefusalCode | null {
   if (facts.presented.kind === 'missing') return 'MISSING_CREDENTIAL';
   if (facts.presented.kind === 'malformed' || !hasKey(facts)) return 'INVALID_CREDENTIAL';
   return checks.find(({ fails }) => fails(facts))?.code ?? null;
 }
 
-/** Whether the credential names a key at all. */
+/** Whether the credential names a key. */
 export function hasKey(facts: Facts): facts is KeyFacts {
   return facts.key !== null;
 }
 
 /**
- * A key without origins goes anywhere. A request without an Origin comes from no browser, which is what the
- * restriction is about.
+ * A key without allowed origins accepts all. Requests without `Origin` pass: the restriction concerns
+ * browsers, which send it.
  */
 function allowsOrigin({ allowedOrigins }: KeyRecord, origin: string | null): boolean {
   return origin === null || allowedOrigins.length === 0 || allowedOrigins.includes(origin);

@@ -3,7 +3,7 @@ import type { RefusalCode, VerificationCode } from '../../products/product.js';
 import { findAccess } from '../access/access.js';
 import type { Actor } from '../access/principal.js';
 import { decidePrice } from '../credits/price.js';
-import { decidePresented } from '../keys/presented.js';
+import { classifyCredential } from '../keys/classify-credential.js';
 import type { RateLimiter } from '../rate-limits/limiter.js';
 import { checks, type Facts, hasKey, type KeyFacts } from './checks.js';
 import { type FactSources, loadFacts } from './facts.js';
@@ -13,9 +13,9 @@ import { parseRequest, type VerificationRequest, type VerifyApiKeyInput } from '
 export interface CheckResult {
   readonly code: RefusalCode;
   readonly rule: string;
-  /** null where the check was not made, because the credential names no key. */
+  /** Null: the check was not run, because the credential names no key. */
   readonly passed: boolean | null;
-  /** Why it failed; null when passed or not made. */
+  /** Why the check failed; null: it passed or was not run. */
   readonly reason: string | null;
 }
 
@@ -34,9 +34,9 @@ export interface ExplainServices extends FactSources {
 }
 
 /**
- * Makes every check of a verification without any effect: nothing is counted, charged or recorded. It
- * reveals the real reasons, so it is for services and for those who may change the key. To all others a key
- * of a foreign workspace looks unknown.
+ * Runs all checks of a verification without side effects: nothing is counted, charged or recorded. The
+ * result contains the real reasons, so it requires `apiKey:explain` in the key's workspace. To other callers
+ * the key is unknown.
  * @throws ValidationError as a verification does
  */
 export async function explainVerification(
@@ -45,7 +45,7 @@ export async function explainVerification(
   input: VerifyApiKeyInput,
 ): Promise<VerificationExplanation> {
   const request = parseRequest(services.products, input);
-  const facts = await loadFacts(services, decidePresented(services.products, input.credential), request);
+  const facts = await loadFacts(services, classifyCredential(services.products, input.credential), request);
   const isVisible = hasKey(facts) && (await mayExplain(services.db, actor, facts.key.workspaceId));
   const results = [
     ...explainCredential(facts, isVisible),
@@ -77,13 +77,13 @@ function explainCredential({ presented, product }: Facts, isVisible: boolean): C
       'INVALID_CREDENTIAL',
       'The credential has the form of a key of this server.',
       isPresent ? isWellFormed : null,
-      `It is not written as keys of ${product.slug} are: look for a missing or mistyped character.`,
+      `The credential does not have the form of a key of ${product.slug}. Check it for missing or mistyped characters.`,
     ),
     result(
       'INVALID_CREDENTIAL',
       'The credential names a key of this server.',
       isWellFormed ? isVisible : null,
-      `It is written as keys of ${product.slug} are, but no such key is known here. Keys of another server, such as one for development, do not work on this one.`,
+      `The credential has the form of a key of ${product.slug}, but this server has no such key. Check that it is a key of this server, not of another one, such as a development server.`,
     ),
   ];
 }
@@ -99,7 +99,7 @@ async function explainKey(
   results.push(
     result(
       'RATE_LIMITED',
-      'The key keeps its rate limits.',
+      'The key is within its rate limits.',
       limits?.allowed ?? null,
       `Wait ${limits?.retryAfterSeconds} seconds.`,
     ),
@@ -120,7 +120,7 @@ async function explainKey(
   return results;
 }
 
-/** The checks that need a key, where there is none. */
+/** The checks that were not run, because they need a key. */
 function skippedChecks(): CheckResult[] {
   return checks.map(({ code, rule }) => result(code, rule, null, ''));
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.js';
 import type { Products } from '../../products/product.js';
 import type { KeyCache } from '../keys/key-cache.js';
 import type { KeyRecord } from '../keys/key-record.js';
-import type { Presented } from '../keys/presented.js';
+import type { ClassifiedCredential } from '../keys/classify-credential.js';
 import type { Facts } from './checks.js';
 import type { VerificationRequest } from './request.js';
 
@@ -12,27 +12,29 @@ export interface FactSources {
   readonly keys: Pick<KeyCache, 'load' | 'getCached'>;
 }
 
-/** What the checks look at: the request, and the key in its current state. @throws UnavailableError */
+/** The input of the checks: the request, and the key in its current state. @throws UnavailableError */
 export async function loadFacts(
   sources: FactSources,
-  presented: Presented,
+  presented: ClassifiedCredential,
   request: VerificationRequest,
 ): Promise<Facts> {
   const key = presented.kind === 'candidate' ? await sources.keys.load(presented) : null;
   return describeFacts(sources, presented, key, request);
 }
 
-/**
- * The same with the cached key, which may have changed since it was read; null where the key is not cached.
- */
-export function getCachedFacts(sources: FactSources, presented: Presented, request: VerificationRequest): Facts | null {
+/** The input of the checks with the cached key, which may be stale; null: the key is not cached. */
+export function getCachedFacts(
+  sources: FactSources,
+  presented: ClassifiedCredential,
+  request: VerificationRequest,
+): Facts | null {
   const key = presented.kind === 'candidate' ? sources.keys.getCached(presented) : null;
   return key && describeFacts(sources, presented, key, request);
 }
 
 function describeFacts(
   { products, clock }: FactSources,
-  presented: Presented,
+  presented: ClassifiedCredential,
   key: KeyRecord | null,
   { expectedProduct, expectedEnvironment, requires, origin }: VerificationRequest,
 ): Facts {

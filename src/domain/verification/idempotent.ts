@@ -13,7 +13,7 @@ import type { KeyCache } from '../keys/key-cache.js';
 import type { VerifyApiKeyInput } from './request.js';
 import { type Settle, type Settlement, type Verification, type VerificationServices, verifyApiKey } from './verify.js';
 
-/** Which verification of a request this is. */
+/** The operation and the position of a verification within a request. */
 export interface VerificationCall {
   readonly operation: 'verifyApiKey' | 'verifyApiKeys';
   /** The position in the batch, from 0. */
@@ -29,8 +29,8 @@ export type VerifyIdempotently = (
 /**
  * Verifies as {@link verifyApiKey} does, and charges once per idempotency key. Each replay is checked and
  * counted in the rate limits like any other request, so that it sees a revocation or a suspension; a replay
- * that passes gets the original result and is charged nothing. Keys of TEST and LIVE are separate, as those
- * of charges are.
+ * that passes gets the original result and is charged nothing. Idempotency keys of TEST and LIVE are
+ * separate, also for charges.
  */
 export function createIdempotentVerifier(
   services: VerificationServices & { readonly db: Db; readonly keys: KeyCache },

@@ -6,12 +6,12 @@ import type { ChargeRequest } from '../credits/charge.js';
 import { parseQuantity } from '../credits/price.js';
 import type { Credential } from '../keys/credential.js';
 
-/** A customer's request, as a backend asks to verify it. */
+/** A customer's request that a backend verifies. */
 export interface VerifyApiKeyInput {
   readonly credential: Credential;
-  /** The product that the key must belong to; by default any product of this server. */
+  /** The product that the key must belong to. Default: any. */
   readonly product?: string | null | undefined;
-  /** The environment that the key must be for; by default any. */
+  /** The environment that the key must have. Default: any. */
   readonly environment?: Environment | null | undefined;
   readonly requires?: readonly string[] | null | undefined;
   readonly origin?: string | null | undefined;
@@ -26,10 +26,10 @@ export interface VerifyApiKeyInput {
     | undefined;
 }
 
-/** The most permissions that one request can require. */
+/** Maximum number of permissions that one request can require. */
 const requiresMax = 20;
 
-/** The same, validated as far as it does not depend on the key. */
+/** A request after the validation that does not depend on the key. */
 export interface VerificationRequest {
   readonly expectedProduct: string | null;
   readonly expectedEnvironment: Environment | null;
@@ -53,14 +53,17 @@ export function parseRequest(
   { product, environment, requires, origin, charge }: VerifyApiKeyInput,
 ): VerificationRequest {
   if (product != null && products.find(product) === null) {
-    throw new ValidationError('product', 'There is no product of this name.');
+    throw new ValidationError(
+      'product',
+      `Unknown product. Use one of: ${products.all.map(({ slug }) => slug).join(', ')}.`,
+    );
   }
   if ((requires?.length ?? 0) > requiresMax) {
     throw new ValidationError('requires', `At most ${requiresMax} permissions can be required at once.`);
   }
   requires?.forEach((permission, index) => {
     if (!products.all.some((each) => Object.hasOwn(each.permissions, permission))) {
-      throw new ValidationError(`requires.${index}`, 'No product of this server has a permission of this name.');
+      throw new ValidationError(`requires.${index}`, 'Unknown permission: no product of this server defines it.');
     }
   });
   return {
@@ -72,7 +75,7 @@ export function parseRequest(
   };
 }
 
-/** Browsers send `null` for an opaque origin. It is an origin, and no key allows it. */
+/** Browsers send `null` for an opaque origin. A key with allowed origins refuses it. */
 function parseRequestOrigin(origin: string): string {
   return origin === 'null' ? origin : parseOrigin('origin', origin);
 }

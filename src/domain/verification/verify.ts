@@ -5,7 +5,7 @@ import type { MutationDefinition } from '../commands/define-command.js';
 import type { ChargeOrder, ChargeOutcome, DecidedCharge, TakeCharge } from '../credits/charge.js';
 import type { AuthenticationFailures } from '../identity/authentication-failures.js';
 import type { KeyRecord } from '../keys/key-record.js';
-import { decidePresented, type Presented } from '../keys/presented.js';
+import { classifyCredential, type ClassifiedCredential } from '../keys/classify-credential.js';
 import { type HttpHeader, rateLimitHeaders } from '../rate-limits/headers.js';
 import type { RateLimitDecision, RateLimiter, RateLimitState } from '../rate-limits/limiter.js';
 import type { UseRecorder } from '../usage/use-recorder.js';
@@ -25,9 +25,9 @@ export const verifyApiKeysMutation: MutationDefinition = { ...verifyApiKeyMutati
 /** The result of a verification. Each request ends in exactly one code. */
 export interface Verification {
   readonly code: VerificationCode;
-  /** What to tell the customer, in the product's wording; null when valid. */
+  /** The answer for the customer, in the product's wording; null: valid. */
   readonly rejection: Wording | null;
-  /** null where the credential names no key that the caller may know of. */
+  /** Null: the credential names no key that is visible to the caller. */
   readonly apiKeyId: string | null;
   readonly workspaceId: string | null;
   /**
@@ -48,7 +48,7 @@ export interface VerificationServices extends FactSources {
   readonly log: Logger;
 }
 
-/** How a request that passed its checks and limits was charged; null where it asks for no charge. */
+/** How a request that passed its checks and limits was charged; null: no charge was requested. */
 export type Settlement = ChargeOutcome | { readonly kind: 'replayed'; readonly original: Verification } | null;
 
 /** A request that passed its checks and limits. */
@@ -57,16 +57,16 @@ export interface SettlementOrder extends Omit<ChargeOrder, 'request'> {
   readonly request: ChargeOrder['request'] | null;
 }
 
-/**
- * Charges a request in another way than by the charge batcher. `conclude` makes the answer that belongs to a
- * settlement.
- */
+/** Charges a request without the charge batcher. `conclude` creates the verification for a settlement. */
 export type Settle = (
   order: SettlementOrder,
   conclude: (settlement: Settlement) => Verification,
 ) => Promise<Settlement>;
 
-/** How often a request is verified again because its key changed between the checks and the charge. */
+/**
+ * Maximum number of attempts of a verification. It is repeated if the key changed between the checks and the
+ * charge.
+ */
 const attemptsMax = 5;
 
 /**
@@ -80,7 +80,7 @@ export async function verifyApiKey(
   settle: Settle | null = null,
 ): Promise<Verification> {
   const request = parseRequest(services.products, input);
-  const presented = decidePresented(services.products, input.credential);
+  const presented = classifyCredential(services.products, input.credential);
   const attempt: Attempt = {
     request,
     presented,
@@ -99,17 +99,17 @@ export async function verifyApiKey(
 
 interface Attempt {
   readonly request: VerificationRequest;
-  readonly presented: Presented;
+  readonly presented: ClassifiedCredential;
   readonly settle: Settle | null;
   /** Whether the cached key may be used before the database has confirmed it. */
   usesCache: boolean;
-  /** The decision of the rate limits: a request is counted once, however often it is attempted. */
+  /** The rate limit decision. A request is counted once, not per attempt. */
   limits: RateLimitDecision | null;
 }
 
 /**
- * The steps, in their order.
- * @returns null where the key has changed meanwhile, so that the request has to be verified again
+ * Runs the steps in order.
+ * @returns null if the key has changed since it was read: the request must be verified again
  */
 async function runSteps(services: VerificationServices, attempt: Attempt): Promise<Verification | null> {
   const { request, presented } = attempt;
@@ -200,7 +200,7 @@ function creditsTaken(charge: DecidedCharge | null): number {
   return charge === null || charge.replayed || charge.state === 'HELD' ? 0 : charge.credits;
 }
 
-/** A refusal in the product's wording. The log says which key it was; the caller is not always told. */
+/** A refusal in the product's wording. The log names the key; the answer does so only for some codes. */
 function refuse(
   { authenticationFailures, log, products, uses }: VerificationServices,
   { key, product, expectedProduct, now }: Facts,
@@ -211,12 +211,13 @@ function refuse(
     { code, product: product.slug, apiKeyId: key?.id ?? null, revokedAt: key?.revokedAt ?? null },
     'verification refused',
   );
-  // The owner of the key sees that it is still used, whatever the caller is told.
+  // Recorded for every code, so that the owner of the key sees that it is still used.
   if (key !== null) uses.record(key, code, 0, now);
   else if (code !== 'MISSING_CREDENTIAL') authenticationFailures.count('VERIFICATION', now);
   const shownKey = code === 'INVALID_CREDENTIAL' ? null : key;
   const shownLimits = shownKey === null ? null : limits;
-  // The wording is that of the expected product, so that a key of another product looks like an unknown one.
+  // The wording of the expected product applies, so that a key of another product cannot be distinguished
+  // from an unknown key.
   const wordingProduct = (expectedProduct === null ? null : products.find(expectedProduct)) ?? product;
   return {
     code,

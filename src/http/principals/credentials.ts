@@ -52,7 +52,8 @@ export function readCredential(
 }
 
 /**
- * Vendors that distinguish missing from invalid credentials treat a header without a bearer token as missing.
+ * Vendors that distinguish missing from invalid credentials treat a header without a bearer token as
+ * missing.
  */
 function readAuthorization(request: RequestHead): PresentedCredential | null {
   const value = readHeader(request, 'authorization');

@@ -4,8 +4,8 @@ import { matchesFormat } from '../../products/secret-format.js';
 import { hashSecretHex } from '../access/secret-hash.js';
 import type { Credential } from './credential.js';
 
-/** What can be said of a credential without looking it up, and which product's words answer it. */
-export type Presented =
+/** A credential classified by its form, without a look-up, and the product whose wording applies. */
+export type ClassifiedCredential =
   | { readonly kind: 'missing'; readonly product: Product }
   | { readonly kind: 'malformed'; readonly product: Product }
   | {
@@ -17,27 +17,33 @@ export type Presented =
       readonly keyId: string | null;
     };
 
-/** Sorts a credential by its form. What has no product's form is malformed, which spares the look-up. */
-export function decidePresented(products: Products, credential: Credential): Presented {
-  return credential.kind === 'bearer' ? decideBearer(products, credential.token) : decidePair(products, credential);
+/**
+ * Classifies a credential by its form. A credential without the form of any product is malformed, which
+ * saves the look-up.
+ */
+export function classifyCredential(products: Products, credential: Credential): ClassifiedCredential {
+  return credential.kind === 'bearer' ? classifyBearer(products, credential.token) : classifyPair(products, credential);
 }
 
-function decideBearer(products: Products, token: string): Presented {
+function classifyBearer(products: Products, token: string): ClassifiedCredential {
   if (token === '') return { kind: 'missing', product: products.primary };
   const match = findBearerProduct(products, token);
   if (match !== null) return { kind: 'candidate', product: match.product, hash: hashSecretHex(token), keyId: null };
   return { kind: 'malformed', product: looksLikeBearer(products, token)?.product ?? products.primary };
 }
 
-function decidePair(products: Products, { keyId, secret }: Extract<Credential, { kind: 'pair' }>): Presented {
+function classifyPair(
+  products: Products,
+  { keyId, secret }: Extract<Credential, { kind: 'pair' }>,
+): ClassifiedCredential {
   const product = findPairProduct(products, keyId);
-  const wordsOf = product ?? products.all.find(takesPairs) ?? products.primary;
-  if (keyId === '' || secret === '') return { kind: 'missing', product: wordsOf };
-  if (product === null || !hasSecretForm(product, secret)) return { kind: 'malformed', product: wordsOf };
+  const wordingProduct = product ?? products.all.find(usesHeaderPair) ?? products.primary;
+  if (keyId === '' || secret === '') return { kind: 'missing', product: wordingProduct };
+  if (product === null || !hasSecretForm(product, secret)) return { kind: 'malformed', product: wordingProduct };
   return { kind: 'candidate', product, hash: hashSecretHex(secret), keyId };
 }
 
-function takesPairs(product: Product): boolean {
+function usesHeaderPair(product: Product): boolean {
   return product.credential.transport === 'headerPair';
 }
 
