@@ -18,8 +18,8 @@ const pluginName = 'access';
 export default pluginName;
 
 /**
- * Who may select a field: every caller, or principals that can hold a permission in some workspace. Whether
- * they hold it in the workspace at hand is decided by the domain.
+ * Who may select a field: every caller, or principals that can hold a permission in some workspace. The
+ * domain decides whether they hold it in the workspace of the request.
  */
 export type AuthScopes = { readonly public: true } | { readonly permission: Permission };
 
@@ -48,8 +48,8 @@ declare global {
 
 /**
  * Refuses fields to principals that cannot hold their permission. It runs outside the errors plugin, so that
- * such a refusal never becomes a member of a result. It keeps nothing per request: Pothos's own plugin keeps
- * a WeakMap entry for each context, which lives until the next full garbage collection.
+ * such a refusal never becomes a member of a result. It stores nothing per request: the plugin of Pothos
+ * stores a WeakMap entry per context, which lives until the next full garbage collection.
  */
 export class AccessPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override wrapResolve(

@@ -27,16 +27,16 @@ declare global {
       ResolveShape,
       ResolveReturnShape,
     > {
-      /** Any text may be an argument: the resolver itself uses only those that have the form of an id. */
+      /** Skips the validation of texts: the resolver ignores texts that do not have the form of an id. */
       takesAnyText?: boolean;
     }
   }
 }
 
 /**
- * Refuses, in one place for every field, arguments that nothing behind the schema accepts: text that
- * PostgreSQL cannot store, and pages out of range. It stands behind the errors plugin, so that the refusal
- * is a member of a result union where there is one.
+ * Validates the arguments of every field: text that PostgreSQL cannot store and page sizes out of range are
+ * refused. It runs inside the errors plugin, so that the refusal is a member of the result union, if there
+ * is one.
  */
 export class ArgumentsPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override wrapResolve(
@@ -59,7 +59,7 @@ export class ArgumentsPlugin<Types extends SchemaTypes> extends BasePlugin<Types
  * takes 30 ms to check.
  */
 const checkedLists = new WeakSet<object>();
-/** Shorter lists are checked again: remembering each of them would cost more. */
+/** Minimum length of a remembered list. Checking a shorter list again costs less than remembering it. */
 const rememberedLengthMin = 100;
 
 /** @throws ValidationError that names the first text, however deep, that cannot be stored. */
@@ -68,7 +68,7 @@ function requireTexts(path: string, values: object): void {
     requireTextsOfList(path, values);
     return;
   }
-  // Every request passes here, so no list of entries is made.
+  // This runs for every request, so it allocates no list of entries.
   for (const name in values) requireStorable(path, name, values[name as keyof typeof values]);
 }
 
@@ -88,9 +88,7 @@ function requireStorable(path: string, name: string | number, value: unknown): v
   }
 }
 
-/**
- * PostgreSQL stores no NUL, and half of a surrogate pair is no character: it would come back as another one.
- */
+/** PostgreSQL cannot store NUL. Half of a surrogate pair would be replaced by another character. */
 function isStorable(text: string): boolean {
   return text.isWellFormed() && !text.includes('\0');
 }

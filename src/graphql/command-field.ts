@@ -19,8 +19,8 @@ export interface CommandFieldOptions<Input, Result> {
 }
 
 /**
- * Adds a command as a field of `Mutation` that takes one `input`. Permission, throttle and audit are those
- * of the command.
+ * Adds a command as a field of `Mutation` with one argument `input`. Permission, throttle and audit come
+ * from the command.
  */
 export function commandField<Input, Subject, Result extends object>(
   command: Command<Input, Subject, Result, CommandServices>,
@@ -50,8 +50,7 @@ function createResolver<Input, Subject, Result extends object>(
 }
 
 /**
- * Rethrows an error with its field below the path of an argument: commands name fields, and clients know
- * arguments.
+ * Rethrows an error with the path of the argument before the name of the field: `name` becomes `input.name`.
  */
 export function throwWithin(path: string): (error: unknown) => never {
   return (error) => {
@@ -59,7 +58,7 @@ export function throwWithin(path: string): (error: unknown) => never {
   };
 }
 
-/** The definition of a mutation, as Pothos keeps the options of its field. */
+/** The definition of a mutation, from the Pothos options of its field; null: none. */
 export function findDefinition({ extensions }: { extensions: Readonly<Record<string, unknown>> }) {
   const options = extensions.pothosOptions;
   return typeof options === 'object' && options !== null && 'mutation' in options

@@ -5,7 +5,7 @@ import type { Keyset } from '../db/keyset.js';
 import { ValidationError } from '../errors.js';
 import type { PageLoader } from './loaders.js';
 
-/** The most items of one page. */
+/** Maximum number of items of one page. */
 const pageSizeMax = 100;
 const pageSizeDefault = 20;
 const cursorLengthMax = 200;
@@ -17,33 +17,34 @@ interface PageArgs {
   readonly before?: string | null | undefined;
 }
 
-/** Refuses a page that is out of range instead of returning another one. @throws ValidationError */
+/** Refuses page arguments that are out of range or contradict each other. @throws ValidationError */
 export function requirePage(args: PageArgs): void {
   for (const name of ['first', 'last'] as const) {
     const size = args[name];
     if (size != null && (size < 1 || size > pageSizeMax)) {
-      throw new ValidationError(name, `A page has 1 to ${pageSizeMax} items.`);
+      throw new ValidationError(name, `The page size must be from 1 to ${pageSizeMax}.`);
     }
   }
-  if (args.first != null && args.last != null) throw new ValidationError('last', 'Give first or last, not both.');
-  if (args.after != null && args.before != null) throw new ValidationError('before', 'Give after or before, not both.');
+  if (args.first != null && args.last != null) throw new ValidationError('last', 'Use first or last, not both.');
+  if (args.after != null && args.before != null) throw new ValidationError('before', 'Use after or before, not both.');
   if (args.first != null && args.before != null)
-    throw new ValidationError('before', 'Give last with before, not first.');
-  if (args.last != null && args.after != null) throw new ValidationError('after', 'Give first with after, not last.');
+    throw new ValidationError('before', 'Use last with before, not first.');
+  if (args.last != null && args.after != null) throw new ValidationError('after', 'Use first with after, not last.');
   for (const name of ['after', 'before'] as const) {
     if (args[name] != null) parseCursor(name, args[name]);
   }
 }
 
-/** The cursor of an item: opaque, and the same in every list. */
+/** The cursor of an item. Opaque, and the same in every list. */
 function formatCursor({ id }: { id: string }): string {
   return formatPrismaCursor({ id }, 'id');
 }
 
-/** The id of the item of a cursor. @throws ValidationError for a cursor that this server did not make. */
+/** The id of the item of a cursor. @throws ValidationError for a cursor that this server did not create */
 function parseCursor(name: 'after' | 'before', cursor: string): string {
   const id = cursor.length > cursorLengthMax ? null : readCursor(cursor);
-  if (typeof id !== 'string' || findIdKind(id) === null) throw new ValidationError(name, 'This is not a cursor.');
+  if (typeof id !== 'string' || findIdKind(id) === null)
+    throw new ValidationError(name, 'Invalid cursor. Use a cursor that this server returned.');
   return id;
 }
 
@@ -59,7 +60,7 @@ function readCursor(cursor: string): unknown {
 const pageSizes = { maxSize: pageSizeMax, defaultSize: pageSizeDefault };
 
 /**
- * A page counts as often as it has items. A size out of range is refused later, with the name of its
+ * The complexity of a page grows with its size. A size out of range is refused later, with the name of the
  * argument.
  */
 export function pageComplexity({ first, last }: PageArgs): { field: number; multiplier: number } {
@@ -70,8 +71,8 @@ export function pageComplexity({ first, last }: PageArgs): { field: number; mult
 type ConnectionArgs = Parameters<typeof resolveCursorConnection>[0]['args'];
 
 /**
- * A Relay page of a list, newest first. It is found by comparing ids: unlike Prisma's own cursors, that
- * skips nothing when the item at the cursor has left the list in the meantime.
+ * A Relay page of a list, newest first. Keyset pagination by id: unlike Prisma's cursors, it skips no item
+ * if the item at the cursor was removed from the list.
  */
 export async function resolvePage<Row extends { id: string }>(
   args: ConnectionArgs,
@@ -87,7 +88,7 @@ export async function resolvePage<Row extends { id: string }>(
         inverted,
       }),
   );
-  // An empty page would repeat the cursor of the request.
+  // For an empty page the library returns the cursor of the request.
   if (page.edges.length > 0) return page;
   return { ...page, pageInfo: { ...page.pageInfo, startCursor: null, endCursor: null } };
 }

@@ -48,7 +48,7 @@ export function throttleMutations(schema: GraphQLSchema, mutationsPerMinute: num
 }
 
 /**
- * The store of the library grows without a limit. This one evicts the least recently used principals, and
+ * The default store of the library is unbounded. This one evicts the least recently used principals, and
  * each entry after the window.
  */
 class BoundedStore extends Store {

@@ -226,7 +226,7 @@ describe('invitations', () => {
       __typename: 'LimitReachedError',
       code: 'LIMIT_REACHED',
       limit: 100,
-      message: 'A workspace can have 100 open invitations.',
+      message: 'A workspace can have at most 100 open invitations. Wait until one is accepted or expires.',
     });
   });
 });

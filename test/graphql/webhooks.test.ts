@@ -308,7 +308,7 @@ describe('the overlap of a rotation', () => {
       __typename: 'LimitReachedError',
       limit: 4,
       code: 'LIMIT_REACHED',
-      message: expect.stringContaining('4 secrets sign at the same time'),
+      message: expect.stringContaining('4 signing secrets of a key are valid at the same time'),
     });
     // Without an overlap all the old ones end.
     const secret = await rotateSigningSecret(customer.client, customer.apiKeyId, 0);

@@ -152,7 +152,7 @@ describe('making and renaming', () => {
         __typename: 'LimitReachedError',
         code: 'LIMIT_REACHED',
         limit: 100,
-        message: 'One person can own 100 organizations.',
+        message: 'A user can own at most 100 organizations. Make another member the owner of one first.',
       },
     });
   });

@@ -6,37 +6,36 @@ import type { Permission } from '../access/permissions.js';
 import type { Actor, Principal } from '../access/principal.js';
 import type { AuditChange } from '../audit/record.js';
 
-/** What GraphQL, the throttle and the audit trail have to know of a mutation. */
+/** The properties of a mutation that GraphQL, the throttle and the audit trail read. */
 export interface MutationDefinition {
-  /** The field of `Mutation`. */
+  /** Name of the field of `Mutation`. */
   readonly name: string;
   /** The permission that the caller needs. */
   readonly permission: Permission;
   /**
-   * The permission that a kind of principal must be able to hold to call the mutation at all; by default
-   * {@link permission}. It differs where a caller may do to itself what needs a permission for others.
+   * The permission that a kind of principal must be able to hold to call the mutation. Default:
+   * {@link permission}. It differs if callers may change themselves without the permission to change others.
    */
   readonly permissionToCall?: Permission;
-  /**
-   * Whether the throttle of management mutations counts it. Mutations that a backend calls for each request
-   * are not throttled.
-   */
+  /** Whether the mutation is throttled. Mutations that a backend calls for each request are not. */
   readonly throttled: boolean;
-  /** Names of actions in the audit trail; null: not recorded. */
+  /** Audit actions; null: not recorded. */
   readonly audit: { readonly done: string | null; readonly refused: string } | null;
 }
 
 /**
- * Where a command takes effect: enough to authorize it, to audit a refusal, and to keep its idempotency key.
+ * The target of a command. It is needed to authorize the command, to audit a refusal and to store the
+ * idempotency key.
  */
 export interface Target {
   readonly workspaceId: string;
-  /** The slug of the product whose rules apply; null where no product is concerned. */
+  /** Slug of the product whose rules apply; null: no product. */
   readonly product: string | null;
-  /** The record that the input names; null where it names none. */
+  /** Id of the record that the input names; null: none. */
   readonly recordId: string | null;
   /**
-   * What authorization depends on beside the workspace, such as the id of a key or a role; null: nothing.
+   * What authorization depends on in addition to the workspace, such as the id of a key or a role; null:
+   * nothing.
    */
   readonly subject: string | null;
 }
@@ -46,54 +45,57 @@ export interface ScopeContext {
   readonly principal: Principal;
   readonly products: Products;
   readonly permission: Permission;
-  /** SHA-256 of the request's idempotency key; null without one. */
+  /** SHA-256 of the request's idempotency key; null: none. */
   readonly keyHash: Uint8Array<ArrayBuffer> | null;
 }
 
-/** How a kind of command finds its target, authorizes the caller and loads the record that it is about. */
+/** How a kind of command locates its target, authorizes the caller and loads the record to change. */
 export interface Scope<Input, Subject> {
   /** The ids that the input names, the most specific first. */
   ids(input: Input): readonly string[];
   /**
-   * Finds the target, whether or not the principal may see it; null where it does not exist.
+   * Finds the target, visible to the principal or not; null: it does not exist.
    * @throws ValidationError
    */
   locate(context: ScopeContext, input: Input): Promise<Target | null>;
   /** The error for a target that does not exist. */
   notFound(context: ScopeContext): Error;
-  /** Makes concurrent changes of what the command reads wait until the transaction ends. */
+  /** Locks what the command reads: concurrent changes wait until the transaction ends. */
   lock(tx: Tx, target: Target): Promise<void>;
   /**
-   * @throws NotFoundError where the principal may not see the target, ForbiddenError where it lacks the
-   * permission
+   * @throws NotFoundError if the target is not visible to the principal, ForbiddenError if the permission is
+   * missing
    */
   authorize(context: ScopeContext, target: Target): Promise<Access>;
   /**
-   * Whether the principal may see the result of an earlier command with this target again; by default
-   * whether {@link authorize} allows the command now.
+   * Whether the principal may see the result of an earlier command with this target. Default:
+   * {@link authorize} allows the command now.
    */
   mayReplay?(context: ScopeContext, target: Target): Promise<boolean>;
   /**
-   * Loads what the command is about, in its current state.
+   * Loads the record that the command changes, under the lock.
    * @throws NotFoundError, ForbiddenError, ConflictError
    */
   load(context: ScopeContext & { readonly db: Tx }, target: Target, access: Access, input: Input): Promise<Subject>;
 }
 
-/** What each command works with. */
+/** The services and functions that every command gets. */
 export interface CommandContext {
   /** The transaction of the command, its audit events and its idempotency record. */
   readonly tx: Tx;
   readonly actor: Actor;
   readonly clock: Clock;
   readonly products: Products;
-  /** Records what was done. The event is written last, because it locks the end of the audit chain. */
+  /**
+   * Records a change in the audit trail. The event is written last, because it locks the end of the audit
+   * chain.
+   */
   audit(change: CommandAudit): void;
   /** Runs work after the commit; never after a rollback. */
   afterCommit(work: () => void): void;
 }
 
-/** An audit event of a command. The workspace is that of the target by default. */
+/** An audit event of a command. Default workspace: the workspace of the target. */
 export type CommandAudit = Pick<AuditChange, 'subjectId' | 'before' | 'after'> & { readonly workspaceId?: string };
 
 /**

@@ -14,14 +14,11 @@ export interface IdempotentRequest {
    * Whether the client selects a field of the payload. A secret that is not selected need not be available.
    */
   isSelected(field: string): boolean;
-  /**
-   * Called when the answer repeats an earlier one. `inputDiffers`: this request has another input than the
-   * original.
-   */
+  /** Called for a replay. `inputDiffers`: the input differs from the original. */
   onReplay(inputDiffers: boolean): void;
 }
 
-/** What identifies a record: a key counts once per workspace and space. */
+/** The primary key of a record: an idempotency key is unique per workspace and space. */
 export interface RecordId {
   readonly keyHash: Uint8Array<ArrayBuffer>;
   readonly workspaceId: string;
@@ -43,25 +40,27 @@ export interface IdempotentCall<Result, Granted> {
   readonly request: IdempotentRequest;
   readonly claim: Claim;
   /**
-   * Whether the caller may see the result of the original, which may concern another record of the same
-   * workspace.
+   * Whether the caller may see the original result, which may concern another record of the same workspace.
    */
   mayReplay(original: IdempotencyRecord): Promise<boolean>;
-  /** @throws where the caller may not make this call; then its key is not claimed */
+  /** @throws if the caller may not make this call; its key is then not claimed */
   authorize(): Promise<Granted>;
   run(granted: Granted): Promise<Result>;
-  /** Whether a result is kept. A refusal is not, so that a retry can succeed once its cause is gone. */
+  /**
+   * Whether a result is stored. A refusal is not stored, so that a retry can succeed after its cause is
+   * removed.
+   */
   isFinal(result: Result): boolean;
   store(result: Result): StoredResult;
   restore(stored: StoredResult): Result;
 }
 
 /**
- * Runs a call once, in the caller's transaction: its record and its effects are committed together or not at
- * all. A later call with the same key gets the original result, if its caller may see it; a concurrent one
- * waits for it.
- * @throws KeyInUseError where the first call takes longer than two seconds, KeyReusedError for a key that
- * was used for another request, and what `authorize`, `run` and `restore` throw
+ * Runs a call once per key, in the given transaction: its record and its effects are committed together or
+ * not at all. A later call with the same key gets the original result, if its caller may see it; a
+ * concurrent call waits for it.
+ * @throws KeyInUseError if the first call takes longer than two seconds, KeyReusedError for a key that was
+ * used for another request, and what `authorize`, `run` and `restore` throw
  */
 export async function runIdempotent<Result, Granted>(
   tx: Tx,
@@ -69,7 +68,7 @@ export async function runIdempotent<Result, Granted>(
   call: IdempotentCall<Result, Granted>,
 ): Promise<Result> {
   const { claim } = call;
-  // A replay needs the permission for the original, whose input may have been another one.
+  // A replay is authorized for the original target, which may differ from the target of this input.
   const earlier = await findRecord(tx, claim);
   if (earlier !== null && (await isReplay(call, earlier))) return replay(products, call, earlier);
   const granted = await call.authorize();
@@ -112,9 +111,8 @@ function replay<Result, Granted>(
 }
 
 /**
- * SHA-256 of a key, which is all that is stored of it. The items of a batch share a key; each has a hash of
- * its own by its position, and no client can choose a key with that hash, because keys contain no line
- * break.
+ * SHA-256 of an idempotency key. Only the hash is stored. The items of a batch share a key and differ by
+ * position. Clients cannot choose a key with such a hash, because keys contain no line breaks.
  */
 export function hashKey(key: string, position = 0): Uint8Array<ArrayBuffer> {
   return new Uint8Array(
@@ -125,8 +123,8 @@ export function hashKey(key: string, position = 0): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * A fingerprint that tells inputs apart. It is an HMAC under the idempotency key, so that a reader of the
- * database cannot test guesses of the input, such as an invited address.
+ * A fingerprint of an input, to compare inputs. It is an HMAC under the idempotency key, so that a reader of
+ * the database cannot test guesses of the input, such as an invited address.
  */
 export function fingerprintInput(key: string, input: unknown): Uint8Array<ArrayBuffer> {
   return new Uint8Array(createHmac('sha256', key).update(toCanonicalJson(input)).digest());
@@ -143,7 +141,7 @@ function toCanonicalJson(input: unknown): string {
 
 const hourMs = 3_600_000;
 
-/** The time until which a record created now is kept: the product's retention. */
+/** The expiry of a record that is created now: the product's retention. */
 export function decideExpiry(products: Products, product: string | null, now: Date): Date {
   return new Date(now.getTime() + rulesOf(products, product).retentionHours * hourMs);
 }
@@ -154,20 +152,20 @@ function rulesOf(products: Products, product: string | null): Product['idempoten
 }
 
 /**
- * How long a request waits for another one with the same key in this process. Between processes the database
- * waits as long.
+ * Maximum time to wait for another request with the same key in this process. The database limits the wait
+ * between processes to the same time.
  */
 const waitMsMax = 2_000;
 
 /**
- * Runs work while no other work of the same name runs in this process.
- * @throws KeyInUseError where the other takes longer than two seconds
+ * Runs one function per name at a time in this process.
+ * @throws KeyInUseError if the wait exceeds two seconds
  */
 export type RunExclusively = <Result>(name: string, work: () => Promise<Result>) => Promise<Result>;
 
 /**
- * Serializes the calls of one key within this process, so that those that wait do not each hold a database
- * connection; the embedded database has only one. Between processes the database decides.
+ * Serializes the calls of one key within this process, so that waiting calls hold no database connection;
+ * the embedded database has only one. Between processes the database serializes them.
  */
 export function createKeyLocks(): RunExclusively {
   const locks = new Map<string, MutexInterface>();
@@ -183,9 +181,9 @@ export function createKeyLocks(): RunExclusively {
 }
 
 /**
- * Claims a key for the transaction. Where another transaction holds the key, this waits for its end, for at
- * most two seconds.
- * @returns null where the key is now claimed, else the record of the original
+ * Claims a key for the transaction. If another transaction holds the key, waits for its end, for at most two
+ * seconds.
+ * @returns null if the key is now claimed, else the record of the original call
  * @throws KeyInUseError
  */
 async function claimKey(tx: Tx, claim: Claim): Promise<IdempotencyRecord | null> {
@@ -218,7 +216,7 @@ const recordsPerStatement = 1_000;
 const statementsPerRun = 20;
 
 /**
- * Deletes expired records in bounded statements. Safe on any number of processes at once.
+ * Deletes expired records in bounded statements. Safe to run in several processes.
  * @returns the number of deleted records
  */
 export async function deleteExpiredRecords({ db, clock }: { db: Db; clock: () => Date }): Promise<number> {

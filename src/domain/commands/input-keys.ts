@@ -10,13 +10,13 @@ import { decodeResult, encodeResult } from './stored-result.js';
 export interface InputKey {
   readonly workspaceId: string;
   readonly operation: string;
-  /** null: the caller gave none, and nothing is stored. */
+  /** Null: the input has no key, and nothing is stored. */
   readonly key: string | null;
 }
 
 /**
- * The id of the record that an operation first created under its key. Call it under the lock that
- * {@link storeInputKey}'s caller holds.
+ * The id of the record that an operation created under its key; null: none. Call it under the same lock as
+ * {@link storeInputKey}.
  */
 export async function findByInputKey(tx: Tx, { workspaceId, operation, key }: InputKey): Promise<string | null> {
   if (key === null) return null;
@@ -27,7 +27,7 @@ export async function findByInputKey(tx: Tx, { workspaceId, operation, key }: In
   return record?.result == null ? null : String(decodeResult(record.result));
 }
 
-/** Stores which record an operation created, in the transaction that created it. */
+/** Stores the id of the record that an operation created, in the same transaction. */
 export async function storeInputKey(
   tx: Tx,
   { workspaceId, operation, key }: InputKey,

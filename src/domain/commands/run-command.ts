@@ -19,7 +19,7 @@ import {
 } from './idempotency.js';
 import { restoreResult, storeResult } from './stored-result.js';
 
-/** Who calls a command, and under which idempotency key. */
+/** The caller of a command, and its idempotency key. */
 export interface CommandRequest {
   readonly actor: Actor;
   readonly idempotency: IdempotentRequest | null;
@@ -36,7 +36,7 @@ export interface CommandRunner<Services> {
     request: CommandRequest,
     input: Input,
   ): Promise<Result>;
-  /** Records that a command was refused, in the background. */
+  /** Records a refused command in the audit trail, in the background. */
   recordRefusal<Input, Subject, Result extends object>(
     command: Command<Input, Subject, Result, Services>,
     actor: Actor,
@@ -50,7 +50,7 @@ export interface CommandRunnerOptions<Services> {
   readonly products: Products;
   readonly clock: Clock;
   readonly refusals: Pick<RefusalRecorder, 'record'>;
-  /** What single commands need beside the transaction. */
+  /** Further services that some commands need. */
   readonly services: Services;
 }
 
@@ -192,7 +192,7 @@ export function createCommandRunner<Services extends object>({
 }
 
 /**
- * Keys of what customers may do, and keys of what only services may do, are separate: neither can use up the
+ * Idempotency keys of customer commands and of service commands are separate, so that neither can occupy the
  * other's.
  */
 function spaceOf(permission: Permission): 'CUSTOMER' | 'SERVICE' {

@@ -2,13 +2,12 @@ import { hkdfSync } from 'node:crypto';
 import { SecretUnavailableError } from '../../errors.js';
 import { type Cipher, createCipher } from '../access/cipher.js';
 
-/** The result of a call as it is kept for replays. */
+/** The stored result of a call, for replays. */
 export interface StoredResult {
   /** See {@link encodeResult}. */
   readonly result: string;
   /**
-   * The fields that are shown once, encrypted under the client's key; null where there are none or they are
-   * not kept.
+   * The shown-once fields, encrypted under the client's key; null: there are none or they are not stored.
    */
   readonly secrets: Uint8Array<ArrayBuffer> | null;
 }
@@ -22,16 +21,13 @@ interface ReplayRequest {
   isSelected(field: string): boolean;
 }
 
-/** The record that encrypted fields belong to. They can be decrypted for no other. */
+/** The record that encrypted fields are bound to. They cannot be decrypted for another record. */
 export interface SecretsOwner {
   readonly workspaceId: string;
   readonly operation: string;
 }
 
-/**
- * Separates the fields that are shown once from a result, and encrypts them so that only the client's key
- * can decrypt them.
- */
+/** Separates the shown-once fields from a result, and encrypts them under the client's idempotency key. */
 export function storeResult(
   result: object,
   shownOnce: ShownOnce,
@@ -48,8 +44,8 @@ export function storeResult(
 }
 
 /**
- * The result of the original call. Secrets that were not kept are missing in it.
- * @throws SecretUnavailableError where the client selects such a secret
+ * The result of the original call, without secrets that were not stored.
+ * @throws SecretUnavailableError if the client selects such a secret
  */
 export function restoreResult(
   { result, secrets }: StoredResult,
@@ -65,7 +61,7 @@ export function restoreResult(
   return fields;
 }
 
-/** Some results have a field that says whether they repeat an earlier one. */
+/** Sets `replayed`, in results that have this field. */
 function markReplayed(fields: Fields): Fields {
   return 'replayed' in fields ? { ...fields, replayed: true } : fields;
 }
@@ -75,21 +71,22 @@ function idOf(record: unknown): string {
 }
 
 /**
- * UUIDs of versions 4 and 7 (RFC 9562) hold 122 and 74 random bits. Keys of any other form may be guessed.
+ * UUIDs of versions 4 and 7 (RFC 9562) contain 122 and 74 random bits. Keys of another form may be
+ * guessable.
  */
 const randomUuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
 
 /**
  * Encrypts secrets under a key that only the client can derive again: HKDF-SHA-256 of its idempotency key,
  * of which only a hash is stored.
- * @returns null where the idempotency key may be guessed
+ * @returns null if the idempotency key may be guessable
  */
 function encryptSecrets(key: string, owner: SecretsOwner, secrets: Fields): Uint8Array<ArrayBuffer> | null {
   if (!randomUuidPattern.test(key)) return null;
   return cipherOf(key, owner).seal(JSON.stringify(secrets), contextOf(owner));
 }
 
-/** @throws Error where the ciphertext is not that of this key and this record */
+/** @throws Error for a ciphertext of another key or record */
 function decryptSecrets(key: string, owner: SecretsOwner, ciphertext: Uint8Array): Record<string, string> {
   return JSON.parse(cipherOf(key, owner).open(ciphertext, contextOf(owner)));
 }
@@ -103,11 +100,11 @@ function contextOf({ workspaceId, operation }: SecretsOwner): string {
   return `${workspaceId} ${operation}`;
 }
 
-// JSON has no times, bytes and large integers. They are encoded as strings that begin with $ and a letter. A
-// string that begins with $ gets another one before it.
+// JSON has no types for times, bytes and large integers. They are encoded as strings that begin with $ and a
+// letter. Other strings that begin with $ are escaped with another $.
 
 /**
- * A result as JSON, from which {@link decodeResult} makes the same value again. Undefined properties are
+ * Encodes a result as JSON that {@link decodeResult} decodes to the same value. Undefined properties are
  * left out.
  */
 export function encodeResult(result: object | string): string {
@@ -121,7 +118,7 @@ export function encodeResult(result: object | string): string {
   });
 }
 
-/** The result that {@link encodeResult} encoded. */
+/** Decodes the output of {@link encodeResult}. */
 export function decodeResult(text: string): unknown {
   return JSON.parse(text, (_name, value: unknown) => {
     if (typeof value !== 'string' || !value.startsWith('$')) return value;

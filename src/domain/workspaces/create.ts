@@ -4,7 +4,7 @@ import { parseName } from '../access/input.js';
 import { defineCommand } from '../commands/define-command.js';
 import { personScope } from './scopes.js';
 
-/** The most organizations that one person owns. Each may come with free credits, so there is a limit. */
+/** Maximum number of organizations that one user owns. Limited because each may get free credits. */
 export const ownedOrganizationsMax = 100;
 
 export interface CreateWorkspaceInput {
@@ -27,7 +27,10 @@ export const createWorkspace = defineCommand({
     await tx.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${userId} FOR UPDATE`;
     const owned = await tx.member.count({ where: { userId, role: 'OWNER', workspace: { kind: 'ORGANIZATION' } } });
     if (owned >= ownedOrganizationsMax) {
-      throw new LimitReachedError(ownedOrganizationsMax, `One person can own ${ownedOrganizationsMax} organizations.`);
+      throw new LimitReachedError(
+        ownedOrganizationsMax,
+        `A user can own at most ${ownedOrganizationsMax} organizations. Make another member the owner of one first.`,
+      );
     }
     const workspace = await tx.workspace.create({ data: { id: newId('workspace'), kind: 'ORGANIZATION', name } });
     const workspaceId = workspace.id;

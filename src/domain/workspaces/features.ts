@@ -63,7 +63,11 @@ async function switchFeature(
 /** @throws ValidationError for a product or a feature that does not exist */
 function getFeature(products: Products, input: SwitchFeatureInput) {
   const product = products.find(input.product);
-  if (product === null) throw new ValidationError('product', 'There is no product of this name.');
+  if (product === null)
+    throw new ValidationError(
+      'product',
+      `Unknown product. Use one of: ${products.all.map(({ slug }) => slug).join(', ')}.`,
+    );
   const feature = Object.hasOwn(product.features, input.feature) ? product.features[input.feature] : undefined;
   if (feature === undefined) {
     throw new ValidationError('feature', `The product ${product.slug} has no feature of this name.`);

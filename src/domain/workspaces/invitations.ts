@@ -40,7 +40,10 @@ export const inviteMember = defineCommand({
     }
     const open = await tx.invitation.count({ where: { workspaceId, acceptedAt: null, expiresAt: { gt: now } } });
     if (open >= openInvitationsMax) {
-      throw new LimitReachedError(openInvitationsMax, `A workspace can have ${openInvitationsMax} open invitations.`);
+      throw new LimitReachedError(
+        openInvitationsMax,
+        `A workspace can have at most ${openInvitationsMax} open invitations. Wait until one is accepted or expires.`,
+      );
     }
     const token = generateToken('tki_');
     const invitation = await tx.invitation.create({
@@ -64,8 +67,8 @@ export const inviteMember = defineCommand({
 });
 
 /**
- * Joins the workspace of an invitation. The token works once, for a user who signed in with the invited
- * address. Unknown, used and expired tokens and those of other people look the same.
+ * Joins the workspace of an invitation. The token is valid once, for a user with the invited e-mail address.
+ * Unknown, used and expired tokens and tokens for another address are refused with the same error.
  * @throws NotFoundError, ConflictError for a member, LimitReachedError
  */
 export const acceptInvitation = defineCommand({
@@ -86,7 +89,9 @@ export const acceptInvitation = defineCommand({
     const { id, workspaceId, role } = await tx.invitation.findUniqueOrThrow({ where: { tokenHash } });
     await lockWorkspace(tx, workspaceId);
     const members = await tx.member.count({ where: { workspaceId } });
-    if (members >= membersMax) throw new LimitReachedError(membersMax, `A workspace can have ${membersMax} members.`);
+    if (members >= membersMax) {
+      throw new LimitReachedError(membersMax, `A workspace can have at most ${membersMax} members. Remove one first.`);
+    }
     if ((await tx.member.count({ where: { workspaceId, userId } })) > 0) {
       throw new ConflictError('You are already a member.');
     }

@@ -11,12 +11,12 @@ import { memberScope } from './scopes.js';
 export interface UpdateMemberInput {
   readonly memberId: string;
   readonly role?: Role | null | undefined;
-  /** All permissions that the member is to hold beside those of the role. */
+  /** All permissions of the member in addition to those of the role; null: unchanged. */
   readonly permissions?: readonly string[] | null | undefined;
 }
 
 /**
- * Changes the role of a member, the permissions given beside it, or both.
+ * Changes the role of a member, the additional permissions, or both.
  * @throws ValidationError, NotFoundError, ForbiddenError, ConflictError for the last owner
  */
 export const updateMember = defineCommand({
@@ -83,7 +83,7 @@ function parseGrantable(permission: string, index: number): Permission {
   if (!grantablePermissions.has(permission as Permission)) {
     throw new ValidationError(
       `permissions.${index}`,
-      `This permission cannot be given to a single member. One of: ${[...grantablePermissions].join(', ')}.`,
+      `This permission cannot be granted to a member. Use one of: ${[...grantablePermissions].join(', ')}.`,
     );
   }
   return permission as Permission;

@@ -6,11 +6,14 @@ import type { Permission } from '../access/permissions.js';
 const ranks: Readonly<Record<Role, number>> = { MEMBER: 0, ADMIN: 1, OWNER: 2 };
 
 /**
- * Members give, change and take away roles up to their own. Services rank above all roles.
+ * Members can grant, change and remove roles up to their own. Services rank above all roles.
  * @throws ForbiddenError
  */
 export function requireRank(access: Access, role: Role, permission: Permission): void {
   if (access.role !== null && ranks[role] > ranks[access.role]) {
-    throw new ForbiddenError(permission, `Only a member of the role ${role} can do this to the role ${role}.`);
+    throw new ForbiddenError(
+      permission,
+      `Only a member with the role ${role} can grant, change or remove the role ${role}.`,
+    );
   }
 }

@@ -10,7 +10,7 @@ import {
 import type { Principal } from '../access/principal.js';
 import { visibleWorkspaces } from '../access/visibility.js';
 
-/** A page of the workspaces that the principal sees. */
+/** A page of the workspaces that are visible to the principal. */
 export function listWorkspaces(db: Db, principal: Principal, page: Keyset): Promise<Workspace[]> {
   return db.workspace.findMany(toPrismaPage(page, visibleWorkspaces(principal)));
 }
@@ -21,7 +21,7 @@ export function listMembersOf(db: Db, workspaceIds: readonly string[], page: Key
   return readNestedPages(db, rows, workspaceIds, page, (query) => db.member.findMany(query));
 }
 
-/** A page of the invitations to each workspace that were not accepted yet. */
+/** A page of the invitations to each workspace that are not accepted yet. */
 export function listInvitationsOf(
   db: Db,
   workspaceIds: readonly string[],

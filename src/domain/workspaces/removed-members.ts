@@ -2,12 +2,12 @@ import type { Db, Tx } from '../../db/transaction.js';
 import type { Target } from '../commands/define-command.js';
 import { decodeResult } from '../commands/stored-result.js';
 
-/** An upper bound of the workspaces in which one client uses the same idempotency key. */
+/** Maximum number of records to search: one idempotency key may occur in several workspaces. */
 const recordsMax = 100;
 
 /**
- * Where a member was removed under an idempotency key. The record of the removal is all that is left of a
- * removed member.
+ * The target of a removal under an idempotency key. Only the idempotency record still refers to the removed
+ * member.
  */
 export async function findRemovedMember(
   db: Db | Tx,

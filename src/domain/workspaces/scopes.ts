@@ -13,10 +13,7 @@ interface WorkspaceInput {
   readonly workspaceId: string;
 }
 
-/**
- * Commands about a workspace. It is locked, so that commands about its members, keys and features run one
- * after the other.
- */
+/** Commands about a workspace. The lock serializes commands about its members, keys and features. */
 export const workspaceScope: Scope<WorkspaceInput, Access> = {
   ids: ({ workspaceId }) => [workspaceId],
   locate: ({ db }, { workspaceId }) => locateWorkspace(db, workspaceId),
@@ -35,7 +32,7 @@ export function workspaceNotFound(): NotFoundError {
   return new NotFoundError('workspaceId', 'Workspace not found.');
 }
 
-/** Invitations: the inviter's role limits the role that can be given. */
+/** Invitations. The inviter's role limits the role of the new member. */
 export const inviterScope: Scope<WorkspaceInput & { readonly role: Role }, Access> = {
   ...workspaceScope,
   locate: async ({ db }, { workspaceId, role }) => {
@@ -50,7 +47,7 @@ export const inviterScope: Scope<WorkspaceInput & { readonly role: Role }, Acces
 };
 
 /**
- * Commands of a person that concern no existing workspace. Their idempotency keys belong to the person's
+ * Commands of a user that concern no existing workspace. Their idempotency keys belong to the user's
  * PERSONAL workspace.
  */
 export const personScope: Scope<unknown, UserPrincipal> = {
@@ -99,7 +96,7 @@ export const memberScope: Scope<{ readonly memberId: string }, { readonly member
     if (!leaves && !access.permissions.has(permission)) throw new ForbiddenError(permission);
     return access;
   },
-  // Members may see again what they did to themselves, even if they have no permission or membership since.
+  // Members may replay a command about themselves, even after they lost the permission or the membership.
   mayReplay: async (context, target) => {
     if (isSelf(context.principal, target)) return true;
     const access = await findAccess(context.db, context.principal, target.workspaceId);
