@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { createKeyCache } from '../../src/domain/keys/key-cache.js';
 import { classifyCredential } from '../../src/domain/keys/classify-credential.js';
+import { createKeyCache } from '../../src/domain/keys/key-cache.js';
 import { aPerson, createApiKey } from '../factories.js';
 import { aServer, sharedDatabase } from '../harness.js';
 

@@ -131,7 +131,7 @@ describe('a price', () => {
     expect(costOf(1, creditsMax)).toBe(creditsMax);
     for (const quantity of [creditsMax + 1, creditsMax + 0.5, 1e300, Number.MAX_VALUE]) {
       expect(decidePrice(selling(1), 'LIVE', 'work', quantity)).toMatchObject({
-        error: { code: 'BAD_USER_INPUT', field: 'input.charge.quantity' },
+        error: { code: 'BAD_USER_INPUT', field: 'charge.quantity' },
       });
     }
   });
@@ -149,7 +149,7 @@ describe('a price', () => {
   test('of an action that the price list does not name does not exist, whatever objects have by nature', () => {
     for (const action of ['', 'unknown', 'WORK', 'work ', 'constructor', '__proto__', 'toString', 'hasOwnProperty']) {
       expect(decidePrice(selling(1), 'LIVE', action, 1)).toMatchObject({
-        error: { code: 'BAD_USER_INPUT', field: 'input.charge.action' },
+        error: { code: 'BAD_USER_INPUT', field: 'charge.action' },
       });
     }
   });

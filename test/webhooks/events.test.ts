@@ -319,15 +319,15 @@ describe('publishEvent', () => {
   });
 
   test.each([
-    ['api_key.created', "this server's"],
-    ['Api_Key.stolen', "this server's"],
-    ['credits.low', "this server's"],
-    ['webhook.test', "this server's"],
-    ['job', 'subject.happened'],
-    ['job.', 'subject.happened'],
-    ['.job', 'subject.happened'],
-    ['job finished.now', 'subject.happened'],
-    ['jöb.finished', 'subject.happened'],
+    ['api_key.created', 'begin with api_key are reserved'],
+    ['Api_Key.stolen', 'begin with api_key are reserved'],
+    ['credits.low', 'begin with credits are reserved'],
+    ['webhook.test', 'begin with webhook are reserved'],
+    ['job', 'subject.event'],
+    ['job.', 'subject.event'],
+    ['.job', 'subject.event'],
+    ['job finished.now', 'subject.event'],
+    ['jöb.finished', 'subject.event'],
   ])('refuses the type %s', async (type, words) => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
