@@ -255,7 +255,7 @@ describe('a refused attempt is an event', () => {
     expect(await refusalsOf(world)).toHaveLength(22);
   });
 
-  test('at most two hundred of one workspace a minute, however many try', async () => {
+  test('at most two hundred of one workspace a minute, however many try', { timeout: 90_000 }, async () => {
     const world = await aPopulatedWorkspace();
     const { server, people, organizationId } = world;
     const keys = await Promise.all(Array.from({ length: 20 }, () => anotherKey(world)));
