@@ -67,8 +67,8 @@ const update = async (client: Client, input: UpdateApiKeyInput) =>
 const namesOf = async (client: Client, workspaceId: string, filter: ApiKeyFilter = {}) =>
   (await client.run(listDocument, { workspaceId, filter })).apiKeys.nodes.map(({ name }) => name);
 
-describe('creating', () => {
-  test('a new key shows its secrets once, and comes with the free credits of the first', async () => {
+describe('createApiKey', () => {
+  test('a new key returns its secrets once, and the first key grants free credits', async () => {
     const person = await aPerson(await aServer());
     const { createApiKey: created } = await person.client.run(createDocument, { input: { name: ' ci ' } });
     const { secret, signingSecret } = expectMember(created, 'CreateApiKeyPayload');
@@ -101,7 +101,7 @@ describe('creating', () => {
     expect((await createApiKey(person.client, { name: 'second' })).freeCreditsRemaining).toBe(0);
   });
 
-  test('a key is restricted from the start where that is asked for', async () => {
+  test('createApiKey applies the environment, permissions, origins and expiry of the input', async () => {
     const person = await aPerson(await aServer());
     const { createApiKey: created } = await person.client.run(createDocument, {
       input: {
@@ -120,7 +120,7 @@ describe('creating', () => {
     });
   });
 
-  test('a service creates a key for a workspace, and then nobody is named as its maker', async () => {
+  test('a key that a service creates has the workspace of the input and no createdBy user', async () => {
     const server = await aServer();
     const { personalWorkspaceId: workspaceId } = await aPerson(server);
     const { createApiKey: created } = await server.backend.run(createDocument, {
@@ -137,7 +137,7 @@ describe('creating', () => {
     });
   });
 
-  test('a product without test keys has none', async () => {
+  test('a product without test keys refuses the TEST environment', async () => {
     const person = await aPerson(await aServer());
     expect(await tryCreateApiKey(person.client, { name: 'a', product: 'masko', environment: 'TEST' })).toEqual({
       __typename: 'ValidationError',
@@ -147,8 +147,8 @@ describe('creating', () => {
   });
 });
 
-describe('changing', () => {
-  test('what is named changes, and the rest stays', async () => {
+describe('updateApiKey', () => {
+  test('an update changes only the fields in the input', async () => {
     const { client } = await aPerson(await aServer());
     const { apiKey } = await createApiKey(client, { name: 'ci', permissions: ['data:read', 'data:write'] });
     const apiKeyId = apiKey.id;
@@ -182,7 +182,7 @@ describe('changing', () => {
     }
   });
 
-  test('a restriction counts from the next verification on', async () => {
+  test('a new restriction applies to the next verification', async () => {
     const server = await aServer();
     const { client } = await aPerson(server);
     const { apiKey, secret } = await createApiKey(client, { name: 'ci' });
@@ -194,7 +194,7 @@ describe('changing', () => {
     expect(await ask()).toMatchObject({ code: 'ORIGIN_NOT_ALLOWED' });
   });
 
-  test('disabling and enabling count from the next verification on', async () => {
+  test('disabling and enabling apply to the next verification', async () => {
     const server = await aServer();
     const { client } = await aPerson(server);
     const { apiKey, secret } = await createApiKey(client, { name: 'ci' });
@@ -207,7 +207,7 @@ describe('changing', () => {
     expect(await verify(server, secret)).toMatchObject({ code: 'VALID' });
   });
 
-  test('a key expires by itself, and a later time brings it back', async () => {
+  test('an expired key is refused until its expiry is removed', async () => {
     const server = await startServer();
     const { client, personalWorkspaceId } = await aPerson(server);
     const expiresAt = new Date(Date.now() + 60_000).toISOString();
@@ -226,8 +226,8 @@ describe('changing', () => {
   });
 });
 
-describe('ending', () => {
-  test('revoking ends a key for good; the first reason and time stand', async () => {
+describe('revokeApiKey and deleteApiKey', () => {
+  test('a revocation is permanent and keeps its first reason and time', async () => {
     const server = await aServer();
     const { client } = await aPerson(server);
     const { apiKey, secret } = await createApiKey(client, { name: 'ci' });
@@ -248,7 +248,7 @@ describe('ending', () => {
     });
   });
 
-  test('deleting ends a key and takes it out of every list, but not out of the ledger', async () => {
+  test('a deleted key is refused and removed from every list, and its ledger entries remain', async () => {
     const server = await aServer();
     const { client, personalWorkspaceId: workspaceId } = await aPerson(server);
     const { apiKey, secret } = await createApiKey(client, { name: 'ci' });
@@ -278,8 +278,8 @@ describe('ending', () => {
   });
 });
 
-describe('listing', () => {
-  test('filters leave what stands so now, for that product and that environment', async () => {
+describe('apiKeys', () => {
+  test('filters select keys by current status, product and environment', async () => {
     const server = await startServer();
     const { client, personalWorkspaceId: workspaceId } = await aPerson(server);
     const make = async (name: string, input: object = {}) => (await createApiKey(client, { name, ...input })).apiKey.id;
@@ -321,7 +321,7 @@ describe('listing', () => {
     });
   });
 
-  test('without a workspace the keys of all of a person’s workspaces are listed, and nobody else’s', async () => {
+  test('without a workspace, a person lists the keys of all their workspaces and no others', async () => {
     const server = await aServer();
     const person = await aPerson(server);
     const workspaceId = await anOrganization(person);
@@ -335,7 +335,7 @@ describe('listing', () => {
     expect(await list(member.client)).toEqual(['of the member', 'of the organization']);
   });
 
-  test('a key sees itself, not its siblings, and not who made it', async () => {
+  test('a key reads itself, but neither its siblings nor its creator', async () => {
     const server = await aServer();
     const { client, personalWorkspaceId: workspaceId } = await aPerson(server);
     const { apiKey, secret } = await createApiKey(client, { name: 'self' });
@@ -351,8 +351,8 @@ describe('listing', () => {
   });
 });
 
-describe('the most active keys of a workspace', () => {
-  test('count what is active alone, and hold for enabling and reviving too', async () => {
+describe('the limit of active keys per workspace', () => {
+  test('counts only active keys of the product, and also applies when a key is enabled or its expiry is removed', async () => {
     const server = await startServer();
     const { client } = await aPerson(server);
     const make = (name: string, input: object = {}) => tryCreateApiKey(client, { name, product: 'masko', ...input });

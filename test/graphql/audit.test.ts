@@ -49,22 +49,22 @@ const actionsOf = async (client: Client, workspaceId: string, filter?: AuditEven
 
 const guide = await readFile(new URL('../../docs/audit.md', import.meta.url), 'utf8');
 
-describe('every change is an event', () => {
-  /** What changes no key, secret, member, credit or endpoint, so that it leaves no event. */
+describe('the audit event of a change', () => {
+  /** Mutations that change no key, secret, member, credit or endpoint, and therefore write no event. */
   const eventless: readonly string[] = ['verifyApiKey', 'verifyApiKeys', 'publishEvent'];
-  /** What has to be so for the sample to change something. */
+  /** Mutations that run first, so that the sample has something to change. */
   const before: Readonly<Record<string, string>> = {
     resumeWorkspace: 'mutation ($input: SuspendWorkspaceInput!) { suspendWorkspace(input: $input) { __typename } }',
     disableFeature: 'mutation ($input: EnableFeatureInput!) { enableFeature(input: $input) { __typename } }',
   };
-  // What a sample would use up it makes anew, so one world serves all.
+  // Each sample creates what it consumes, so all rows share one populated workspace.
   let world: PopulatedWorkspace;
   beforeAll(async () => {
     world = await aPopulatedWorkspace();
   });
   const changes = Object.keys(schema.getMutationType()?.getFields() ?? {}).filter((name) => !eventless.includes(name));
 
-  test.each(changes)('of %s, with who, from where, in which request, and what came of it', async (name) => {
+  test.each(changes)('%s writes an event with actor, subject, address and request id', async (name) => {
     const { clients, server, people } = world;
     const isOwnersAlone = name === 'createWorkspace' || name === 'acceptInvitation';
     const variables = await sampleVariablesOf(name, world);
@@ -90,7 +90,7 @@ describe('every change is an event', () => {
     expect(changed.length > 0 || ['sendTestWebhook', 'redeliverWebhook'].includes(name)).toBe(true);
   });
 
-  test('and shows what was before and what is after, without the secret', async () => {
+  test('contains the values before and after the change, without secrets', async () => {
     const { client, id, personalWorkspaceId: workspaceId } = await aPerson(await aServer(), 'Ada');
     const { apiKey, secret } = await createApiKey(client, { name: 'ci' });
     const rotated = await rotateApiKey(client, apiKey.id, 0);
@@ -125,7 +125,7 @@ describe('every change is an event', () => {
     for (const each of [secret, rotated.secret]) expect(JSON.stringify(events)).not.toContain(each);
   });
 
-  test('in the transaction of the change: where the event cannot be written, nothing has changed', async () => {
+  test('is written in the transaction of the change: if the insert fails, the change is rolled back', async () => {
     const server = await aServer();
     const { client } = await aPerson(server);
     const { apiKey } = await createApiKey(client, { name: 'ci' });
@@ -142,7 +142,7 @@ describe('every change is an event', () => {
     await revokeApiKey(client, apiKey.id);
   });
 
-  test('and a change that is undone leaves neither an event nor a gap', async () => {
+  test('is rolled back with its change, without a gap in the sequence', async () => {
     const { client, personalWorkspaceId: workspaceId } = await aPerson(await aServer());
     const { apiKey } = await createApiKey(client, { name: 'ci' });
     for (let made = 1; made < 5; made += 1) await rotateApiKey(client, apiKey.id, 60);
@@ -154,18 +154,18 @@ describe('every change is an event', () => {
   });
 });
 
-describe('a refused attempt is an event', () => {
+describe('the audit event of a refused attempt', () => {
   let people: People;
   beforeAll(async () => {
     people = await somePeople(await aServer());
   });
-  /** All refused attempts on an organization, newest first, once they are written. */
+  /** All refused attempts in an organization, newest first, after the buffered ones are written. */
   async function refusalsOf({ server, organizationId, clients }: PopulatedWorkspace) {
     await server.deps.refusals.flush();
     return eventsOf(clients.owner, organizationId, { refused: true });
   }
 
-  test('of a member without the permission, and of a stranger, who is told that there is nothing', async () => {
+  test('is written for a member without the permission and for a stranger, who receives NotFoundError', async () => {
     const world = await aPopulatedWorkspace(people);
     const { clients, key, organizationId } = world;
     const revoke = 'mutation ($id: ID!) { revokeApiKey(input: { apiKeyId: $id }) { __typename } }';
@@ -183,7 +183,7 @@ describe('a refused attempt is an event', () => {
     expect(await refusalsOf(world)).toEqual([
       expect.objectContaining({
         ...refused,
-        // Nobody learns the name of somebody with whom they share nothing.
+        // A user’s name is hidden from people who share no workspace with them.
         actor: { kind: 'USER', principalId: people.stranger.id, user: null },
         requestId: stranger.headers.get('x-request-id'),
       }),
@@ -200,7 +200,7 @@ describe('a refused attempt is an event', () => {
     expect(nodes[0]?.actor.user?.name).toBe('Sam Stranger');
   });
 
-  test('of a key that may not do this at all, in its own workspace', async () => {
+  test('is written for a key whose credential kind may not call the mutation, in its own workspace', async () => {
     const world = await aPopulatedWorkspace(people);
     await world.clients.key.send('mutation { createApiKey(input: { name: "mine" }) { __typename } }');
     expect(await refusalsOf(world)).toEqual([
@@ -212,7 +212,7 @@ describe('a refused attempt is an event', () => {
     ]);
   });
 
-  test('and none where nothing exists: what nobody has cannot be tried', async () => {
+  test('is not written when the target does not exist', async () => {
     const world = await aPopulatedWorkspace();
     const { db } = world.server.deps;
     await world.server.deps.refusals.flush();
@@ -224,7 +224,7 @@ describe('a refused attempt is an event', () => {
     expect(await db.auditEvent.count({ where })).toBe(before);
   });
 
-  test('once a minute, with a sum of its repetitions', async () => {
+  test('is written once per minute for repeated attempts, with their count', async () => {
     const world = await aPopulatedWorkspace();
     const { clients, key } = world;
     await beginMinute(world.server);
@@ -237,7 +237,7 @@ describe('a refused attempt is an event', () => {
     ]);
   });
 
-  test('at most twenty of one principal a minute, and one for all beyond them', async () => {
+  test('is limited to 20 per principal and minute, plus one event that counts the rest', async () => {
     const world = await aPopulatedWorkspace();
     const keys = await Promise.all(Array.from({ length: 24 }, () => anotherKey(world)));
     await beginMinute(world.server);
@@ -250,17 +250,17 @@ describe('a refused attempt is an event', () => {
       actor: { principalId: world.people.stranger.id },
       after: { attempts: 4 },
     });
-    // After the minute it begins anew.
+    // The limit starts again after the minute.
     await tryRotateApiKey(world.clients.stranger, world.key.id, 0);
     expect(await refusalsOf(world)).toHaveLength(22);
   });
 
-  test('at most two hundred of one workspace a minute, however many try', { timeout: 90_000 }, async () => {
+  test('is limited to 200 per workspace and minute across all principals', { timeout: 90_000 }, async () => {
     const world = await aPopulatedWorkspace();
     const { server, people, organizationId } = world;
     const keys = await Promise.all(Array.from({ length: 20 }, () => anotherKey(world)));
     const crowd = await Promise.all(Array.from({ length: 11 }, () => aPerson(server)));
-    // So that none ends in the middle.
+    // Starts a new minute, so that it does not end during the test.
     await beginMinute(server);
     await Promise.all(
       crowd.flatMap(({ client }) => keys.map((apiKeyId) => client.send(rotateDocument, { input: { apiKeyId } }))),
@@ -273,12 +273,12 @@ describe('a refused attempt is an event', () => {
   });
 });
 
-/** Writes what was noted before, which begins the minute anew. */
+/** Writes the buffered attempts, which starts a new minute. */
 const beginMinute = ({ deps }: TestServer) => deps.refusals.flush();
 
 const rotateDocument = 'mutation ($input: RotateApiKeyInput!) { rotateApiKey(input: $input) { __typename } }';
 
-describe('the list', () => {
+describe('auditEvents', () => {
   async function aHistory(): Promise<{ server: TestServer; owner: Person; member: Person; workspaceId: string }> {
     const server = await aServer();
     const owner = await aPerson(server);
@@ -291,7 +291,7 @@ describe('the list', () => {
     return { server, owner, member, workspaceId };
   }
 
-  test('is newest first, by the numbers of the chain, and can be narrowed', async () => {
+  test('lists events newest first by sequence number, and applies every filter', async () => {
     const { owner, member, workspaceId, server } = await aHistory();
     const { client } = owner;
     const all = await eventsOf(client, workspaceId);
@@ -323,7 +323,7 @@ describe('the list', () => {
     expect(await actionsOf(server.backend, workspaceId)).toHaveLength(all.length);
   });
 
-  test('looks empty and intact to whoever may not read it, as for a workspace that is not there', async () => {
+  test('returns an empty, intact list to principals without permission, as for an unknown workspace', async () => {
     const { server, member, workspaceId } = await aHistory();
     const stranger = await aPerson(server);
     const nothing = await list(stranger.client, 'wsp_nonsense');
@@ -332,7 +332,7 @@ describe('the list', () => {
     expect(await list(member.client, workspaceId)).toEqual(nothing);
   });
 
-  test('does not name people who have left', async () => {
+  test('omits the name and email of people who have left the workspace', async () => {
     const { owner, member, workspaceId } = await aHistory();
     const joined = { action: 'member.joined', actorId: member.id };
     const [before] = await eventsOf(owner.client, workspaceId, joined);
@@ -344,7 +344,7 @@ describe('the list', () => {
     expect(after?.actor).toEqual({ kind: 'USER', principalId: member.id, user: null });
   });
 
-  test('says that it is intact until somebody changes a row behind the back of the server', async () => {
+  test('reports intact: false after a row was changed bypassing the triggers', async () => {
     const { owner, workspaceId } = await aHistory();
     const [newest] = await eventsOf(owner.client, workspaceId);
     expect((await list(owner.client, workspaceId)).intact).toBe(true);

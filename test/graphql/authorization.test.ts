@@ -20,11 +20,12 @@ import {
 } from './sample-operations.js';
 
 /**
- * What each root field answers to each kind of principal, about the same organization. `key` is a key of it, `foreignKey` one of another
- * workspace, and owner, admin, member and stranger are people.
+ * The result of each root field for each kind of principal, on one organization. `key` is a key of the
+ * organization, `foreignKey` a key of another workspace; owner, admin, member and stranger are people.
  *
- * ok: served · null, empty, unknown: as if it did not exist · 401: no credential · 403: no credential of this kind may · forbidden: ForbiddenError
- * · not-found: NotFoundError
+ * ok: served · null, empty, unknown: same result as for something that does not exist
+ * 401: no credential · 403: the kind of credential may not call the field
+ * forbidden: ForbiddenError · not-found: NotFoundError
  */
 const table = `
                        anonymous  key   foreignKey  owner      admin      member     stranger   service
@@ -87,26 +88,26 @@ const [columns = [], ...rows] = table
   .filter((line) => line !== '')
   .map((line) => line.split(/\s+/));
 
-test('the table has a row for every root field, and a column for every kind of principal', () => {
+test('the table has one row per root field and one column per kind of principal', () => {
   expect(rows.map(([name]) => name).sort()).toEqual(Object.keys(rootFields).sort());
   expect(columns).toEqual(principalNames);
   expect(Object.keys(sampleVariables).sort()).toEqual(Object.keys(rootFields).sort());
 });
 
 let people: People;
-/** A world in which no test of this file changes anything. */
+/** A populated workspace that no test of this file changes. */
 let unchanged: PopulatedWorkspace;
 beforeAll(async () => {
   people = await somePeople(await aServer());
   unchanged = await aPopulatedWorkspace(people);
 });
 
-/** The sampleVariables of webhooks and of mutations create keys, of which an organization can have only so many. */
+/** Samples of webhooks and mutations create keys, and the number of keys per organization is limited. */
 function isReadOnly(name: string): boolean {
   return schema.getQueryType()?.getFields()[name] !== undefined && !name.startsWith('webhook');
 }
 
-test.each(rows)('%s answers each kind of principal as the table says', async (name = '', ...outcomes) => {
+test.each(rows)('%s returns the result in the table to each kind of principal', async (name = '', ...outcomes) => {
   const world = isReadOnly(name) ? unchanged : await aPopulatedWorkspace(people);
   const attempts = principalNames.map((principal, index) => ({
     principal,
@@ -137,14 +138,14 @@ test.each(rows)('%s answers each kind of principal as the table says', async (na
   }
 });
 
-/** The request ids of the refused attempts among these requests that stand in the audit trail once all are written. */
+/** Those of the request ids for which the audit trail contains a refused attempt, after a flush. */
 async function recordedOf({ server: { deps } }: PopulatedWorkspace, requestIds: string[]): Promise<(string | null)[]> {
   await deps.refusals.flush();
   const events = await deps.db.auditEvent.findMany({ where: { refused: true, requestId: { in: requestIds } } });
   return events.map(({ requestId }) => requestId);
 }
 
-/** A refused change by a known principal is recorded, except where it names nothing that exists. */
+/** A refused mutation of a known principal is recorded, unless its target does not exist. */
 function isRecorded(outcome: string, name: string): boolean {
   const isRefused = ['403', 'forbidden', 'not-found'].includes(outcome);
   const isChange = schema.getMutationType()?.getFields()[name] !== undefined;
@@ -181,7 +182,7 @@ function expected(outcome: string, name: string, world: PopulatedWorkspace) {
     case '401':
       return refused(401, 'UNAUTHENTICATED');
     case '403':
-      // What may be null takes the rest of the answer down with it no more than it does elsewhere.
+      // A nullable field becomes null; a non-null field makes the whole data null.
       return refused(200, 'FORBIDDEN', isNonNullType(rootFields[name]?.type) ? null : { [name]: null });
     case 'forbidden':
       return served({
@@ -205,7 +206,7 @@ function expected(outcome: string, name: string, world: PopulatedWorkspace) {
 const anEndpointId = expect.stringMatching(/^whe_/);
 const aDeliveryId = expect.stringMatching(/^whd_/);
 
-/** What whoever may see it is shown. */
+/** The result of a root field for a principal with permission. */
 function visible(name: string, { organizationId, key, server }: PopulatedWorkspace): unknown {
   const queries: Readonly<Record<string, unknown>> = {
     viewer: { kind: expect.stringMatching(/^(API_KEY|USER|SERVICE)$/) },
@@ -240,19 +241,19 @@ function listed(name: string, { organizationId, key }: PopulatedWorkspace): unkn
   return [{ id: ids[name] ?? key.id }];
 }
 
-/** Root fields that take an id from a person, and the input that holds it. */
+/** Root fields with an id argument that people may call, and the path of the input that contains the id. */
 const byId = Object.entries(rootFields).flatMap(([name, field]) => {
   const people = rows.find(([row]) => row === name)?.[1 + principalNames.indexOf('owner')];
   return people === 'ok' ? findIds(field).map((path) => [name, path] as const) : [];
 });
 
-describe('foreign, unknown and malformed ids look exactly alike', () => {
+describe('foreign, unknown and malformed ids', () => {
   let world: PopulatedWorkspace;
   beforeAll(async () => {
     world = await aPopulatedWorkspace(people);
   });
 
-  test.each(byId)('%s by %s', async (name, path) => {
+  test.each(byId)('%s by %s returns the same result for all of them', async (name, path) => {
     const { stranger } = world.clients;
     const variables = await sampleVariablesOf(name, world);
     const ask = async (id: string) =>
@@ -263,7 +264,7 @@ describe('foreign, unknown and malformed ids look exactly alike', () => {
     expect(await ask('')).toEqual(foreign);
   });
 
-  test('one kind of id has one message, whichever root field is asked', async () => {
+  test('the message for one kind of id is the same in every root field', async () => {
     const another = await aPopulatedWorkspace(people);
     const messages = new Map<string, Set<unknown>>();
     for (const [name, path] of byId) {

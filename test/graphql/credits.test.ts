@@ -76,7 +76,7 @@ const grant = async ({ backend }: TestServer, input: GrantCreditsInput) =>
 
 const shortHolds = fileURLToPath(new URL('short-holds.json', import.meta.url));
 
-/** Somebody whose workspace has ten credits, and a key that spends two for a minute. Holds last a minute too. */
+/** A workspace with ten credits, and a key that spends two per minute. Holds expire after one minute. */
 async function aSpender() {
   const server = await startServer({ products: [shortHolds] });
   const { client, personalWorkspaceId: workspaceId } = await aPerson(server);
@@ -102,8 +102,8 @@ async function aSpender() {
   };
 }
 
-describe('grants', () => {
-  test('a grant adds credits, and a line that says why', async () => {
+describe('grantCredits', () => {
+  test('a grant adds credits and a ledger entry with its reason', async () => {
     const server = await aServer();
     const { personalWorkspaceId: workspaceId } = await aPerson(server);
     expect(await grant(server, { workspaceId, credits: 25, reason: ' Invoice 7 ' })).toEqual({
@@ -126,7 +126,7 @@ describe('grants', () => {
     });
   });
 
-  test('with an idempotency key a workspace is granted once, whatever else is said and however often at once', async () => {
+  test('concurrent grants with one idempotency key add credits once, even if their other inputs differ', async () => {
     const server = await aServer();
     const { personalWorkspaceId: workspaceId } = await aPerson(server);
     const first = await grant(server, { workspaceId, credits: 25, idempotencyKey: 'payment-1' });
@@ -149,7 +149,7 @@ describe('grants', () => {
     });
   });
 
-  test('each mutation of one request shows the balance as it left it', async () => {
+  test('each of several grants in one request returns the balance after itself', async () => {
     const server = await aServer();
     const { personalWorkspaceId } = await aPerson(server);
     const grant = (name: string, credits: number) =>
@@ -160,7 +160,7 @@ describe('grants', () => {
     expect(data).toEqual({ a: { credits: { balance: 5 } }, b: { credits: { balance: 12 } } });
   });
 
-  test('a balance holds at most what an Int does', async () => {
+  test('a grant that would raise the balance above the maximum of an Int is refused', async () => {
     const server = await aServer();
     const { personalWorkspaceId: workspaceId } = await aPerson(server);
     expect(await grant(server, { workspaceId, credits: 2_147_483_647 })).toMatchObject({
@@ -173,8 +173,8 @@ describe('grants', () => {
   });
 });
 
-describe('who sees credits', () => {
-  test('a person sees their own without naming a workspace, a key those of its workspace, a member those of the organization', async () => {
+describe('the credits field', () => {
+  test('a person reads their own credits by default, a key those of its workspace, a member those of the organization', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);
@@ -194,7 +194,7 @@ describe('who sees credits', () => {
     expect(errors).toMatchObject([{ message: 'Name a workspace.', extensions: { field: 'workspaceId' } }]);
   });
 
-  test('the prices of every product stand beside them', async () => {
+  test('lists the prices of every product', async () => {
     const server = await startServer({ products: [shortHolds, 'masko'] });
     const { client } = await aPerson(server);
     const { credits } = await client.run(pricesDocument);
@@ -209,7 +209,7 @@ describe('who sees credits', () => {
 });
 
 describe('holds', () => {
-  test('a hold reserves credits; captured whole they are taken, once', async () => {
+  test('a hold reserves credits, and its full capture takes them once', async () => {
     const { server, hold, account } = await aSpender();
     const chargeId = await hold(3);
     expect(await account()).toEqual([10, 6, 4]);
@@ -227,7 +227,7 @@ describe('holds', () => {
     [{ credits: 0 }, 0],
     [{ quantity: 1.2 }, 3],
     [{ quantity: 3 }, 6],
-  ])('a capture of %j takes %i of six held credits and gives back the rest', async (part, taken) => {
+  ])('a capture of %j takes %i of six held credits and releases the rest', async (part, taken) => {
     const { server, hold, account, client, workspaceId } = await aSpender();
     const chargeId = await hold(3);
     expect(await capture(server, { chargeId, ...part })).toMatchObject({
@@ -242,7 +242,7 @@ describe('holds', () => {
     ]);
   });
 
-  test('a hold that is released gives everything back, once, and cannot be captured any more', async () => {
+  test('a released hold returns all its credits once and cannot be captured', async () => {
     const { server, hold, account } = await aSpender();
     const chargeId = await hold(3);
     const released = await release(server, chargeId);
@@ -259,7 +259,7 @@ describe('holds', () => {
     expect(await account()).toEqual([10, 0, 10]);
   });
 
-  test('what was taken cannot be released', async () => {
+  test('a captured hold cannot be released', async () => {
     const { server, spend, hold } = await aSpender();
     const posted = await spend(1);
     const captured = await hold(1);
@@ -276,7 +276,7 @@ describe('holds', () => {
     }
   });
 
-  test('held credits cannot be spent twice', async () => {
+  test('held credits cannot be spent', async () => {
     const { hold, spend, account } = await aSpender();
     await hold(4);
     await expect(spend(2)).rejects.toThrow('INSUFFICIENT_CREDITS');
@@ -284,7 +284,7 @@ describe('holds', () => {
     expect(await account()).toEqual([8, 8, 0]);
   });
 
-  test('of a capture and a release at the same time, one counts', async () => {
+  test('of a concurrent capture and release, exactly one is applied', async () => {
     const { server, hold, account } = await aSpender();
     const chargeId = await hold(3);
     const results = await Promise.all([capture(server, { chargeId }), release(server, chargeId)]);
@@ -293,7 +293,7 @@ describe('holds', () => {
     expect([held, balance === 4 || balance === 10]).toEqual([0, true]);
   });
 
-  test('a hold whose time is over gives itself back, and says why', async () => {
+  test('an expired hold releases its credits, with a ledger entry that gives the reason', async () => {
     const { server, client, workspaceId, hold, account } = await aSpender();
     const chargeId = await hold(3);
     server.clock.advance(59_000);
@@ -314,7 +314,7 @@ describe('holds', () => {
     expect(await capture(server, { chargeId })).toMatchObject({ __typename: 'ConflictError' });
   });
 
-  test('a hold outlives its key: it is captured after the key was revoked', async () => {
+  test('a hold can be captured after its key was revoked', async () => {
     const { server, client, apiKeyId, hold, account } = await aSpender();
     const chargeId = await hold(3);
     await client.send('mutation ($id: ID!) { deleteApiKey(input: { apiKeyId: $id }) { __typename } }', {
@@ -326,7 +326,7 @@ describe('holds', () => {
 });
 
 describe('refunds', () => {
-  test('a charge is given back in parts, never more than was taken', async () => {
+  test('partial refunds of a charge never exceed the credits taken', async () => {
     const { server, spend, account } = await aSpender();
     const chargeId = await spend(3);
     expect(await refund(server, { chargeId, credits: 2, reason: 'Blurred' })).toEqual({
@@ -345,7 +345,7 @@ describe('refunds', () => {
     expect(await account()).toEqual([10, 0, 10]);
   });
 
-  test('with an idempotency key a part is given back once', async () => {
+  test('concurrent refunds with one idempotency key refund once', async () => {
     const { server, spend, account } = await aSpender();
     const chargeId = await spend(3);
     const input = { chargeId, credits: 2, idempotencyKey: 'refund-1' };
@@ -354,7 +354,7 @@ describe('refunds', () => {
     expect(await account()).toEqual([6, 0, 6]);
   });
 
-  test('of a captured hold at most what was captured is given back, of an open or released one nothing', async () => {
+  test('a captured hold can be refunded up to the captured credits; an open or released hold cannot be refunded', async () => {
     const { server, hold, account } = await aSpender();
     const captured = await hold(2);
     const open = await hold(1);

@@ -1,6 +1,6 @@
 import { sharedDatabase } from '../harness.js';
 
-/** How many rows a table holds, and a sum over the transactions that wrote them: it differs after any insert, update or delete. */
+/** The number of rows of a table and a sum of the ids of their transactions. Any write changes it. */
 interface TableState {
   readonly rows: number;
   readonly writers: string;
@@ -8,7 +8,7 @@ interface TableState {
 
 let statement: string | undefined;
 
-/** The state of every table, to see whether anything was written in between. */
+/** The state of every table. Two equal states mean that nothing was written in between. */
 export async function readDatabaseState(): Promise<Record<string, TableState>> {
   const { db } = await sharedDatabase();
   statement ??= await composeStatement();
@@ -16,7 +16,7 @@ export async function readDatabaseState(): Promise<Record<string, TableState>> {
   return Object.fromEntries(tables.map(({ name, ...state }) => [name, state]));
 }
 
-/** Written in the background, a second late: how often keys were used, when a secret was last used, and what was refused. */
+/** Tables and columns written in the background: usage of keys, last use of secrets, refused attempts. */
 const counters = ['KeyUsage', 'AuthenticationFailure', 'AuditChain'];
 const touched = ['KeySecret'];
 const conditions: Readonly<Record<string, string>> = { AuditEvent: 'WHERE NOT "refused"' };

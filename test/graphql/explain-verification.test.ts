@@ -24,7 +24,7 @@ async function failuresOf(client: Client, input: VerifyApiKeyInput) {
 }
 
 describe('explainVerification', () => {
-  test('passes every check of a good key, and has no effect', async () => {
+  test('passes every check of a valid key, and has no side effect', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const { apiKey, secret } = await createApiKey(owner.client, { name: 'ci' });
@@ -36,7 +36,7 @@ describe('explainVerification', () => {
     expect(rateLimits[0]?.remaining).toBe(59);
   });
 
-  test('says that a key belongs to another environment, while a verification only says that it is not valid', async () => {
+  test('reports a wrong environment, for which a verification returns only INVALID_CREDENTIAL', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const { secret } = await createApiKey(owner.client, { name: 'ci', environment: 'TEST' });
@@ -52,7 +52,7 @@ describe('explainVerification', () => {
     });
   });
 
-  test('names every check that fails, not only the first', async () => {
+  test('lists every failed check, not only the first', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const { apiKey, secret } = await createApiKey(owner.client, { name: 'ci', permissions: ['data:read'] });
@@ -70,7 +70,7 @@ describe('explainVerification', () => {
     ]);
   });
 
-  test('tells strangers and plain members of a key what it tells of an unknown one', async () => {
+  test('returns the result for an unknown key to strangers and to plain members', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);

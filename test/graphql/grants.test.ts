@@ -34,7 +34,7 @@ async function grant(server: TestServer, input: GrantCreditsInput) {
   return (await server.backend.run(grantDocument, { input })).grantCredits;
 }
 
-/** A person without free credits, a key of theirs, and a server whose clock is only theirs. */
+/** A person without free credits, a key of theirs, and a server with a clock of its own. */
 async function aCustomer() {
   const server = await startServer({ products: ['masko'] });
   const owner = await aPerson(server);
@@ -49,7 +49,7 @@ async function ledgerOf(owner: Person) {
   return { ...credits, entries: credits.entries.nodes.map(({ kind, credits: moved }) => [kind, moved]) };
 }
 
-test('credits that ran out cannot be spent, even before anybody has taken them back', async () => {
+test('expired credits cannot be spent, even before the expiry job has removed them', async () => {
   const { server, owner, secret, workspaceId, inHours } = await aCustomer();
   await grant(server, { workspaceId, credits: 10, expiresAt: inHours(1) });
   await grant(server, { workspaceId, credits: 3 });
@@ -72,7 +72,7 @@ test('credits that ran out cannot be spent, even before anybody has taken them b
   });
 });
 
-test('what runs out first is spent first, so that nothing is lost that could be used', async () => {
+test('the grant that expires first is spent first', async () => {
   const { server, owner, secret, workspaceId, inHours } = await aCustomer();
   await grant(server, { workspaceId, credits: 5 });
   await grant(server, { workspaceId, credits: 5, expiresAt: inHours(2) });
@@ -92,7 +92,7 @@ test('what runs out first is spent first, so that nothing is lost that could be 
   });
 });
 
-test('a lower priority is spent first, whatever runs out when', async () => {
+test('the grant with the lower priority value is spent first, regardless of expiry', async () => {
   const { server, owner, secret, workspaceId, inHours } = await aCustomer();
   await grant(server, { workspaceId, credits: 5, expiresAt: inHours(1), priority: 1 });
   await grant(server, { workspaceId, credits: 5, priority: 0 });
@@ -102,7 +102,7 @@ test('a lower priority is spent first, whatever runs out when', async () => {
   expect(await ledgerOf(owner)).toMatchObject({ balance: 0 });
 });
 
-test('a hold keeps what it reserved when the grant runs out, and gives nothing back of it afterwards', async () => {
+test('a hold keeps its reserved credits when the grant expires, and credits released afterwards expire', async () => {
   const { server, owner, secret, workspaceId, inHours } = await aCustomer();
   await grant(server, { workspaceId, credits: 10, expiresAt: inHours(0.5) });
   const held = await charge(server, secret, { action: 'image', quantity: 4, hold: true });
@@ -124,7 +124,7 @@ test('a hold keeps what it reserved when the grant runs out, and gives nothing b
   });
 });
 
-test('an end in the past and a priority out of range are refused by name, and nothing is granted', async () => {
+test('an expiry in the past and a priority out of range are refused with the field name, and nothing is granted', async () => {
   const { server, owner, workspaceId, inHours } = await aCustomer();
   expect(await grant(server, { workspaceId, credits: 5, expiresAt: inHours(-1) })).toMatchObject({
     field: 'input.expiresAt',

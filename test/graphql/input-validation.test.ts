@@ -14,12 +14,12 @@ import { anyValue, type BadValue, badValues, shownElsewhere } from './invalid-va
 import { aPopulatedWorkspace, type PopulatedWorkspace } from './populated-workspace.js';
 import { documentOf, rootFields, sampleVariablesOf, type Variables } from './sample-operations.js';
 
-/** Who is served what a sample asks for. */
+/** A principal that is authorized for the sample of a root field. */
 function callerOf(name: string, { clients }: PopulatedWorkspace): Client {
   return name === 'createWorkspace' || name === 'acceptInvitation' ? clients.owner : clients.service;
 }
 
-/** Words that only this server's inside uses. */
+/** Words of implementation details, which no message may contain. */
 const inside = /prisma|postgres|pglite|\bsql|constraint|relation "|node_modules|\bat \S+ \(|\.(ts|js)\b|stack/i;
 
 let world: PopulatedWorkspace;
@@ -27,7 +27,7 @@ beforeAll(async () => {
   world = await aPopulatedWorkspace();
 });
 
-/** Replaces one good value by each bad one. Expects an error that names the field, and after each field that nothing was written. */
+/** Sends each invalid value in a valid input. Expects an error with the field name, and no write. */
 async function expectRefusals(name: string, casesByPath: ReadonlyMap<string, readonly BadValue[]>): Promise<void> {
   const good = await sampleVariablesOf(name, world);
   let before = await readDatabaseState();
@@ -46,7 +46,7 @@ async function expectRefusals(name: string, casesByPath: ReadonlyMap<string, rea
   }
 }
 
-/** The code and the field of the one error of an answer, be it a member of a result or an error of the request. */
+/** The code and field of the only error of a response: a typed result or an error of the request. */
 function refusalOf(name: string, { data, errors }: Answer<Variables>): unknown {
   const [error, ...others] = errors;
   if (others.length > 0) return errors;
@@ -64,10 +64,10 @@ function replaceAt(good: unknown, [step, ...rest]: string[], value: unknown): Va
   return Object.assign(Array.isArray(good) ? [...good] : { ...(good as Variables) }, replaced);
 }
 
-describe('a value that cannot be is refused by name, and nothing is written', () => {
+describe('an invalid value is refused with the name of its field, and nothing is written', () => {
   test.each(Object.entries(badValues))('%s', (name, byPath) => expectRefusals(name, new Map(Object.entries(byPath))));
 
-  test('every input of every root field is in the table, or can have any value', () => {
+  test('every input of every root field has invalid values in the table or accepts any value', () => {
     const inputs = Object.values(rootFields).flatMap(({ name, args }) =>
       args.flatMap((arg) => findInputs(arg.name, arg.type)).map(({ path }) => [name, path] as const),
     );
@@ -80,7 +80,7 @@ describe('a value that cannot be is refused by name, and nothing is written', ()
   });
 });
 
-/** What PostgreSQL cannot store, and what no text can hold. */
+/** Texts that PostgreSQL cannot store. */
 const unstorable = {
   'NUL alone': '\0',
   'NUL within': 'a\0b',
@@ -88,8 +88,8 @@ const unstorable = {
   'the other half': 'a\udfffb',
 };
 
-describe('a text that cannot be stored is refused by name, in every input that is a text', () => {
-  // The sampleVariables create keys, of which an organization can have only so many.
+describe('a text that cannot be stored is refused with the name of its field, in every text input', () => {
+  // The samples create keys, and the number of keys per organization is limited.
   beforeAll(async () => {
     world = await aPopulatedWorkspace();
   });
@@ -99,7 +99,7 @@ describe('a text that cannot be stored is refused by name, in every input that i
       name,
       args.flatMap((arg) => findInputs(arg.name, arg.type)).filter(({ isText }) => isText),
     ])
-    // Whatever id these two are asked for, what does not exist is null.
+    // These two return null for any id that does not exist.
     .filter(([name, inputs]) => inputs.length > 0 && name !== 'node' && name !== 'nodes');
 
   test.each(withTexts)('%s', (name, inputs) => {
@@ -108,7 +108,7 @@ describe('a text that cannot be stored is refused by name, in every input that i
       const [credential = path, half] = path.split('.pair.');
       const cases = Object.entries(unstorable).map(([what, text]): BadValue => {
         if (isList) return [what, [text], `${path}.0`];
-        // A pair replaces the bearer token, instead of standing beside it.
+        // A pair replaces the bearer token, because only one of them may be set.
         return half === undefined ? [what, text] : [what, { pair: { keyId: 'a', secret: 'a', [half]: text } }, path];
       });
       casesByPath.set(credential, [...(casesByPath.get(credential) ?? []), ...cases]);
@@ -118,13 +118,13 @@ describe('a text that cannot be stored is refused by name, in every input that i
 });
 
 interface Input {
-  /** Where it stands among the variables; 0 for the item of a list of inputs. */
+  /** Path in the variables. 0 is the item of a list of inputs. */
   readonly path: string;
   readonly isText: boolean;
   readonly isList: boolean;
 }
 
-/** All scalars, enums and lists of them that an argument consists of. */
+/** All scalars, enums, and lists of them, in an argument. */
 function findInputs(path: string, type: GraphQLInputType): Input[] {
   if (isNonNullType(type)) return findInputs(path, type.ofType);
   if (isListType(type)) {
@@ -139,8 +139,8 @@ function findInputs(path: string, type: GraphQLInputType): Input[] {
   return [{ path, isText: type === GraphQLString || type === GraphQLID, isList: false }];
 }
 
-describe('a quantity that JSON or GraphQL can write and no charge can take', () => {
-  test.each(['1e999', '-1e999', '0.0', '-0.0', '-1e-300', '1e308'])('%s is refused by name', async (quantity) => {
+describe('extreme quantities of a charge', () => {
+  test.each(['1e999', '-1e999', '0.0', '-0.0', '-1e-300', '1e308'])('%s is refused by field name', async (quantity) => {
     const { clients, key } = world;
     const charge = `{ action: "request", quantity: ${quantity} }`;
     const { data, errors } = await clients.service.send(
@@ -152,7 +152,7 @@ describe('a quantity that JSON or GraphQL can write and no charge can take', () 
     });
   });
 
-  test('1e-300 of a unit is above zero, so it costs one credit', async () => {
+  test('1e-300 of a unit is above zero and costs one credit', async () => {
     const { clients, key } = world;
     const { data } = await clients.service.send(
       'mutation ($input: VerifyApiKeyInput!) { verifyApiKey(input: $input) { code charge { quantity credits } } }',

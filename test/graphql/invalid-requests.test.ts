@@ -6,7 +6,7 @@ const json = { 'content-type': 'application/json', accept: 'application/graphql-
 const mutation = 'mutation ($name: String!) { createWorkspace(input: { name: $name }) { __typename } }';
 const ofName = (name: unknown) => JSON.stringify({ query: mutation, variables: { name } });
 
-/** Opens as often, and closes as often, with something in the middle. */
+/** `open` and `close`, each repeated `depth` times, around `middle`. */
 const nested = (open: string, middle: string, close: string, depth: number) =>
   `${open.repeat(depth)}${middle}${close.repeat(depth)}`;
 
@@ -18,7 +18,7 @@ interface BadRequest {
   readonly field?: string;
 }
 
-/** Requests of somebody who may do what they ask for, if only they asked for it right. */
+/** Requests of an authorized principal that are malformed. */
 const badRequests: Readonly<Record<string, BadRequest>> = {
   'broken JSON': { body: '{"query":', status: 400, code: 'BAD_USER_INPUT', field: 'body' },
   'an empty body': { body: '', status: 400, code: 'BAD_USER_INPUT', field: 'body' },
@@ -116,7 +116,7 @@ beforeAll(async () => {
   world = await aPopulatedWorkspace();
 });
 
-describe('a request that cannot be read is refused in words, and writes nothing', () => {
+describe('a malformed request is refused with a message and an error code, and writes nothing', () => {
   test.each(Object.entries(badRequests))('%s', async (_what, request) => {
     const before = await readDatabaseState();
     const response = await post(world, request);

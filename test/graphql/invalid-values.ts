@@ -1,6 +1,6 @@
 import { newId } from '../../src/db/ids.js';
 
-/** What is wrong with a value, the value, and the field that the error names where it is not the input itself. */
+/** A label, the invalid value, and the field in the error if it differs from the path of the input. */
 export type BadValue = readonly [what: string, value: unknown, field?: string];
 
 const characters = (count: number) => 'x'.repeat(count);
@@ -128,7 +128,7 @@ const verification: Readonly<Record<string, BadValue[]>> = {
   ],
   origin: origins('').flatMap(([what, value]): BadValue[] => {
     const origin = Array.isArray(value) && value.length === 2 ? value[1] : '';
-    // A request without an origin, and one with an opaque origin, are ordinary.
+    // A request without an origin and a request with an opaque origin are both common.
     return origin === '' || origin === 'null' ? [] : [[what, origin]];
   }),
   'charge.action': slugs,
@@ -137,7 +137,7 @@ const verification: Readonly<Record<string, BadValue[]>> = {
   'charge.idempotencyKey': idempotencyKeys,
 };
 
-/** The inputs of one verification, below where it stands. */
+/** The inputs of one verification, below `path`. */
 function verificationAt(path: string): Readonly<Record<string, BadValue[]>> {
   return Object.fromEntries(
     Object.entries(verification).map(([field, values]) => [
@@ -147,7 +147,7 @@ function verificationAt(path: string): Readonly<Record<string, BadValue[]>> {
   );
 }
 
-/** What a batch refuses as a whole; the rest is an error at the place of the input. */
+/** Only the paths that a batch refuses as a whole; all others fail only their item. */
 function only(all: Readonly<Record<string, BadValue[]>>, paths: string[]): Readonly<Record<string, BadValue[]>> {
   return Object.fromEntries(paths.map((path) => [path, all[path] ?? []]));
 }
@@ -193,7 +193,7 @@ const changeableEndpoint = {
   'input.description': [['501 characters', characters(501)] as const, ['a number', 5] as const],
 };
 
-/** So many objects, one in the other. */
+/** `depth` objects, nested. */
 const nested = (depth: number): unknown => (depth === 0 ? {} : { a: nested(depth - 1) });
 
 const key = { 'input.apiKeyId': ids('apiKey') };
@@ -208,7 +208,7 @@ const changeableKey = {
 };
 const feature = { ...workspace, 'input.product': slugs, 'input.feature': slugs };
 
-/** For each root field, and each of its inputs, what it refuses. */
+/** The invalid values of each input of each root field. */
 export const badValues: Readonly<Record<string, Readonly<Record<string, readonly BadValue[]>>>> = {
   apiKeys: {
     'filter.status': [['unknown', 'NEW']],
@@ -294,7 +294,7 @@ export const badValues: Readonly<Record<string, Readonly<Record<string, readonly
   createApiKey: {
     'input.workspaceId': ids('workspace'),
     ...changeableKey,
-    // Without a product it is the first of the server.
+    // Without a product, the first product of the server applies.
     'input.product': slugs,
     'input.environment': [['unknown', 'MOON']],
   },
@@ -322,7 +322,7 @@ export const badValues: Readonly<Record<string, Readonly<Record<string, readonly
   redeliverWebhook: { 'input.deliveryId': ids('webhookDelivery') },
   publishEvent: {
     ...key,
-    // Beside a key, no workspace can be named.
+    // A key and a workspace cannot both be set.
     'input.workspaceId': ids('workspace').filter(([what]) => what !== 'null'),
     'input.type': [
       ['empty', ''],
@@ -372,7 +372,7 @@ export const badValues: Readonly<Record<string, Readonly<Record<string, readonly
   },
 };
 
-/** Inputs of which no value is bad by itself: any text is a credential, if not a good one; what does not exist is not listed. */
+/** Inputs without invalid values: any text is a credential, valid or not; unknown items are not listed. */
 export const anyValue: readonly RegExp[] = [
   /^(explainVerification|verifyApiKeys?) inputs?(\.0)?\.credential\.(bearer|pair\.(keyId|secret))$/,
   /^apiKeys (filter\.product|workspaceId)$/,
@@ -381,7 +381,7 @@ export const anyValue: readonly RegExp[] = [
   /^webhook(Endpoints|Deliveries) (workspaceId|apiKeyId|filter\.(endpointId|eventId|eventType))$/,
 ];
 
-/** Inputs that are shown elsewhere: pages by pages.test.ts, what a batch answers at its place by verify-api-keys.test.ts. */
+/** Inputs covered elsewhere: pages by pages.test.ts, items of a batch by verify-api-keys.test.ts. */
 export const shownElsewhere: readonly RegExp[] = [
   /^(apiKeys|auditEvents|workspaces|webhookEndpoints|webhookDeliveries) (first|last|after|before)$/,
   /^verifyApiKeys inputs\.0\.(product|requires|origin|charge\..*)$/,

@@ -19,7 +19,7 @@ const rotateDocument = graphql(`
   }
 `);
 
-test('a customer creates a key, the backend charges for it, the customer sees the charge, and a revoked key is refused by the next verification', async () => {
+test('a customer creates a key, the backend charges for it, the customer reads the charge, and the revoked key is refused by the next verification', async () => {
   const server = await aServer();
   const customer = await aPerson(server);
   const { apiKey, secret, signingSecret, freeCreditsRemaining } = await createApiKey(customer.client, { name: 'ci' });

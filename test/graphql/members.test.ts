@@ -71,7 +71,7 @@ const remove = async (client: Client, memberId: string) =>
   (await client.run(removeDocument, { input: { memberId } })).removeMember;
 const peopleOf = async (client: Client, id: string) => (await client.run(peopleDocument, { id })).workspace;
 
-/** The membership of the owner of a workspace, who is alone with the others in it. */
+/** The id of a person’s membership in a workspace. */
 async function membershipOf(person: Person, workspaceId: string): Promise<string> {
   const workspace = await peopleOf(person.client, workspaceId);
   return workspace?.members.nodes.find(({ user }) => user.id === person.id)?.id ?? '';
@@ -96,7 +96,7 @@ const forbidden = (permission: string) => ({
 });
 
 describe('invitations', () => {
-  test('an invitation makes the one who accepts it a member, and is no longer listed', async () => {
+  test('accepting an invitation creates the membership and removes the invitation from the list', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const guest = await aPerson(server);
@@ -138,7 +138,7 @@ describe('invitations', () => {
     });
   });
 
-  test('a token counts once, also for the one who was removed since', async () => {
+  test('a used token is refused, also after its member was removed', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const guest = await aPerson(server);
@@ -152,7 +152,7 @@ describe('invitations', () => {
     expect(await peopleOf(guest.client, workspaceId)).toBeNull();
   });
 
-  test('a token counts once however often it is used at the same time', async () => {
+  test('a token that is used concurrently creates one membership', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const guest = await aPerson(server);
@@ -164,7 +164,7 @@ describe('invitations', () => {
     expect((await peopleOf(owner.client, workspaceId))?.members.nodes).toHaveLength(2);
   });
 
-  test('unknown, somebody else’s, expired and used look the same, and leave the token to whom it belongs', async () => {
+  test('unknown, foreign, expired and used tokens return the same NotFoundError and create no membership', async () => {
     const server = await startServer();
     const owner = await aPerson(server);
     const guest = await aPerson(server);
@@ -179,7 +179,7 @@ describe('invitations', () => {
     expect((await peopleOf(owner.client, workspaceId))?.members.nodes).toHaveLength(1);
   });
 
-  test('a member is not invited again, and who is invited twice joins once', async () => {
+  test('a member cannot be invited again, and of two invitations of one person only one can be accepted', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const guest = await aPerson(server);
@@ -203,7 +203,7 @@ describe('invitations', () => {
     });
   });
 
-  test('nobody is invited to a personal workspace', async () => {
+  test('an invitation to a personal workspace is refused', async () => {
     const owner = await aPerson(await aServer());
     const { personalWorkspaceId: workspaceId } = owner;
     expect(await invite(owner.client, { workspaceId, email: 'a@example.com', role: 'MEMBER' })).toEqual({
@@ -232,7 +232,7 @@ describe('invitations', () => {
 });
 
 describe('roles', () => {
-  test('nobody gives, changes or takes away a role above their own', async () => {
+  test('a person cannot grant, change or remove a role above their own', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);
@@ -257,7 +257,7 @@ describe('roles', () => {
     expect(roles).toEqual(['MEMBER', 'ADMIN', 'OWNER']);
   });
 
-  test('a changed role counts from the next request on', async () => {
+  test('a changed role applies to the next request', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);
@@ -272,7 +272,7 @@ describe('roles', () => {
     expect((await tryCreateApiKey(member.client, { workspaceId, name: 'ci' })).__typename).toBe('ForbiddenError');
   });
 
-  test('the last owner stays: neither leaves nor becomes less', async () => {
+  test('the last owner can neither leave nor be demoted or removed', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);
@@ -284,7 +284,7 @@ describe('roles', () => {
     expect(await update(server.backend, { memberId, role: 'MEMBER' })).toEqual(lastOwner);
   });
 
-  test('of two owners who demote, remove or leave at the same time, one stays', async () => {
+  test('if two owners demote, remove or leave concurrently, one owner remains', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const other = await aPerson(server);
@@ -308,7 +308,7 @@ describe('roles', () => {
 });
 
 describe('leaving', () => {
-  test('everybody may leave, and sees nothing of the workspace from then on', async () => {
+  test('a member can leave, and then no longer sees the workspace', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);
@@ -324,13 +324,13 @@ describe('leaving', () => {
     });
   });
 
-  test('a person stays in their personal workspace', async () => {
+  test('a person cannot leave their personal workspace', async () => {
     const person = await aPerson(await aServer());
     const memberId = await membershipOf(person, person.personalWorkspaceId);
     expect(await remove(person.client, memberId)).toEqual(lastOwner);
   });
 
-  test('an invitation of one who left still counts, at the role that was given', async () => {
+  test('an invitation stays valid after its sender left, with the role it was sent with', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const guest = await aPerson(server);
@@ -344,8 +344,8 @@ describe('leaving', () => {
   });
 });
 
-describe('permissions beside the role', () => {
-  test('a member holds what was given, and no more', async () => {
+describe('permissions beyond the role', () => {
+  test('a member has exactly the permissions granted to them', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);
@@ -355,7 +355,7 @@ describe('permissions beside the role', () => {
       __typename: 'UpdateMemberPayload',
       member: { id: memberId, role: 'MEMBER', permissions },
     });
-    // makepay asks for settings:manage of whoever creates keys, default for a role.
+    // makepay requires settings:manage to create keys, default requires a role.
     await createApiKey(client, { workspaceId, name: 'pay', product: 'makepay' });
     expect(await tryCreateApiKey(client, { workspaceId, name: 'ci' })).toMatchObject({ __typename: 'ForbiddenError' });
     expect(await invite(client, { workspaceId, email: 'a@example.com', role: 'ADMIN' })).toEqual(
@@ -369,7 +369,7 @@ describe('permissions beside the role', () => {
     });
   });
 
-  test('a change of the role leaves them, and a change of them the role', async () => {
+  test('a change of the role does not change the granted permissions', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);

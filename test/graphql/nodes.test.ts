@@ -14,7 +14,7 @@ import {
 import { readStatements } from './read-statements.js';
 import { schema } from './sample-operations.js';
 
-/** Who sees what of an organization by its id: ✓ for the thing itself, · for null, as if it did not exist. */
+/** Which principal can read which node of an organization. ·: null, same as for an unknown id. */
 const table = `
                 anonymous  key  foreignKey  owner  admin  member  stranger  service
   Workspace     ·          ✓    ·           ✓      ✓      ✓       ·         ✓
@@ -40,7 +40,7 @@ const rows = table
   .filter((row) => row.length > 1);
 
 let world: PopulatedWorkspace;
-/** The id of a thing of each type; a sibling is another key than the one that asks. */
+/** The id of a node of each type. `Sibling` is a key of the organization that does not send the query. */
 let ids: Readonly<Record<string, string>>;
 
 const one = 'query ($id: ID!) { node(id: $id) { __typename id } }';
@@ -100,14 +100,14 @@ beforeAll(async () => {
   };
 });
 
-test('the table has a row for every type of node, and a column for every kind of principal', () => {
+test('the table has one row per type of node and one column per kind of principal', () => {
   const node = schema.getType('Node');
   const types = node && 'getFields' in node ? schema.getPossibleTypes(node as never).map(({ name }) => name) : [];
   expect(rows.map(([name]) => name).sort()).toEqual([...types, 'Sibling'].sort());
   expect(table.trim().split('\n')[0]?.trim().split(/\s+/)).toEqual(principalNames);
 });
 
-test.each(rows)('%s is seen by its id as the table says, alone and among others', async (name = '', ...marks) => {
+test.each(rows)('%s is readable by id to the principals in the table', async (name = '', ...marks) => {
   const id = ids[name] ?? '';
   const shown = { __typename: name === 'Sibling' ? 'ApiKey' : name, id };
   for (const [index, principal] of principalNames.entries()) {
@@ -122,7 +122,7 @@ test.each(rows)('%s is seen by its id as the table says, alone and among others'
 });
 
 test.each<PrincipalName>(['anonymous', 'stranger', 'owner', 'service'])(
-  'ids that name nothing are null for %s, whatever they look like',
+  'malformed and unknown ids return null to %s',
   async (principal) => {
     const nothing = [
       '',
@@ -148,7 +148,7 @@ test.each<PrincipalName>(['anonymous', 'stranger', 'owner', 'service'])(
   },
 );
 
-test('nodes come in the order of their ids, 100 at most', async () => {
+test('nodes are returned in the order of their ids, at most 100 per request', async () => {
   const { service } = world.clients;
   const order = ['LedgerEntry', 'Workspace', 'Charge', 'User', 'ApiKey', 'Invitation', 'Member'];
   const { data } = await service.send(many, { ids: order.map((name) => ids[name]) });
@@ -167,7 +167,7 @@ test('nodes come in the order of their ids, 100 at most', async () => {
   });
 });
 
-test('a key whose product lets it see no credits sees no line of the ledger and no charge', async () => {
+test('a key whose product hides credits reads no ledger entry and no charge by id', async () => {
   const server = await aServer({ products: [fileURLToPath(new URL('quiet-keys.json', import.meta.url))] });
   const { client, personalWorkspaceId } = await aPerson(server);
   const { secret } = await createApiKey(client, { name: 'ci' });
@@ -184,17 +184,17 @@ test('a key whose product lets it see no credits sees no line of the ledger and 
   });
 });
 
-describe('looking up ids costs little, however many a request has', () => {
+describe('the cost of node lookups', () => {
   const aliases = (count: number, field: (index: number) => string) =>
     Array.from({ length: count }, (_, index) => `a${index}: ${field(index)}`).join(' ');
 
-  /** The statements of a document beyond those that identify the principal. */
+  /** The number of statements of a document, without those that authenticate the principal. */
   async function statementsOf(client: Client, query: string, variables: Record<string, unknown> = {}) {
     const send = async (text: string, given: Record<string, unknown>) => {
       const statements = await readStatements(async () => expect((await client.send(text, given)).errors).toEqual([]));
       return statements.length;
     };
-    // Once beforehand: the first request of a credential can read more than the next.
+    // A first request, because it can read more than later ones with the same credential.
     await send('{ __typename }', {});
     const identifying = await send('{ __typename }', {});
     return (await send(query, variables)) - identifying;
@@ -228,13 +228,13 @@ describe('looking up ids costs little, however many a request has', () => {
     expect(await statementsOf(service, repeated, { i: everything })).toBe(types);
     const alone = `{ ${aliases(50, (index) => `node(id: "${everything[index % everything.length]}") { id }`)} }`;
     expect(await statementsOf(service, alone)).toBe(types);
-    // For a person, the workspaces whose audit trail they may read are a statement of their own.
+    // For a person, one more statement reads the workspaces whose audit trail they may read.
     expect(await statementsOf(owner, repeated, { i: everything })).toBe(types + 1);
     const many = aliases(20, () => `nodes(ids: [${Array.from({ length: 50 }, () => `"${newId('charge')}"`)}]) { id }`);
     expect(await statementsOf(service, `{ ${many} }`)).toBe(1);
   });
 
-  test('nothing is looked up in a table of which the principal sees no row', async () => {
+  test('a table in which the principal can see no row is not read', async () => {
     const { anonymous, key } = world.clients;
     const all = 'query ($i: [ID!]!) { nodes(ids: $i) { id } }';
     expect(await statementsOf(anonymous, all, { i: Object.values(ids) })).toBe(0);

@@ -29,7 +29,7 @@ const page =
 const declared = '($workspaceId: ID!, $first: Int, $last: Int, $after: String, $before: String)';
 const given = 'first: $first, last: $last, after: $after, before: $before';
 
-/** Where a page can be asked for, and how. */
+/** The paged fields, and the documents that request them. */
 const connections = {
   'Query.apiKeys': `query ${declared} { page: apiKeys(workspaceId: $workspaceId, ${given}) ${page} }`,
   'Query.auditEvents': `query ${declared} { page: auditEvents(workspaceId: $workspaceId, filter: { action: "apiKey.created" }, ${given}) ${page} }`,
@@ -49,7 +49,7 @@ async function ask(name: ConnectionName, client: Client, workspaceId: string, ar
   return found;
 }
 
-/** A person whose own workspace has so many keys and, with the grants, as many ledger entries. */
+/** A person whose personal workspace has `itemCount` keys and, with the grants, as many ledger entries. */
 async function aPersonWithMany(server: TestServer): Promise<Person> {
   const person = await aPerson(server);
   const perRequest = 40;
@@ -70,7 +70,7 @@ async function aPersonWithMany(server: TestServer): Promise<Person> {
 const idsOf = ({ nodes }: Page) => nodes.map(({ id }) => id);
 
 describe(`a list of ${itemCount}`, () => {
-  test.each([1, 7, 100])('is walked forwards and backwards in pages of %i without gap or repeat', async (size) => {
+  test.each([1, 7, 100])('can be paged in both directions by %i without gaps or duplicates', async (size) => {
     const { client, personalWorkspaceId: workspaceId } = await theOneWithMany();
     for (const name of names) {
       const forwards: string[] = [];
@@ -99,7 +99,7 @@ describe(`a list of ${itemCount}`, () => {
     }
   });
 
-  test('has 20 to a page unless told', async () => {
+  test('has 20 items per page by default', async () => {
     const { client, personalWorkspaceId: workspaceId } = await theOneWithMany();
     for (const name of names) {
       const { nodes, pageInfo } = await ask(name, client, workspaceId, {});
@@ -108,7 +108,7 @@ describe(`a list of ${itemCount}`, () => {
     }
   });
 
-  test('ends with a page that is empty, and says so', async () => {
+  test('ends with an empty page and hasNextPage: false', async () => {
     const { client, personalWorkspaceId: workspaceId } = await theOneWithMany();
     for (const name of names) {
       const { pageInfo } = await ask(name, client, workspaceId, { last: 1 });
@@ -121,7 +121,7 @@ describe(`a list of ${itemCount}`, () => {
   });
 
   test.each(['Query.apiKeys', 'Workspace.apiKeys'] as const)(
-    'keeps its place while items are added and removed, even the one it stands at (%s)',
+    'continues after the cursor while items are added and removed, even if its own item is removed (%s)',
     async (name) => {
       const { client, personalWorkspaceId: workspaceId } = await aPerson(await aServer());
       const made: string[] = [];
@@ -137,7 +137,7 @@ describe(`a list of ${itemCount}`, () => {
     },
   );
 
-  test('has one kind of cursor, wherever it is asked for', async () => {
+  test('uses the same cursors in top-level and nested fields', async () => {
     const { client, personalWorkspaceId: workspaceId } = await theOneWithMany();
     const top = await ask('Query.apiKeys', client, workspaceId, { first: 3 });
     const nested = await ask('Workspace.apiKeys', client, workspaceId, { first: 3 });
@@ -145,7 +145,7 @@ describe(`a list of ${itemCount}`, () => {
   });
 });
 
-/** Twenty single pages show as much as all of them. */
+/** Twenty pages of one item show as much as all of them. */
 const limitOf = (size: number) => (size === 1 ? 20 : itemCount);
 
 let many: Promise<Person> | undefined;
@@ -154,7 +154,7 @@ function theOneWithMany(): Promise<Person> {
   return many;
 }
 
-describe('a page that is none is refused by name', () => {
+describe('invalid page arguments', () => {
   const cursor = 'R1BDOlM6a2V5XzAxYTFmOWY1N2Q0OTc0M2M5NGIyMmM0ZDQ4NTE5ZjY5';
   test.each<[string, string, Record<string, unknown>]>([
     ['first', 'no item', { first: 0 }],
@@ -177,7 +177,7 @@ describe('a page that is none is refused by name', () => {
     ['before', 'a NUL in base64', { before: Buffer.from('GPC:S:\0').toString('base64') }],
     ['before', 'half of a surrogate pair', { before: '\ud800' }],
     ['after', '10,000 characters', { after: 'A'.repeat(10_000) }],
-  ])('%s: %s', async (field, _what, args) => {
+  ])('%s is refused with its name: %s', async (field, _what, args) => {
     const { client, personalWorkspaceId: workspaceId } = await theOneWithMany();
     for (const name of names) {
       const { status, data, errors } = await client.send(connections[name], { workspaceId, ...args });
@@ -192,7 +192,7 @@ describe('a page that is none is refused by name', () => {
     }
   });
 
-  test('a cursor of an item that never was gives an empty page', async () => {
+  test('a cursor of an item that does not exist returns an empty page', async () => {
     const { client, personalWorkspaceId: workspaceId } = await theOneWithMany();
     for (const name of ['Query.apiKeys', 'Workspace.apiKeys'] as const) {
       const { nodes, pageInfo } = await ask(name, client, workspaceId, { first: 100, after: cursor });
@@ -204,8 +204,8 @@ describe('a page that is none is refused by name', () => {
   });
 });
 
-describe('nested pages cost the same number of statements, however many parents and items they have', () => {
-  /** An owner of so many organizations, each with two members, an open invitation, two keys and two lines in its ledger. */
+describe('nested pages take the same number of statements, however many parents and items there are', () => {
+  /** An owner of organizations, each with two members, an invitation, two keys, two ledger entries. */
   async function anOwnerOf(server: TestServer, organizations: number): Promise<Client> {
     const owner = await aPerson(server);
     const other = await aPerson(server);
@@ -234,7 +234,7 @@ describe('nested pages cost the same number of statements, however many parents 
     features: 'features { feature }',
   };
 
-  test('for every relation of what hangs under a workspace', async () => {
+  test('for every relation of a workspace', async () => {
     const server = await aServer();
     const few = await anOwnerOf(server, 1);
     const several = await anOwnerOf(server, 5);
@@ -248,7 +248,7 @@ describe('nested pages cost the same number of statements, however many parents 
     expect(counts).toEqual(Object.fromEntries(Object.entries(counts).map(([name, [least]]) => [name, [least, least]])));
   });
 
-  test('for a list at the top', async () => {
+  test('for a top-level list', async () => {
     const server = await aServer();
     const clients = [await anOwnerOf(server, 1), await anOwnerOf(server, 5)];
     const document =

@@ -10,18 +10,18 @@ import {
 } from '../factories.js';
 import { aServer, type Client, type TestServer } from '../harness.js';
 
-/** An organization with somebody of each kind around it. */
+/** An organization, with a principal of each kind. */
 export interface PopulatedWorkspace {
   readonly server: TestServer;
   readonly organizationId: string;
   readonly people: People;
   /** A key of the organization. */
   readonly key: { readonly id: string; readonly secret: string };
-  /** A key of the stranger's own workspace. */
+  /** A key of the stranger’s personal workspace. */
   readonly foreignKey: { readonly id: string; readonly secret: string };
-  /** The membership of the one who is only a member. */
+  /** The membership with the role MEMBER. */
   readonly memberId: string;
-  /** A client of each kind of principal. */
+  /** A client for each kind of principal. */
   readonly clients: Readonly<Record<PrincipalName, Client>>;
 }
 
@@ -32,7 +32,7 @@ export interface People {
   readonly stranger: Person;
 }
 
-/** Every kind of principal, as the columns of a table name them. */
+/** Every kind of principal, with the column names of the tables. */
 export const principalNames = [
   'anonymous',
   'key',
@@ -45,7 +45,7 @@ export const principalNames = [
 ] as const;
 export type PrincipalName = (typeof principalNames)[number];
 
-/** The people of one or more worlds. */
+/** The people of one or more populated workspaces. */
 export async function somePeople(server: TestServer): Promise<People> {
   const [owner, admin, member, stranger] = await Promise.all([
     aPerson(server, 'Olivia Owner'),
@@ -56,7 +56,7 @@ export async function somePeople(server: TestServer): Promise<People> {
   return { owner, admin, member, stranger };
 }
 
-/** A new world, of new people unless some are given. */
+/** A new populated workspace, with new people by default. */
 export async function aPopulatedWorkspace(given?: People): Promise<PopulatedWorkspace> {
   const server = await aServer();
   const people = given ?? (await somePeople(server));
@@ -87,12 +87,12 @@ export async function aPopulatedWorkspace(given?: People): Promise<PopulatedWork
   };
 }
 
-/** Another key of the organization. @returns its id. */
+/** Creates another key of the organization. @returns its id. */
 export async function anotherKey({ people, organizationId }: PopulatedWorkspace): Promise<string> {
   return (await createApiKey(people.owner.client, { workspaceId: organizationId, name: 'another' })).apiKey.id;
 }
 
-/** A secret of another key of the organization that works for an hour beside the one that replaced it. @returns its id. */
+/** Creates a key and rotates it with an overlap of an hour. @returns the id of its old secret. */
 export async function anOldSecret(world: PopulatedWorkspace): Promise<string> {
   const { apiKey } = await rotateApiKey(world.people.owner.client, await anotherKey(world), 3_600);
   const [, old] = apiKey.secrets;
@@ -100,7 +100,7 @@ export async function anOldSecret(world: PopulatedWorkspace): Promise<string> {
   return old.id;
 }
 
-/** A webhook endpoint of a key of the organization, at which nothing is. @returns its id. */
+/** Creates a webhook endpoint of a key of the organization; no server listens at its URL. @returns its id. */
 export async function anEndpoint({ people, key }: PopulatedWorkspace): Promise<string> {
   const { data } = await people.owner.client.send<{ made: { endpoint: { id: string } } }>(
     'mutation ($input: CreateWebhookEndpointInput!) { made: createWebhookEndpoint(input: $input) { ... on CreateWebhookEndpointPayload { endpoint { id } } } }',
@@ -109,7 +109,7 @@ export async function anEndpoint({ people, key }: PopulatedWorkspace): Promise<s
   return data?.made.endpoint.id ?? '';
 }
 
-/** An event that waits to be delivered to a new endpoint. */
+/** Creates a pending delivery to a new endpoint. */
 export async function aDelivery(
   world: PopulatedWorkspace,
 ): Promise<{ id: string; eventId: string; endpointId: string }> {
@@ -121,7 +121,7 @@ export async function aDelivery(
   return { id: data?.made.delivery.id ?? '', eventId: data?.made.delivery.event.id ?? '', endpointId };
 }
 
-/** A charge of two credits, taken or held. @returns its id. */
+/** A charge of two credits, posted or held. @returns its id. */
 export async function aCharge(
   { server, key, organizationId }: PopulatedWorkspace,
   { hold = false } = {},

@@ -15,8 +15,8 @@ const tooMuch = (kind: string) => ({
   extensions: { code: 'BAD_USER_INPUT', field: 'query', requestId: expect.stringMatching(/^req_/) },
 });
 
-describe('a request that asks for too much is refused before anything is read', () => {
-  test('by its depth', async () => {
+describe('a request above a query limit is refused before anything is read', () => {
+  test('because of its depth', async () => {
     const { client } = await aPerson(await aServer());
     const nest = (depth: number) =>
       `{ apiKeys(first: 1) { nodes { ${'workspace { apiKeys(first: 1) { nodes { '.repeat(depth)} id ${'} } }'.repeat(depth)} } } }`;
@@ -25,7 +25,7 @@ describe('a request that asks for too much is refused before anything is read', 
     expect({ status, data, errors }).toMatchObject({ status: 200, data: null, errors: [tooMuch('depth')] });
   });
 
-  test('by what its pages add up to', async () => {
+  test('because of the sum of its pages', async () => {
     const { client } = await aPerson(await aServer());
     const document = (first: number) =>
       `{ workspaces(first: ${first}) { nodes { apiKeys(first: ${first}) { nodes { id name workspace { members(first: ${first}) { nodes { id role user { id email } } } } } } } } }`;
@@ -34,7 +34,7 @@ describe('a request that asks for too much is refused before anything is read', 
     expect({ data, errors }).toMatchObject({ data: null, errors: [tooMuch('complexity')] });
   });
 
-  test('by its breadth', async () => {
+  test('because of its breadth', async () => {
     const { client } = await aPerson(await aServer());
     const kinds = Array.from({ length: 40 }, (_, index) => `a${index}: kind`).join(' ');
     const document = (viewers: number) =>
@@ -52,7 +52,7 @@ describe('a request that asks for too much is refused before anything is read', 
     });
   });
 
-  test('by its tokens', async () => {
+  test('because of its tokens', async () => {
     const server = await aServer();
     const { status, data, errors } = await server.anonymous.send(`{ ${'viewer { kind } '.repeat(3_000)}}`);
     expect({ status, data, errors }).toMatchObject({
@@ -67,7 +67,7 @@ describe('a request that asks for too much is refused before anything is read', 
     });
   });
 
-  test('by fragments that multiply', async () => {
+  test('because of fragments that multiply', async () => {
     const { client } = await aPerson(await aServer());
     const fragments = Array.from(
       { length: 12 },
@@ -81,7 +81,7 @@ describe('a request that asks for too much is refused before anything is read', 
   });
 });
 
-test('the texts of a long list are checked once per request, however many aliases get the list', async () => {
+test('the texts of a list are validated once per request, however many aliases use the list', async () => {
   const { client } = await aPerson(await aServer());
   const fields = Array.from(
     { length: 20 },
@@ -100,7 +100,7 @@ test('the texts of a long list are checked once per request, however many aliase
   }
 });
 
-describe('what is asked for every day is served', () => {
+describe('common requests are within the query limits', () => {
   test('100 verifications by aliases in one request', async () => {
     const server = await aServer();
     const { client } = await aPerson(server);
@@ -116,7 +116,7 @@ describe('what is asked for every day is served', () => {
     expect(Object.values(data ?? {}).map(({ code }) => code)).toEqual(Array(100).fill('VALID'));
   });
 
-  test('the introspection of the whole schema, by anybody', async () => {
+  test('introspection of the whole schema without a credential', async () => {
     const server = await aServer();
     const { data, errors } = await server.anonymous.send<IntrospectionQuery & Record<string, unknown>>(
       getIntrospectionQuery({ descriptions: true, specifiedByUrl: true, inputValueDeprecation: true, oneOf: true }),
@@ -128,7 +128,7 @@ describe('what is asked for every day is served', () => {
     );
   });
 
-  test('a page of 100 with what hangs under each', async () => {
+  test('a page of 100 items with their relations', async () => {
     const { client } = await aPerson(await aServer());
     const { errors } = await client.send(
       '{ workspaces(first: 100) { nodes { id name kind credits { balance held available } apiKeys { nodes { id name status preview } pageInfo { hasNextPage } } } pageInfo { hasNextPage endCursor } } }',

@@ -2,7 +2,7 @@ import { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
 import { vi } from 'vitest';
 
-/** The statements that read, in the order in which `work` caused them, on either database. What runs in the background is left out. */
+/** The SELECT statements of `work`, in order, on either database, without those of background jobs. */
 export async function readStatements(work: () => Promise<unknown>): Promise<string[]> {
   const statements: string[] = [];
   const note = (statement: unknown) => {
@@ -48,7 +48,7 @@ function spyOnPostgresql(note: (statement: unknown) => void) {
   });
 }
 
-/** Servers look for holds that have expired now and then. */
+/** The background job that expires holds runs at intervals. */
 function isSweep(text: string): boolean {
   return text.includes('"public"."Charge"') && text.includes('"expiresAt" <=');
 }

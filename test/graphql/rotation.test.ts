@@ -49,7 +49,7 @@ const codeOf = async (server: Parameters<typeof verify>[0], secret: string) => (
 const hour = 3_600;
 
 describe('a rotation', () => {
-  test('gives the same key a new secret, shown once, and the old one works until the overlap ends', async () => {
+  test('returns a new secret of the same key once, and the old secret is valid until the overlap ends', async () => {
     const server = await startServer();
     const { client } = await aPerson(server);
     const { apiKey, secret } = await createApiKey(client, { name: 'ci' });
@@ -94,7 +94,7 @@ describe('a rotation', () => {
     expect(await codeOf(server, rotated.secret)).toBe('VALID');
   });
 
-  test('without an overlap ends the old secret at once', async () => {
+  test('without an overlap retires the old secret immediately', async () => {
     const { server, owner } = await aWorkspaceWith({ product: 'default' });
     const { apiKey, secret } = await createApiKey(owner.client, { name: 'leaked' });
     const { data } = await owner.client.send<{ rotateApiKey: { secret: string } }>(
@@ -105,7 +105,7 @@ describe('a rotation', () => {
     expect(await codeOf(server, data?.rotateApiKey.secret ?? '')).toBe('VALID');
   });
 
-  test('keeps what was promised and paid: rate limits and idempotent charges go on across it', async () => {
+  test('keeps the rate limits and idempotent charges of the key', async () => {
     const { server, owner } = await aWorkspaceWith({ product: 'default' });
     const { apiKey, secret } = await createApiKey(owner.client, { name: 'ci' });
     const once = { action: 'request', idempotencyKey: crypto.randomUUID() };
@@ -128,7 +128,7 @@ describe('a rotation', () => {
     }
   });
 
-  test('of a TEST key makes a TEST secret', async () => {
+  test('of a TEST key returns a TEST secret', async () => {
     const { owner } = await aWorkspaceWith({ product: 'default' });
     const { apiKey } = await createApiKey(owner.client, { name: 'trial', environment: 'TEST' });
     expect((await rotateApiKey(owner.client, apiKey.id, 0)).secret).toMatch(/^tk_test_/);
@@ -144,8 +144,8 @@ describe('a rotation', () => {
   });
 });
 
-describe('a rotation never lengthens a life', () => {
-  test('the old secret of a key that expires ends with the key, and so does the new one', async () => {
+describe('a rotation never extends a lifetime', () => {
+  test('the old secret of a key with an expiry retires at that expiry, when the new secret expires too', async () => {
     const server = await startServer();
     const { client } = await aPerson(server);
     const expiresAt = new Date(Date.now() + 60_000).toISOString();
@@ -155,13 +155,13 @@ describe('a rotation never lengthens a life', () => {
     server.clock.advance(61_000);
     expect(await codeOf(server, rotated.secret)).toBe('EXPIRED');
     expect(await codeOf(server, secret)).toBe('INVALID_CREDENTIAL');
-    // A later end brings back the key, but no secret that has ended.
+    // A later expiry makes the key active again, but not its retired secrets.
     await client.run(updateDocument, { input: { apiKeyId: apiKey.id, expiresAt: '2999-01-31T12:00:00Z' } });
     expect(await codeOf(server, rotated.secret)).toBe('VALID');
     expect(await codeOf(server, secret)).toBe('INVALID_CREDENTIAL');
   });
 
-  test('a secret that was to end soon still does after a rotation with a longer overlap', async () => {
+  test('a secret that retires soon keeps its retirement time in a rotation with a longer overlap', async () => {
     const { owner } = await aWorkspaceWith({ product: 'default' });
     const { apiKey } = await createApiKey(owner.client, { name: 'ci' });
     const first = await rotateApiKey(owner.client, apiKey.id, 60);
@@ -171,7 +171,7 @@ describe('a rotation never lengthens a life', () => {
       second.oldSecretsRetireAt,
       first.oldSecretsRetireAt,
     ]);
-    // And one without an overlap ends them all.
+    // A rotation without an overlap retires all old secrets.
     const third = await rotateApiKey(owner.client, apiKey.id, 0);
     expect(new Set(third.apiKey.secrets.map(({ retiresAt }) => retiresAt))).toEqual(
       new Set([null, third.oldSecretsRetireAt]),
@@ -190,7 +190,7 @@ describe('an old secret', () => {
     return { server, owner, apiKey, secret, rotated, newest, old };
   }
 
-  test('shows its own last use, so that one that is not used any more can go', async () => {
+  test('has a last use of its own, from which an owner sees that it is unused', async () => {
     const { server, owner, apiKey, secret } = await aRotatedKey();
     expect(await codeOf(server, secret)).toBe('VALID');
     await server.deps.uses.flush();
@@ -201,7 +201,7 @@ describe('an old secret', () => {
     expect(data?.apiKey.secrets.map(({ lastUsedAt }) => lastUsedAt)).toEqual([null, expect.any(String)]);
   });
 
-  test('each has its own last use where both are used in the same hour, and the later one is that of the key', async () => {
+  test('and the newest one, used in the same hour, each have their last use, and the key has the later one', async () => {
     const { server, owner, apiKey, secret, rotated } = await aRotatedKey();
     expect(await codeOf(server, rotated.secret)).toBe('VALID');
     server.clock.advance(1_000);
@@ -215,7 +215,7 @@ describe('an old secret', () => {
     expect(Date.parse(old ?? '') - Date.parse(newest ?? '')).toBeGreaterThanOrEqual(1_000);
   });
 
-  test('ends when it is retired; twice is once', async () => {
+  test('is refused after it is retired; retiring it again changes nothing', async () => {
     const { server, owner, apiKey, secret, rotated, newest, old } = await aRotatedKey();
     const retired = await retire(owner.client, old.id);
     expect(retired).toEqual({
@@ -234,7 +234,7 @@ describe('an old secret', () => {
     expect(await retire(owner.client, old.id)).toEqual(retired);
   });
 
-  test('is not the newest one, without which the key would be as good as revoked', async () => {
+  test('can be retired, but the newest secret of a key cannot', async () => {
     const { server, owner, rotated, newest } = await aRotatedKey();
     expect(await tryRetire(owner.client, newest.id)).toEqual({
       __typename: 'ConflictError',
@@ -244,7 +244,7 @@ describe('an old secret', () => {
     expect(await codeOf(server, rotated.secret)).toBe('VALID');
   });
 
-  test('of a deleted key, or of nobody, is not found', async () => {
+  test('of a deleted key, or with an unknown id, cannot be retired and returns NotFoundError', async () => {
     const { owner, apiKey, old } = await aRotatedKey();
     await owner.client.send('mutation ($id: ID!) { deleteApiKey(input: { apiKeyId: $id }) { __typename } }', {
       id: apiKey.id,
@@ -261,7 +261,7 @@ describe('an old secret', () => {
 });
 
 describe('a rotation is refused', () => {
-  test.each(['makra', 'craftkit'])('with an overlap, where the document leaves none: %s', async (product) => {
+  test.each(['makra', 'craftkit'])('with an overlap, for products that allow none: %s', async (product) => {
     const server = await aServer({ products: [product] });
     const { personalWorkspaceId: workspaceId } = await aPerson(server);
     const { apiKey, secret } = await createApiKey(server.backend, { name: 'ours', workspaceId });
@@ -277,7 +277,7 @@ describe('a rotation is refused', () => {
     expect(await codeOf(server, rotated.secret)).toBe('VALID');
   });
 
-  test('with a longer overlap than the product shows', async () => {
+  test('with an overlap above the maximum that the product shows', async () => {
     const { server, owner } = await aWorkspaceWith({ product: 'masko' });
     expect((await server.anonymous.run(productsDocument)).products).toEqual([
       { slug: 'masko', rotationOverlapSecondsMax: 604_800 },
@@ -292,7 +292,7 @@ describe('a rotation is refused', () => {
     });
   });
 
-  test('of a revoked and of an expired key', async () => {
+  test('for revoked and expired keys', async () => {
     const server = await startServer();
     const { client } = await aPerson(server);
     const revoked = await createApiKey(client, { name: 'revoked' });
@@ -312,7 +312,7 @@ describe('a rotation is refused', () => {
     });
   });
 
-  test('once five secrets work, until one is retired', async () => {
+  test('while five secrets are valid, until one of them is retired', async () => {
     const { owner } = await aWorkspaceWith({ product: 'default' });
     const { apiKey } = await createApiKey(owner.client, { name: 'ci' });
     for (let made = 1; made < 5; made += 1) await rotateApiKey(owner.client, apiKey.id, hour);
@@ -326,13 +326,13 @@ describe('a rotation is refused', () => {
       'query ($id: ID!) { apiKey(id: $id) { secrets { id retiresAt } } }',
       { id: apiKey.id },
     );
-    // What was refused has changed nothing.
+    // The refused rotation changed nothing.
     expect(data?.apiKey.secrets.filter(({ retiresAt }) => retiresAt === null)).toHaveLength(1);
     await retire(owner.client, data?.apiKey.secrets[4]?.id ?? '');
     await rotateApiKey(owner.client, apiKey.id, hour);
   });
 
-  test('to a member, unless they were given the permission', async () => {
+  test('for a member without the permission apiKey:rotate', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);
@@ -350,8 +350,8 @@ describe('a rotation is refused', () => {
   });
 });
 
-describe('at once', () => {
-  test('many rotations each give another secret, and one of them stays', async () => {
+describe('concurrent mutations', () => {
+  test('concurrent rotations each return a different secret, and exactly one stays valid', async () => {
     const { server, owner } = await aWorkspaceWith({ product: 'default' });
     const { apiKey, secret } = await createApiKey(owner.client, { name: 'ci' });
     const rotated = await Promise.all(Array.from({ length: 8 }, () => rotateApiKey(owner.client, apiKey.id, 0)));
@@ -364,7 +364,7 @@ describe('at once', () => {
     expect(working).toHaveLength(1);
   });
 
-  test('no more than five secrets come to work, however many rotations overlap', async () => {
+  test('concurrent rotations with an overlap leave at most five valid secrets', async () => {
     const { server, owner } = await aWorkspaceWith({ product: 'default' });
     const { apiKey } = await createApiKey(owner.client, { name: 'ci' });
     const results = await Promise.all(Array.from({ length: 10 }, () => tryRotateApiKey(owner.client, apiKey.id, hour)));
@@ -376,7 +376,7 @@ describe('at once', () => {
     expect(codes).toEqual(['VALID', 'VALID', 'VALID', 'VALID']);
   });
 
-  test('a rotation and a revocation leave no secret that works', async () => {
+  test('a concurrent rotation and revocation leave no valid secret', async () => {
     const { server, owner } = await aWorkspaceWith({ product: 'default' });
     for (let round = 0; round < 5; round += 1) {
       const { apiKey, secret } = await createApiKey(owner.client, { name: 'ci' });
@@ -389,7 +389,7 @@ describe('at once', () => {
     }
   });
 
-  test('a retirement and a rotation leave one secret without an end', async () => {
+  test('a concurrent retirement and rotation leave exactly one secret without a retirement time', async () => {
     const { server, owner } = await aWorkspaceWith({ product: 'default' });
     for (let round = 0; round < 5; round += 1) {
       const { apiKey } = await createApiKey(owner.client, { name: 'ci' });

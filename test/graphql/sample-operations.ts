@@ -17,7 +17,7 @@ export const schema: GraphQLSchema = buildSchema({ mutationsPerMinute: 60 });
 export type Variables = Record<string, unknown>;
 type RootField = GraphQLField<unknown, unknown>;
 
-/** All that can be asked and done, by name. */
+/** All root fields, by name. */
 export const rootFields: Readonly<Record<string, RootField>> = {
   ...schema.getQueryType()?.getFields(),
   ...schema.getMutationType()?.getFields(),
@@ -29,7 +29,7 @@ const inviteDocument = graphql(`
   }
 `);
 
-/** For each root field, variables with which its owner, or a service, is served. Whatever a call would use up is made anew. */
+/** Variables for each root field that its owner or a service may send. Consumed items are created anew. */
 export const sampleVariables: Readonly<Record<string, (world: PopulatedWorkspace) => Variables | Promise<Variables>>> =
   {
     viewer: () => ({}),
@@ -92,7 +92,7 @@ export const sampleVariables: Readonly<Record<string, (world: PopulatedWorkspace
     inviteMember: ({ organizationId }) => ({
       input: { workspaceId: organizationId, email: 'guest@example.com', role: 'MEMBER' },
     }),
-    // Sent to the owner, so for all others it is somebody else's.
+    // Addressed to the owner, so no other principal can accept it.
     acceptInvitation: async ({ people }) => {
       const workspaceId = await anOrganization(people.stranger, 'Welcoming');
       const { inviteMember } = await people.stranger.client.run(inviteDocument, {
@@ -172,12 +172,12 @@ export const sampleVariables: Readonly<Record<string, (world: PopulatedWorkspace
     verifyApiKeys: (world) => ({ inputs: [aVerification(world)] }),
   };
 
-/** A key has ten endpoints at most, so whatever makes one makes its own key. */
+/** A key can have ten endpoints, so each sample with an endpoint creates a key. */
 async function withAnotherKey(world: PopulatedWorkspace): Promise<PopulatedWorkspace> {
   return { ...world, key: { ...world.key, id: await anotherKey(world) } };
 }
 
-/** A new person in the organization. @returns the id of the membership. */
+/** Adds a new person to the organization. @returns the id of the membership. */
 async function anotherMember({ server, people, organizationId }: PopulatedWorkspace): Promise<string> {
   return join(people.owner, organizationId, await aPerson(server), 'MEMBER');
 }
@@ -197,7 +197,7 @@ function aVerification({ key }: PopulatedWorkspace): Variables {
   };
 }
 
-/** Variables with which a root field serves its owner, or a service. */
+/** Variables for which the owner, or a service, is authorized to call a root field. */
 export async function sampleVariablesOf(name: string, world: PopulatedWorkspace): Promise<Variables> {
   const sample = sampleVariables[name];
   if (sample === undefined) throw new Error(`There is no sample of ${name}.`);
@@ -225,7 +225,7 @@ const querySelections: Readonly<Record<string, string>> = {
   verifyApiKeys: '{ code }',
 };
 
-/** A document that calls one root field with all of its arguments as variables, and shows an error whole. */
+/** A document that calls one root field with its arguments as variables, and selects all fields of errors. */
 export function documentOf(name: string): string {
   const field = getRootField(name);
   const operation = field === schema.getQueryType()?.getFields()[name] ? 'query' : 'mutation';

@@ -32,18 +32,18 @@ const fields = types.flatMap((type) =>
 const mutations = Object.values(schema.getMutationType()?.getFields() ?? {});
 const capitalised = (name: string) => `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
 
-test('the committed schema.graphql is the schema that runs', async () => {
+test('the committed schema.graphql equals the schema of the server', async () => {
   const committed = await readFile(new URL('../../schema.graphql', import.meta.url), 'utf8');
   expect(`${printSchema(lexicographicSortSchema(schema))}\n`).toBe(committed);
 });
 
-describe('who may call a root field', () => {
-  test.each(Object.values(rootFields).map((field) => [field.name, field]))('%s says so', (_name, field) => {
+describe('the authorization of a root field', () => {
+  test.each(Object.values(rootFields).map((field) => [field.name, field]))('%s has a declaration', (_name, field) => {
     const scopes = declaredAuthScopes(field);
     expect([{ public: true }, { permission: expect.stringMatching(/^[a-zA-Z]+:[a-z]+$/) }]).toContainEqual(scopes);
   });
 
-  test('is open to everybody for these alone', () => {
+  test('is public only for node, nodes, products and viewer', () => {
     const open = Object.values(rootFields).filter(
       (field) => JSON.stringify(declaredAuthScopes(field)) === '{"public":true}',
     );
@@ -51,7 +51,7 @@ describe('who may call a root field', () => {
   });
 
   test.each(['Query', 'Mutation'])(
-    'has to be said: a schema with a field of %s that does not say so is refused',
+    'is required: a schema with a field of %s without a declaration is refused',
     (name) => {
       const undeclared = new GraphQLObjectType({ name, fields: { undeclared: { type: GraphQLString } } });
       const toSchema = vi
@@ -98,7 +98,7 @@ describe('the definition of a mutation', () => {
     toSchema.mockRestore();
   });
 
-  test('leaves exactly the mutations of backends unthrottled', () => {
+  test('exempts only the mutations of backends from the throttle', () => {
     const unthrottled = mutations.filter((field) => findDefinition(field)?.throttled === false).map(({ name }) => name);
     expect(unthrottled.sort()).toEqual([
       'captureCharge',
@@ -111,7 +111,7 @@ describe('the definition of a mutation', () => {
   });
 });
 
-/** Begins with a capital, a name in backticks, or a keyword of the schema; ends like a sentence; says more than one word or ends in a stop. */
+/** Starts with a capital letter, backtick, keyword or digit, and ends with a full stop or question mark. */
 const sentence = /^(?:[A-Z`]|null\b|true\b|false\b|[0-9]).*[.?]$/s;
 
 test('every type, field, argument, enum value and input field has a description that is a sentence', () => {
@@ -133,11 +133,11 @@ test('every type, field, argument, enum value and input field has a description 
   expect(described.filter(([, description]) => !sentence.test(description ?? ''))).toEqual([]);
 });
 
-test('nothing is deprecated before it has been released', () => {
+test('no field is deprecated before it has been released', () => {
   expect(fields.filter(({ field }) => field.deprecationReason != null)).toEqual([]);
 });
 
-/** Lists without pages, and what bounds them. */
+/** Lists without pages, and their bounds. */
 const boundedLists: Readonly<Record<string, string>> = {
   'ApiKey.allowedOrigins': '50 origins of a key',
   'ApiKey.permissions': 'the permissions of its product',
@@ -167,12 +167,12 @@ const boundedLists: Readonly<Record<string, string>> = {
 describe('lists', () => {
   const isList = (type: unknown) => isListType(isNonNullType(type) ? type.ofType : type);
 
-  test('every list is paged, or among those of bounded size', () => {
+  test('every list is paged or has a declared bound', () => {
     const unpaged = fields.filter(({ type, field }) => isList(field.type) && !type.name.endsWith('Connection'));
     expect(unpaged.map(({ path }) => path).sort()).toEqual(Object.keys(boundedLists).sort());
   });
 
-  test('every connection takes first, after, last and before, and is of one shape', () => {
+  test('every connection takes first, after, last and before, and has the same shape', () => {
     const connections = fields.filter(({ field }) => getNamedType(field.type).name.endsWith('Connection'));
     expect(connections.map(({ path }) => path).sort()).toEqual([
       'Credits.entries',
@@ -204,11 +204,11 @@ describe('lists', () => {
 });
 
 describe('mutations', () => {
-  /** A refusal is an answer here, and a batch has one answer for each input. */
+  /** These return verifications, not results: a refusal is data, and a batch has one item per input. */
   const verifications = ['verifyApiKey', 'verifyApiKeys'];
 
   test.each(mutations.filter(({ name }) => name !== 'verifyApiKeys').map((field) => [field.name, field]))(
-    '%s takes one input, and no other argument',
+    '%s takes a single argument named input',
     (name, field) => {
       expect(field.args.map((arg) => [arg.name, String(arg.type)])).toEqual([['input', `${capitalised(name)}Input!`]]);
     },
@@ -217,7 +217,7 @@ describe('mutations', () => {
   const withResult = mutations.filter(({ name }) => !verifications.includes(name));
 
   test.each(withResult.map((field) => [field.name, field]))(
-    '%s returns its payload or errors of one interface',
+    '%s returns a union of its payload and errors with the interface Error',
     (name, field) => {
       const type = getNamedType(field.type);
       expect(String(field.type)).toBe(`${capitalised(name)}Result!`);
@@ -229,7 +229,7 @@ describe('mutations', () => {
     },
   );
 
-  test('verification has no result: it answers, one by one or many at once', () => {
+  test('verifyApiKey and verifyApiKeys return verifications instead of result unions', () => {
     const shapes = verifications.map((name) => {
       const field = getRootField(name);
       return [name, field.args.map((arg) => `${arg.name}: ${arg.type}`).join(), String(field.type)];
@@ -241,7 +241,7 @@ describe('mutations', () => {
   });
 });
 
-test('every expected error has a code and a message, and some say more', () => {
+test('every expected error has a code and a message, and some have one more field', () => {
   const error = schema.getType('Error');
   if (!isInterfaceType(error)) throw new Error('Error is an interface.');
   const shape = (type: typeof error | GraphQLObjectType) =>
@@ -259,7 +259,7 @@ test('every expected error has a code and a message, and some say more', () => {
   });
 });
 
-test('whatever has an id of its own is a node', () => {
+test('every object type with an id implements Node', () => {
   const nodes = fields.filter(({ type, field }) => isObjectType(type) && field.name === 'id').map(({ type }) => type);
   expect(nodes.filter((type) => !type.getInterfaces().some(({ name }) => name === 'Node'))).toEqual([]);
 });

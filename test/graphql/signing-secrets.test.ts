@@ -21,7 +21,7 @@ const rotateDocument = graphql(`
 const rotate = async (client: Client, apiKeyId: string) =>
   (await client.run(rotateDocument, { input: { apiKeyId } })).rotateSigningSecret;
 
-test('a rotation replaces the signing secret at once, shows the new one once, and leaves the key as it is', async () => {
+test('a rotation replaces the signing secret immediately, returns the new one once, and does not change the key', async () => {
   const server = await startServer();
   const { client } = await aPerson(server);
   const { apiKey, secret, signingSecret } = await createApiKey(client, { name: 'ci' });
@@ -45,7 +45,7 @@ test('a rotation replaces the signing secret at once, shows the new one once, an
   expect(await verify(server, secret)).toMatchObject({ code: 'VALID' });
 });
 
-test('of many rotations at once each gives another secret, and one is left', async () => {
+test('concurrent rotations each return a different secret, and one is left', async () => {
   const server = await aServer();
   const { client } = await aPerson(server);
   const { apiKey } = await createApiKey(client, { name: 'ci' });
@@ -56,7 +56,7 @@ test('of many rotations at once each gives another secret, and one is left', asy
   expect(signing).toHaveLength(1);
 });
 
-test('a key rotates its own signing secret where its product says so, and no other', async () => {
+test('a key rotates its own signing secret if its product allows it, and no other one', async () => {
   const server = await aServer();
   const { client } = await aPerson(server);
   const { apiKey, secret } = await createApiKey(client, { name: 'self' });
@@ -66,7 +66,7 @@ test('a key rotates its own signing secret where its product says so, and no oth
   expect(await rotate(self, sibling.apiKey.id)).toMatchObject({ __typename: 'NotFoundError', code: 'NOT_FOUND' });
 });
 
-test('a member rotates it only when given the permission', async () => {
+test('a member rotates a signing secret only with the permission signingSecret:rotate', async () => {
   const server = await aServer();
   const owner = await aPerson(server);
   const workspaceId = await anOrganization(owner);
@@ -84,7 +84,7 @@ test('a member rotates it only when given the permission', async () => {
   expectMember(await rotate(client, apiKey.id), 'RotateSigningSecretPayload');
 });
 
-test('a product without signing secrets has none to rotate, and a revoked key neither', async () => {
+test('rotating a signing secret is refused for products without signing secrets and for revoked keys', async () => {
   const { client } = await aPerson(await aServer());
   const masko = await createApiKey(client, { name: 'masko', product: 'masko' });
   expect(masko.signingSecret).toBeNull();

@@ -29,7 +29,7 @@ async function aCappedKey(credits: number) {
   return { server, owner, apiKey, secret, spend };
 }
 
-test('a key spends no more in a period than its limit, whatever its workspace could pay', async () => {
+test('a key spends at most its limit per period, however many credits its workspace has', async () => {
   const { spend } = await aCappedKey(10);
   expect(await spend(8)).toMatchObject({ code: 'VALID' });
   expect(await spend(3)).toMatchObject({ code: 'INSUFFICIENT_CREDITS', rejection: { status: 402 } });
@@ -37,7 +37,7 @@ test('a key spends no more in a period than its limit, whatever its workspace co
   expect(await spend(1)).toMatchObject({ code: 'INSUFFICIENT_CREDITS' });
 });
 
-test('60 charges at once through a limit of 10 give 10', async () => {
+test('60 concurrent charges through a limit of 10 credits take 10 credits', async () => {
   const { server, secret } = await aCappedKey(10);
   const inputs = Array.from({ length: 50 }, () => ({ credential: { bearer: secret }, charge: { action: 'image' } }));
   const document = 'mutation Capped($inputs: [VerifyApiKeyInput!]!) { verifyApiKeys(inputs: $inputs) { code } }';
@@ -50,7 +50,7 @@ test('60 charges at once through a limit of 10 give 10', async () => {
   expect(codes.filter((code) => code === 'INSUFFICIENT_CREDITS')).toHaveLength(50);
 });
 
-test('a new period begins with nothing spent', async () => {
+test('spending starts at zero in a new period', async () => {
   const { server, spend } = await aCappedKey(10);
   await spend(10);
   expect(await spend(1)).toMatchObject({ code: 'INSUFFICIENT_CREDITS' });
@@ -58,7 +58,7 @@ test('a new period begins with nothing spent', async () => {
   expect(await spend(10)).toMatchObject({ code: 'VALID' });
 });
 
-test('what is refunded does not count', async () => {
+test('refunded credits do not count against the limit', async () => {
   const { server, spend } = await aCappedKey(10);
   const { charge: first } = await spend(10);
   const { refundCharge } = await server.backend.run(refundDocument, {
@@ -69,7 +69,7 @@ test('what is refunded does not count', async () => {
   expect(await spend(4)).toMatchObject({ code: 'VALID' });
 });
 
-test('a limit can be changed and taken away, and one of nothing is refused by name', async () => {
+test('a limit can be changed and removed, and a limit of zero is refused with the field name', async () => {
   const { owner, apiKey, spend } = await aCappedKey(1);
   const set = async (spendLimit: { credits: number; period: 'HOUR' } | null) =>
     (await owner.client.run(spendLimitDocument, { input: { apiKeyId: apiKey.id, spendLimit } })).updateApiKey;

@@ -5,7 +5,7 @@ import { type Client, startServer } from '../harness.js';
 const rename = 'mutation ($id: ID!) { updateWorkspace(input: { workspaceId: $id, name: "again" }) { __typename } }';
 const make = 'mutation { createWorkspace(input: { name: "one more" }) { __typename } }';
 
-/** Renames a workspace so many times in one request. */
+/** A document that renames a workspace `count` times. */
 const renames = (id: string, count: number) =>
   `mutation { ${Array.from({ length: count }, (_, index) => `a${index}: updateWorkspace(input: { workspaceId: "${id}", name: "again" }) { __typename }`).join(' ')} }`;
 
@@ -30,7 +30,7 @@ const refused = (name: string) => ({
 });
 
 describe('the throttle', () => {
-  test('refuses the 61st management mutation of a minute, and says when to come back', async () => {
+  test('refuses the 61st management mutation within a minute with a Retry-After header', async () => {
     const { person } = await aThrottledPerson();
     const { client, personalWorkspaceId: id } = person;
     for (let time = 1; time <= 60; time += 1) {
@@ -53,7 +53,7 @@ describe('the throttle', () => {
     expect(answer).toEqual(refused('updateWorkspace'));
   });
 
-  test('counts each principal by themselves, and each mutation by itself', async () => {
+  test('counts each principal and each mutation separately', async () => {
     const { server, person } = await aThrottledPerson();
     const { client, personalWorkspaceId: id } = person;
     await client.send(renames(id, 60));
@@ -64,7 +64,7 @@ describe('the throttle', () => {
     }
   });
 
-  test('lets go after a minute', async () => {
+  test('allows the mutation again after a minute', async () => {
     const { person } = await aThrottledPerson();
     const { client, personalWorkspaceId: id } = person;
     await client.send(renames(id, 60));
@@ -73,7 +73,7 @@ describe('the throttle', () => {
     expect((await client.send(rename, { id })).status).toBe(200);
   });
 
-  test('does not hold back queries', async () => {
+  test('does not apply to queries', async () => {
     const { person } = await aThrottledPerson();
     for (let time = 0; time < 70; time += 1) {
       expect((await person.client.send('{ viewer { kind } }')).status).toBe(200);
@@ -81,7 +81,7 @@ describe('the throttle', () => {
   });
 
   test.each(['verifyApiKey', 'captureCharge', 'releaseCharge', 'refundCharge'])(
-    'does not hold back %s, which a product calls for every request that it gets',
+    'does not apply to %s, which a backend calls for each of its own requests',
     async (name) => {
       const { server } = await aThrottledPerson();
       const input = name === 'verifyApiKey' ? '{ credential: { bearer: "" } }' : '{ chargeId: "nonsense" }';
@@ -91,7 +91,7 @@ describe('the throttle', () => {
     },
   );
 
-  test('holds a key back as a principal of its own', async () => {
+  test('counts a key as a separate principal', async () => {
     const { server, person } = await aThrottledPerson();
     const { apiKey, secret } = await createApiKey(person.client, { name: 'ci', product: 'makistry' });
     const key: Client = server.anonymous.with({ authorization: `Bearer ${secret}` });

@@ -50,7 +50,7 @@ beforeAll(async () => {
   owner = await aPerson(server);
 });
 
-/** Moves the server's clock to the start of the next hour, so that what a test does falls into one. @returns that hour. */
+/** Moves the clock to the start of the next hour, so that a test stays in one. @returns that hour. */
 function nextHour(): Date {
   const now = server.deps.clock().getTime();
   const start = Math.ceil(now / hourMs) * hourMs;
@@ -86,7 +86,7 @@ async function aKey(workspaceId?: string) {
 }
 
 describe('the usage of a key', () => {
-  test('counts every verification in its hour, each refusal by its code, and the credits that were taken', async () => {
+  test('counts every verification in its hour, each refusal by its code, and the credits taken', async () => {
     const hour = nextHour();
     const { id, secret } = await aKey();
     await verify(server, secret, { requires: ['data:read'] });
@@ -110,7 +110,7 @@ describe('the usage of a key', () => {
     ]);
   });
 
-  test('counts the credits of a charge once, however often it is repeated', async () => {
+  test('counts the credits of a charge once, however often the call is repeated', async () => {
     const hour = nextHour();
     const { id, secret } = await aKey();
     for (let tries = 0; tries < 3; tries += 1) {
@@ -119,7 +119,7 @@ describe('the usage of a key', () => {
     expect(await usageInHour(id, hour)).toMatchObject({ requests: 3, refusals: [], credits: 2 });
   });
 
-  test('counts the credits of a hold when it is captured, and only those that were captured', async () => {
+  test('counts the captured credits of a hold, in the hour of the capture', async () => {
     const hour = nextHour();
     const { id, secret } = await aKey();
     server.clock.advance(0.5 * hourMs);
@@ -136,7 +136,7 @@ describe('the usage of a key', () => {
     ]);
   });
 
-  test('shows that a revoked key is still tried, whatever its caller is told', async () => {
+  test('counts refused verifications of a revoked key, which the response does not identify', async () => {
     const hour = nextHour();
     const { id, secret } = await aKey();
     await revokeApiKey(owner.client, id);
@@ -148,7 +148,7 @@ describe('the usage of a key', () => {
     expect((await owner.client.run(secretsDocument, { id })).apiKey?.lastUsedAt).toBeNull();
   });
 
-  test('counts what several servers were asked', async () => {
+  test('adds up the verifications of several servers', async () => {
     const hour = nextHour();
     const other = await startServer();
     other.clock.advance(hour.getTime() - Date.now());
@@ -159,7 +159,7 @@ describe('the usage of a key', () => {
     expect(await usageInHour(id, hour)).toMatchObject({ requests: 3 });
   });
 
-  test('leaves out what the key asks of this API itself, which is a use of its secret all the same', async () => {
+  test('excludes requests of the key to this API, which still update its last use', async () => {
     const hour = nextHour();
     const { id, secret } = await aKey();
     const client = server.anonymous.with({ authorization: `Bearer ${secret}` });
@@ -172,7 +172,7 @@ describe('the usage of a key', () => {
     expect(apiKey?.secrets[0]?.lastUsedAt).toBe(apiKey?.lastUsedAt);
   });
 
-  test('is added up by days and months of UTC, in whole buckets, whatever the offset in which it is asked for', async () => {
+  test('is grouped by UTC days and months in whole buckets, for any offset of the range', async () => {
     const own = await startServer();
     const now = own.deps.clock();
     const month = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1);
@@ -188,7 +188,7 @@ describe('the usage of a key', () => {
     const dayMs = 24 * hourMs;
     const seen = async (from: string, to: string, bucket: UsageBucketSize) =>
       (await usageOf(id, from, to, bucket))?.map(({ startsAt, requests }) => [startsAt, requests]);
-    // Half past one in the afternoon in UTC+14 is half an hour before midnight in UTC.
+    // 13:30 in UTC+14 is 23:30 of the previous day in UTC.
     const localTime = `${iso(month + 13.5 * hourMs).slice(0, -1)}+14:00`;
     expect(await seen(localTime, iso(month + 1), 'DAY')).toEqual([
       [iso(month - dayMs), 1],
@@ -202,7 +202,7 @@ describe('the usage of a key', () => {
     expect(await seen(iso(month - 1), iso(month), 'HOUR')).toEqual([[iso(month - hourMs), 1]]);
   });
 
-  test('is shown to nobody who does not see the key', async () => {
+  test('is hidden from principals that cannot read the key', async () => {
     const hour = nextHour();
     const organization = await anOrganization(owner);
     const { id } = await aKey(organization);
@@ -218,7 +218,7 @@ describe('the usage of a key', () => {
   });
 });
 
-test('the usage of a workspace is that of all its keys, also of those that are deleted', async () => {
+test('the usage of a workspace includes all of its keys, also deleted ones', async () => {
   const hour = nextHour();
   const workspaceId = await anOrganization(owner);
   const [kept, deleted] = [await aKey(workspaceId), await aKey(workspaceId)];
@@ -275,7 +275,7 @@ describe('a range', () => {
     ['before 1970', '0000-01-01T00:00:00+14:00', from, 'MONTH', 'from', 'There was no usage before 1970.'],
   ] as const;
 
-  test.each(refused)('%s is refused by the name of its argument', async (_what, from, to, bucket, field, message) => {
+  test.each(refused)('%s is refused with the name of its argument', async (_what, from, to, bucket, field, message) => {
     const { id } = await aKey();
     const { data, errors } = await owner.client.send(keyUsageDocument.toString(), { id, from, to, bucket });
     expect(data).toEqual({ apiKey: null });
@@ -288,7 +288,7 @@ describe('a range', () => {
     ['HOUR', '2030-02-11T16:00:00Z', 1_000],
     ['DAY', '2031-02-05T00:00:00Z', 400],
     ['MONTH', '2033-01-01T00:00:00Z', 36],
-  ] as const)('of the most buckets of %s is answered', async (bucket, to, count) => {
+  ] as const)('with the maximum number of buckets of %s is accepted', async (bucket, to, count) => {
     const { id } = await aKey();
     expect(await usageOf(id, from, to, bucket)).toHaveLength(count);
   });
@@ -297,7 +297,7 @@ describe('a range', () => {
     apiKeys(first: 100) { nodes { name usage(from: "${from}", to: "${hoursAfter(new Date(from), hours)}") { startsAt requests credits } } }
   }`;
 
-  test('of a day is answered for a whole page of keys, and one of a month in hours is too much at once', async () => {
+  test('of a day is accepted for a page of keys, and of a month in hours exceeds the query limits', async () => {
     expect((await owner.client.send(chartOf(24))).errors).toEqual([]);
     expect((await owner.client.send(chartOf(24 * 30))).errors).toMatchObject([
       { extensions: { code: 'BAD_USER_INPUT', field: 'query' } },
@@ -306,7 +306,7 @@ describe('a range', () => {
 });
 
 describe('the secrets of a key', () => {
-  test('show which of them is still let through, newest first', async () => {
+  test('are listed newest first with their last use and retirement time', async () => {
     const { id, secret } = await aKey();
     const { workspaceId } = await server.deps.db.apiKey.findUniqueOrThrow({ where: { id } });
     const newer = `${secret.slice(0, -4)}next`;
@@ -334,7 +334,7 @@ describe('the secrets of a key', () => {
     });
   });
 
-  test('are shown up to the newest 20', async () => {
+  test('are limited to the newest 20', async () => {
     const { id } = await aKey();
     const { workspaceId } = await server.deps.db.apiKey.findUniqueOrThrow({ where: { id } });
     const previews = Array.from({ length: 25 }, (_, index) => String(1_000 + index));
@@ -347,7 +347,7 @@ describe('the secrets of a key', () => {
   });
 });
 
-test('usage, secrets and previews of many keys cost one statement each', async () => {
+test('usage, secrets and previews of many keys take one statement each', async () => {
   const workspaceId = await anOrganization(owner);
   await aKey(workspaceId);
   const document = `query ($workspaceId: ID!) {

@@ -26,7 +26,7 @@ interface Case {
   question: Question;
 }
 
-/** What can be wrong with a request, in the order of the checks. */
+/** Each way in which a verification can fail, in the order of the checks. */
 const faults: readonly { readonly code: string; readonly what: string; readonly make: (its: Case) => unknown }[] = [
   {
     code: 'MISSING_CREDENTIAL',
@@ -90,12 +90,12 @@ function ask(its: Case, more: Question): void {
   its.question = { ...its.question, ...more };
 }
 
-/** Another last character, so the checksum is wrong. */
+/** A secret with another last character, so that its checksum is wrong. */
 function mistype(secret: string): string {
   return `${secret.slice(0, -1)}${secret.endsWith('a') ? 'b' : 'a'}`;
 }
 
-/** The minute's 60 requests, while nothing else is wrong yet. */
+/** Uses up the 60 requests of the minute. The key must still be valid. */
 async function useUp({ server, bearer }: Case): Promise<void> {
   const inputs = Array.from({ length: 60 }, () => ({ credential: { bearer } }));
   const { verifyApiKeys } = await server.backend.run(manyDocument, { inputs });
@@ -121,9 +121,9 @@ const rejections: Readonly<Record<string, { status: number; code: string; messag
 
 const masko = { status: 401, code: '401', message: 'The API key is missing or not valid.' };
 
-describe('the checks, in their order', () => {
+describe('the order of the checks', () => {
   test.each(faults.map((fault, index) => [fault.what, fault.code, index] as const))(
-    '%s is %s, whatever later check fails too',
+    '%s returns %s, whichever later checks fail too',
     async (_what, code, index) => {
       const server = await startServer();
       const person = await aPerson(server);
@@ -134,11 +134,11 @@ describe('the checks, in their order', () => {
         expiresAt: new Date(Date.now() + lifetimeMs).toISOString(),
       });
       const its: Case = { server, person, apiKeyId: apiKey.id, bearer: secret, question: {} };
-      // The last first: whoever uses up a limit needs a key that works, and whoever switches it off one that is not revoked.
+      // In reverse order: using up a limit requires a valid key, and disabling one that is not revoked.
       for (const fault of faults.slice(index).toReversed()) await fault.make(its);
 
       const known = code !== 'MISSING_CREDENTIAL' && code !== 'INVALID_CREDENTIAL';
-      // Whoever asks for a product hears that product.
+      // The wording of a refusal is that of the requested product.
       const rejection = its.question.product === 'masko' ? masko : rejections[code];
       expect(await verify(server, its.bearer, its.question)).toEqual({
         valid: false,
@@ -155,7 +155,7 @@ describe('the checks, in their order', () => {
     },
   );
 
-  test('with nothing wrong it is VALID, and the charge is done', async () => {
+  test('a request without faults returns VALID and is charged', async () => {
     const server = await aServer();
     const person = await aPerson(server);
     const { apiKey, secret } = await createApiKey(person.client, {
@@ -197,7 +197,7 @@ async function aKey(input: Partial<CreateApiKeyInput> = {}) {
   return { server, person, ...(await createApiKey(person.client, { name: 'ci', ...input })) };
 }
 
-test('unknown, mistyped, revoked, deleted and another product’s look the same to the caller', async () => {
+test('unknown, mistyped, revoked, deleted and foreign keys return the same result to the caller', async () => {
   const { server, person, secret, apiKey } = await aKey();
   const { secret: deleted, apiKey: gone } = await createApiKey(person.client, { name: 'deleted' });
   const { secret: other } = await createApiKey(person.client, { name: 'other', product: 'masko' });
@@ -215,7 +215,7 @@ test('unknown, mistyped, revoked, deleted and another product’s look the same 
   expect(answers[0]).toMatchObject({ code: 'INVALID_CREDENTIAL', rejection: rejections.INVALID_CREDENTIAL });
 });
 
-describe('the origin', () => {
+describe('allowed origins', () => {
   test.each([
     [null, 'VALID'],
     ['', 'VALID'],
@@ -229,12 +229,12 @@ describe('the origin', () => {
     ['https://b.a.example.com', 'ORIGIN_NOT_ALLOWED'],
     ['https://example.com', 'ORIGIN_NOT_ALLOWED'],
     ['http://localhost', 'ORIGIN_NOT_ALLOWED'],
-  ])('%s: a key that is restricted to two origins is %s', async (origin, code) => {
+  ])('%s: a key restricted to two origins returns %s', async (origin, code) => {
     const { server, secret } = await aKey({ allowedOrigins: ['https://a.example.com', 'http://localhost:3000'] });
     expect(await verify(server, secret, { origin })).toMatchObject({ code });
   });
 
-  test('a key without restriction goes anywhere', async () => {
+  test('a key without allowed origins is accepted from any origin', async () => {
     const { server, secret } = await aKey();
     for (const origin of ['https://anywhere.example.com', 'null']) {
       expect(await verify(server, secret, { origin })).toMatchObject({ code: 'VALID' });
@@ -250,12 +250,12 @@ describe('required permissions', () => {
     [['data:read', 'data:write'], 'FORBIDDEN'],
     [['internal:call'], 'FORBIDDEN'],
     [['render:create'], 'FORBIDDEN'],
-  ])('%j: a key that may read is %s', async (requires, code) => {
+  ])('%j: a key with data:read returns %s', async (requires, code) => {
     const { server, secret } = await aKey({ permissions: ['data:read'] });
     expect(await verify(server, secret, { requires })).toMatchObject({ code });
   });
 
-  test('a feature that is switched on lets its permission through, and off again refuses it', async () => {
+  test('a permission of a feature is granted only while the feature is enabled', async () => {
     const { server, person, secret } = await aKey();
     const ask = () => verify(server, secret, { requires: ['export:create'] });
     const turn = (mutation: string) =>
@@ -274,7 +274,7 @@ describe('required permissions', () => {
 });
 
 describe('charges', () => {
-  test('a test key is free and watermarked, and still tells what was done', async () => {
+  test('a test key is free and watermarked, and its charge is still recorded', async () => {
     const { server, secret } = await aKey({ environment: 'TEST' });
     expect(await verify(server, secret, { charge: { action: 'request', quantity: 1_000 } })).toMatchObject({
       valid: true,
@@ -284,7 +284,7 @@ describe('charges', () => {
     });
   });
 
-  test('with an idempotency key an action is charged once, whatever else is said', async () => {
+  test('an action with an idempotency key is charged once, even if the retry has other inputs', async () => {
     const { server, secret } = await aKey();
     const first = await verify(server, secret, { charge: { action: 'request', quantity: 3, idempotencyKey: 'job-1' } });
     expect(first.charge).toMatchObject({ credits: 3, balanceAfter: 97, replayed: false });
@@ -294,7 +294,7 @@ describe('charges', () => {
     expect(again.charge).toEqual({ ...first.charge, replayed: true });
   });
 
-  test('a refused charge takes nothing, and what there is can still be spent', async () => {
+  test('a refused charge takes no credits, and the available credits can still be spent', async () => {
     const { server, secret } = await aKey();
     const spend = (quantity: number) => verify(server, secret, { charge: { action: 'request', quantity } });
     expect(await spend(101)).toMatchObject({ valid: false, code: 'INSUFFICIENT_CREDITS', charge: null });
@@ -302,7 +302,7 @@ describe('charges', () => {
     expect(await spend(1)).toMatchObject({ valid: false, code: 'INSUFFICIENT_CREDITS' });
   });
 
-  test('a refusal before the credits takes none', async () => {
+  test('a refusal by an earlier check takes no credits', async () => {
     const { server, person, secret, apiKey } = await aKey();
     await person.client.run(updateDocument, { input: { apiKeyId: apiKey.id, enabled: false } });
     expect(await verify(server, secret, { charge: { action: 'request' } })).toMatchObject({
@@ -314,7 +314,7 @@ describe('charges', () => {
 });
 
 describe('a header pair', () => {
-  test('is valid whole and matching, and nothing else', async () => {
+  test('is valid only if both halves are present and belong together', async () => {
     const { server, person, secret, apiKey } = await aKey({ product: 'makepay' });
     const other = await createApiKey(person.client, { name: 'other', product: 'makepay' });
     const keyId = apiKey.keyId ?? '';
@@ -338,7 +338,7 @@ describe('a header pair', () => {
   });
 });
 
-test('a refusal for a rate limit says when to come back, and counts for nothing', async () => {
+test('a refusal by a rate limit returns Retry-After and does not count against the limit', async () => {
   const server = await startServer();
   const person = await aPerson(server);
   const { apiKey, secret } = await createApiKey(person.client, { name: 'ci' });

@@ -6,7 +6,7 @@ const document = `mutation Many($inputs: [VerifyApiKeyInput!]!) {
   verifyApiKeys(inputs: $inputs) { code charge { credits balanceAfter replayed } }
 }`;
 
-test('each of many verifications is answered at its place, and one bad input fails by itself', async () => {
+test('each of several verifications is answered at its index, and an invalid input fails only its own item', async () => {
   const server = await aServer();
   const owner = await aPerson(server);
   const { secret } = await createApiKey(owner.client, { name: 'ci' });
@@ -37,7 +37,7 @@ test('each of many verifications is answered at its place, and one bad input fai
   ]);
 });
 
-test('no more than 100 are answered at once, and then none is', async () => {
+test('a batch of more than 100 is refused as a whole', async () => {
   const server = await aServer();
   const inputs = Array.from({ length: 101 }, () => ({ credential: { bearer: '' } }));
   const { data, errors } = await server.backend.send(document, { inputs });

@@ -18,7 +18,7 @@ import { readStatements } from './read-statements.js';
 
 const url = 'https://hooks.example.com/';
 
-/** A mutation that takes the id of an endpoint or a delivery. @returns its result. */
+/** Calls a mutation that takes the id of an endpoint or a delivery. @returns its result. */
 async function call(
   client: Client,
   mutation: string,
@@ -46,8 +46,8 @@ async function listEndpoints(client: Client, apiKeyId: string): Promise<string[]
   return data?.webhookEndpoints.nodes.map(({ id }) => id) ?? [];
 }
 
-describe('an endpoint', () => {
-  test('is created as it was asked for', async () => {
+describe('a webhook endpoint', () => {
+  test('is created with the URL, event types and description of the input', async () => {
     const server = await aServer();
     const { client, apiKeyId } = await aCustomer(server);
     const input = {
@@ -72,7 +72,7 @@ describe('an endpoint', () => {
     });
   });
 
-  test('belongs to a key of a product with signing secrets, and not to one that is revoked', async () => {
+  test('requires a product with signing secrets and a key that is not revoked', async () => {
     const server = await aServer();
     const { client } = await aPerson(server);
     const masko = await createApiKey(client, { name: 'masko', product: 'masko' });
@@ -88,7 +88,7 @@ describe('an endpoint', () => {
     });
   });
 
-  test('is one of ten at most, however many are created at once', async () => {
+  test('is refused above ten per key, also for concurrent requests', async () => {
     const server = await aServer();
     const { client, apiKeyId } = await aCustomer(server);
     const results = await Promise.all(
@@ -106,7 +106,7 @@ describe('an endpoint', () => {
     expect(await listEndpoints(client, apiKeyId)).toHaveLength(10);
   });
 
-  test('is one of a hundred of its workspace at most', async () => {
+  test('is refused above 100 per workspace', async () => {
     const server = await aServer();
     const { client, apiKeyId, workspaceId } = await aCustomer(server);
     for (let made = 0; made < 10; made += 1) {
@@ -123,7 +123,7 @@ describe('an endpoint', () => {
     expect(await tryCreateEndpoint(client, { apiKeyId, url })).toMatchObject({ code: 'LIMIT_REACHED', limit: 100 });
   });
 
-  test('that is deleted is gone from every list, makes room, and what waits for it is cancelled', async () => {
+  test('is removed from every list when it is deleted, and its pending deliveries are cancelled', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     const receiver = await aReceiver();
@@ -143,7 +143,7 @@ describe('an endpoint', () => {
     });
   });
 
-  test('that is switched off hears of nothing, and on again of what happens from then on', async () => {
+  test('receives no events while it is disabled, and after it is enabled only later ones', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     const receiver = await aReceiver();
@@ -163,7 +163,7 @@ describe('an endpoint', () => {
     ]);
   });
 
-  test('that is moved gets at its new address what waited for the old one', async () => {
+  test('receives pending deliveries at its new URL after a change of the URL', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     const receiver = await aReceiver();
@@ -177,7 +177,7 @@ describe('an endpoint', () => {
     expect(receiver.received).toHaveLength(1);
   });
 
-  test('is not seen by a plain member, unless they are given it', async () => {
+  test('is visible to a plain member only with the permission webhook:read', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);
@@ -197,7 +197,7 @@ describe('an endpoint', () => {
   });
 });
 
-test('a test is delivered whatever the endpoint listens for, and to it alone', async () => {
+test('a test event is delivered to its endpoint only, even if the endpoint does not select webhook.test', async () => {
   const server = await aWebhookServer();
   const customer = await aCustomer(server);
   const [receiver, other] = [await aReceiver(), await aReceiver()];
@@ -219,7 +219,7 @@ test('a test is delivered whatever the endpoint listens for, and to it alone', a
 });
 
 describe('a delivery', () => {
-  test('is made again under the same id, and signed anew', async () => {
+  test('is repeated with the same id and a new signature', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     const receiver = await aReceiver();
@@ -240,7 +240,7 @@ describe('a delivery', () => {
     expect(again?.attempts.nodes).toHaveLength(2);
   });
 
-  test('that failed for good is made again with all its attempts', async () => {
+  test('that failed permanently is repeated with the full number of attempts', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     const receiver = await aReceiver((_request, response, index) => response.writeHead(index === 0 ? 500 : 200).end());
@@ -257,7 +257,7 @@ describe('a delivery', () => {
     expect(await readDeliveries(customer.client, { eventId: event.id })).toMatchObject([{ state: 'DELIVERED' }]);
   });
 
-  test('to a disabled endpoint is not made again before it is enabled', async () => {
+  test('to a disabled endpoint is repeated only after the endpoint is enabled', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     const receiver = await aReceiver();
@@ -274,7 +274,7 @@ describe('a delivery', () => {
     expect(receiver.received).toHaveLength(1);
   });
 
-  test('is found by its state, its event and its type', async () => {
+  test('is found by its state, event and event type', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     const receiver = await aReceiver();
@@ -292,8 +292,8 @@ describe('a delivery', () => {
   });
 });
 
-describe('the overlap of a rotation', () => {
-  test('says when the old secret ends, and lets no more than four sign at once', async () => {
+describe('the overlap of a signing secret rotation', () => {
+  test('determines when the old secret retires, and at most four secrets are valid at the same time', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     const rotated = expectMember(
@@ -310,7 +310,7 @@ describe('the overlap of a rotation', () => {
       code: 'LIMIT_REACHED',
       message: expect.stringContaining('4 signing secrets of a key are valid at the same time'),
     });
-    // Without an overlap all the old ones end.
+    // Without an overlap, all old secrets retire immediately.
     const secret = await rotateSigningSecret(customer.client, customer.apiKeyId, 0);
     const receiver = await aReceiver();
     await createEndpoint(customer, receiver.url);
@@ -320,7 +320,7 @@ describe('the overlap of a rotation', () => {
     expect(receiver.received[0] && isSignedWith(secret, receiver.received[0])).toBe(true);
   });
 
-  test('never lengthens that of an earlier one', async () => {
+  test('never extends the overlap of an earlier rotation', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     await rotateSigningSecret(customer.client, customer.apiKeyId, 60);
@@ -335,7 +335,7 @@ describe('the overlap of a rotation', () => {
   });
 });
 
-test('endpoints with their deliveries and attempts cost the same number of statements, however many there are', async () => {
+test('deliveries and attempts of endpoints take the same number of statements, however many there are', async () => {
   const server = await aWebhookServer();
   const receiver = await aReceiver();
   const document =

@@ -77,8 +77,8 @@ const disableDocument = graphql(`
   }
 `);
 
-describe('making and renaming', () => {
-  test('whoever makes an organization is its owner, and it has no credits', async () => {
+describe('creating and renaming', () => {
+  test('a person becomes the owner of an organization that they create, which starts without credits', async () => {
     const person = await aPerson(await aServer());
     expect(await person.client.run(createDocument, { input: { name: '  Acme & Söhne 🔑 ' } })).toEqual({
       createWorkspace: {
@@ -98,7 +98,7 @@ describe('making and renaming', () => {
     });
   });
 
-  test('a new person has a personal workspace, and sees it and what they belong to, newest first', async () => {
+  test('a new person has a personal workspace, and lists their workspaces newest first', async () => {
     const server = await aServer();
     const person = await aPerson(server, 'Ada');
     const other = await aPerson(server);
@@ -120,7 +120,7 @@ describe('making and renaming', () => {
     });
   });
 
-  test('a key sees its own workspace alone', async () => {
+  test('a key lists only its own workspace', async () => {
     const server = await aServer();
     const person = await aPerson(server, 'Ada');
     const acme = await anOrganization(person, 'Acme');
@@ -131,7 +131,7 @@ describe('making and renaming', () => {
     });
   });
 
-  test('a name of 100 characters is kept, counted as people count them', async () => {
+  test('a name can have 100 characters, counted in code points', async () => {
     const person = await aPerson(await aServer());
     const workspaceId = await anOrganization(person);
     const name = '🔑'.repeat(100);
@@ -140,7 +140,7 @@ describe('making and renaming', () => {
     });
   });
 
-  test('one person owns at most 100 organizations', async () => {
+  test('a person can own at most 100 organizations', async () => {
     const person = await aPerson(await aServer());
     const made = Array.from(
       { length: 100 },
@@ -159,7 +159,7 @@ describe('making and renaming', () => {
 });
 
 describe('suspension', () => {
-  test('a suspended workspace has its keys refused and makes no new ones, until it is resumed', async () => {
+  test('the keys of a suspended workspace are refused and none can be created, until it is resumed', async () => {
     const server = await aServer();
     const person = await aPerson(server);
     const { personalWorkspaceId: workspaceId } = person;
@@ -171,7 +171,7 @@ describe('suspension', () => {
       __typename: 'SuspendWorkspacePayload',
       workspace: { id: workspaceId, suspendedAt: expect.any(String), suspensionReason: 'Unpaid' },
     });
-    // The first time stands.
+    // The second suspension keeps the first time.
     const again = await server.backend.run(suspendDocument, { input: { workspaceId, reason: 'Again' } });
     expect(again.suspendWorkspace).toEqual(suspendWorkspace);
 
@@ -199,7 +199,7 @@ describe('suspension', () => {
 });
 
 describe('features', () => {
-  test('an admin switches what customers switch, twice without harm', async () => {
+  test('an admin enables and disables features of customers, and repeating either changes nothing', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);
@@ -220,7 +220,7 @@ describe('features', () => {
     }
   });
 
-  test('only the operator switches what is the operator’s', async () => {
+  test('a feature of the operator can be enabled only by the operator', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);

@@ -12,7 +12,7 @@ function inputType(name: string): GraphQLInputType {
   return type;
 }
 
-/** What graphql-js makes of a value; null where it has something to say against it. */
+/** The value coerced by graphql-js, or null if graphql-js reports an error. */
 function coerceByTheBook(type: GraphQLInputType, value: unknown): { value: unknown } | null {
   let isRefused = false;
   const coerced: unknown = coerceInputValue(value, type, () => {
@@ -31,11 +31,11 @@ const anything = fc.oneof(
   fc.array(text, { maxLength: 3 }),
   fc.dictionary(fc.constantFrom('bearer', 'pair', 'keyId', 'secret', 'toString'), text, { maxKeys: 3 }),
 );
-/** A value where a good one could stand: mostly a good one, sometimes anything. */
+/** A valid value in most cases, any value in some. */
 const mostly = (good: fc.Arbitrary<unknown>) => fc.oneof({ weight: 6, arbitrary: good }, anything);
 const some = (fields: Record<string, fc.Arbitrary<unknown>>) =>
   fc.record({ ...fields, unknown: anything }, { requiredKeys: [] }).map(({ unknown, ...rest }) =>
-    // One in a few has a field too many.
+    // Some inputs have an unknown field.
     typeof unknown === 'boolean' ? { ...rest, unknown } : rest,
   );
 const questions = some({
@@ -57,7 +57,7 @@ const questions = some({
   ),
 });
 
-test('what is coerced plainly is what graphql-js makes of it, and what it refuses is never coerced', () => {
+test('a compiled coercion returns the value of graphql-js, and never accepts an input that graphql-js refuses', () => {
   const type = inputType('VerifyApiKeyInput');
   const coerce = compileCoercion(type);
   let plainCount = 0;
@@ -76,7 +76,7 @@ test('what is coerced plainly is what graphql-js makes of it, and what it refuse
   expect(plainCount).toBeGreaterThan(300);
 });
 
-test('a question as backends ask it is coerced plainly, defaults included', () => {
+test('the usual input of backends is coerced by the compiled coercion, including defaults', () => {
   const question = { credential: { bearer: 'x' }, requires: ['data:read'], charge: { action: 'request' } };
   expect(compileCoercion(inputType('VerifyApiKeyInput'))(question)).toEqual({
     ...question,
@@ -91,6 +91,6 @@ test.each([
   ['a field of another name', { credential: { bearer: 'x' }, name: 'x' }],
   ['a field that every object inherits', { credential: { bearer: 'x' }, constructor: 'x' }],
   ['a number for a text', { credential: { bearer: 1 } }],
-])('%s is left to the executor', (_what, question) => {
+])('an input with %s is left to the executor', (_what, question) => {
   expect(compileCoercion(inputType('VerifyApiKeyInput'))(question)).toBe(notCoerced);
 });
