@@ -7,7 +7,7 @@ import { aPerson, createApiKey, verify } from '../factories.js';
 import type { VerificationCode } from '../generated/graphql.js';
 import { startServer, type TestServer } from '../harness.js';
 
-/** A key that a server has just read, and so keeps. */
+/** A key that a server has just loaded into its cache. */
 async function aKeptKey() {
   const server = await startServer();
   const owner = await aPerson(server);
@@ -29,7 +29,7 @@ async function aKeptKey() {
   return { server, db, workspaceId, apiKey, secret, ask };
 }
 
-/** What somebody with access to the database may do, past every server. */
+/** Changes by SQL that bypass every server, and the result of the next verification. */
 const changes: Record<string, readonly [sql: string, code: VerificationCode]> = {
   'a revocation': [`UPDATE "ApiKey" SET "revokedAt" = now() WHERE "id" = $1`, 'INVALID_CREDENTIAL'],
   'a deletion': [`UPDATE "ApiKey" SET "revokedAt" = now(), "deletedAt" = now() WHERE "id" = $1`, 'INVALID_CREDENTIAL'],
@@ -72,11 +72,11 @@ const changes: Record<string, readonly [sql: string, code: VerificationCode]> = 
   ],
 };
 
-describe.each(Object.entries(changes))('%s, written past the server,', (_name, [sql, code]) => {
+describe.each(Object.entries(changes))('%s by direct SQL', (_name, [sql, code]) => {
   test.each([
     ['without a charge', false],
     ['with one, which takes nothing', true],
-  ])('is seen by the next verification %s', async (_how, isCharged) => {
+  ])('is applied by the next verification %s', async (_how, isCharged) => {
     const { db, workspaceId, apiKey, ask } = await aKeptKey();
     const account = () => db.creditAccount.findUniqueOrThrow({ where: { workspaceId } });
     const before = await account();
@@ -87,13 +87,13 @@ describe.each(Object.entries(changes))('%s, written past the server,', (_name, [
   });
 });
 
-test.each(['KeySecret', 'WorkspaceFeature'])('%s cannot be emptied without its processes noticing', async (table) => {
+test.each(['KeySecret', 'WorkspaceFeature'])('truncating %s is refused by a trigger', async (table) => {
   const { db, ask } = await aKeptKey();
   await expect(db.$executeRawUnsafe(`TRUNCATE "${table}"`)).rejects.toThrow('Delete its rows instead');
   expect((await ask(true)).code).toBe('VALID');
 });
 
-test('a change of one workspace, or of one key, removes nothing else from the cache', async () => {
+test('a change of one workspace, or of one key, evicts nothing else from the cache', async () => {
   const { server, db, workspaceId, secret, ask } = await aKeptKey();
   const owner = await aPerson(server, 'Grace');
   const others = await Promise.all(
@@ -118,7 +118,7 @@ test('a change of one workspace, or of one key, removes nothing else from the ca
   expect(cached()).toEqual([false, false, true]);
 });
 
-test('what makes a key good again is seen by the next verification as well', async () => {
+test('a change that makes a key valid again is applied by the next verification', async () => {
   const { db, apiKey, ask } = await aKeptKey();
   await db.apiKey.update({ where: { id: apiKey.id }, data: { disabledAt: new Date() } });
   expect((await ask(true)).code).toBe('DISABLED');
@@ -126,7 +126,7 @@ test('what makes a key good again is seen by the next verification as well', asy
   expect((await ask(true)).code).toBe('VALID');
 });
 
-test('a limit on what a key spends holds for the next charge', async () => {
+test('a new spend limit is applied by the next charge', async () => {
   const { db, apiKey, ask } = await aKeptKey();
   expect((await ask(true)).code).toBe('VALID');
   await db.apiKey.update({ where: { id: apiKey.id }, data: { spendLimit: 1, spendPeriod: 'DAY' } });
@@ -134,7 +134,7 @@ test('a limit on what a key spends holds for the next charge', async () => {
   expect((await ask(true)).code).toBe('INSUFFICIENT_CREDITS');
 });
 
-test('a revoked key hears that it is none, and not that it asks too often', async () => {
+test('a revoked key above its rate limit returns INVALID_CREDENTIAL instead of RATE_LIMITED', async () => {
   const { db, apiKey, ask } = await aKeptKey();
   const codes = await Promise.all(Array.from({ length: 60 }, () => ask(true)));
   expect(codes.at(-1)?.code).toBe('RATE_LIMITED');
@@ -142,7 +142,7 @@ test('a revoked key hears that it is none, and not that it asks too often', asyn
   expect((await ask(true)).code).toBe('INVALID_CREDENTIAL');
 });
 
-test('what changes while a batch is under way is seen by those that come after it', async () => {
+test('a change during a batch is applied by verifications that start after it', async () => {
   const { db, apiKey, ask } = await aKeptKey();
   for (let round = 0; round < 10; round += 1) {
     const disabledAt = round % 2 === 0 ? new Date() : null;
@@ -155,7 +155,7 @@ test('what changes while a batch is under way is seen by those that come after i
   }
 });
 
-/** Writes as a restored table is written: no trigger notes it. */
+/** Writes rows without the trigger that records changes, as a restore does. */
 async function writeUnnoted({ deps: { db } }: TestServer, sql: string, id: string) {
   await transaction(db, async (tx) => {
     await tx.$executeRawUnsafe(`ALTER TABLE "ApiKey" DISABLE TRIGGER "ApiKey_notes_change"`);
@@ -164,7 +164,7 @@ async function writeUnnoted({ deps: { db } }: TestServer, sql: string, id: strin
   });
 }
 
-test('in another era nothing that was kept counts, and a charge by it is none', async () => {
+test('a new era of the database invalidates the cache, and a charge with an outdated key takes no credits', async () => {
   const { server, db, apiKey, ask } = await aKeptKey();
   await writeUnnoted(server, `UPDATE "ApiKey" SET "disabledAt" = now() WHERE "id" = $1`, apiKey.id);
   expect((await ask(true)).code).toBe('VALID');
@@ -180,7 +180,7 @@ test('in another era nothing that was kept counts, and a charge by it is none', 
   expect((await ask(false)).code).toBe('VALID');
 });
 
-test('rows that come from a server with more transactions behind it are no changes of this one', async () => {
+test('rows restored from a server with higher transaction ids are not listed as changes', async () => {
   const { server, db, apiKey, ask } = await aKeptKey();
   await writeUnnoted(server, `UPDATE "ApiKey" SET "changedIn" = 9000000000000000 WHERE "id" = $1`, apiKey.id);
   const [seen] = await db.$queryRaw<{ changes: bigint }[]>`
@@ -189,60 +189,63 @@ test('rows that come from a server with more transactions behind it are no chang
   expect((await ask(true)).code).toBe('VALID');
 });
 
-describe.skipIf(inject('databaseTemplate').kind !== 'postgresql')('transactions that end in another order', () => {
-  test('a change that was begun before the last look and committed after it is seen', async () => {
-    const { db, apiKey, ask } = await aKeptKey();
-    const steps = new EventEmitter();
-    const begun = once(steps, 'begun');
-    const mayCommit = once(steps, 'commit');
-    const revoking = transaction(db, async (tx) => {
-      await tx.apiKey.update({ where: { id: apiKey.id }, data: { revokedAt: new Date() } });
-      steps.emit('begun');
-      await mayCommit;
-    });
-    await begun;
-    // Later transactions end, and later looks see them.
-    const other = await aPerson(await startServer(), 'Grace');
-    await createApiKey(other.client, { name: 'later', product: 'default' });
-    expect((await ask(false)).code).toBe('VALID');
-    expect((await ask(true)).code).toBe('VALID');
-    steps.emit('commit');
-    await revoking;
-    expect((await ask(true)).code).toBe('INVALID_CREDENTIAL');
-  });
-
-  test('a transaction that stays open, in any database of the server, does not make a refresh read what it has seen', async () => {
-    const { db, workspaceId, apiKey } = await aKeptKey();
-    const template = inject('databaseTemplate');
-    if (template.kind !== 'postgresql') throw new Error('Skipped without PostgreSQL.');
-    const elsewhere = new pg.Client({ connectionString: template.serverUrl });
-    await elsewhere.connect();
-    const steps = new EventEmitter();
-    const mayCommit = once(steps, 'commit');
-    try {
-      await elsewhere.query('BEGIN; SELECT pg_current_xact_id()');
+describe.skipIf(inject('databaseTemplate').kind !== 'postgresql')(
+  'changes in transactions that commit out of order',
+  () => {
+    test('are applied if they began before the last refresh and committed after it', async () => {
+      const { db, apiKey, ask } = await aKeptKey();
+      const steps = new EventEmitter();
       const begun = once(steps, 'begun');
-      const open = transaction(db, async (tx) => {
-        await tx.apiKey.update({ where: { id: apiKey.id }, data: { disabledAt: new Date() } });
+      const mayCommit = once(steps, 'commit');
+      const revoking = transaction(db, async (tx) => {
+        await tx.apiKey.update({ where: { id: apiKey.id }, data: { revokedAt: new Date() } });
         steps.emit('begun');
         await mayCommit;
       });
       await begun;
-      await db.$executeRaw`
+      // Later transactions commit, and later refreshes read them.
+      const other = await aPerson(await startServer(), 'Grace');
+      await createApiKey(other.client, { name: 'later', product: 'default' });
+      expect((await ask(false)).code).toBe('VALID');
+      expect((await ask(true)).code).toBe('VALID');
+      steps.emit('commit');
+      await revoking;
+      expect((await ask(true)).code).toBe('INVALID_CREDENTIAL');
+    });
+
+    test('are read once by a refresh, while a transaction stays open in any database of the server', async () => {
+      const { db, workspaceId, apiKey } = await aKeptKey();
+      const template = inject('databaseTemplate');
+      if (template.kind !== 'postgresql') throw new Error('Skipped without PostgreSQL.');
+      const elsewhere = new pg.Client({ connectionString: template.serverUrl });
+      await elsewhere.connect();
+      const steps = new EventEmitter();
+      const mayCommit = once(steps, 'commit');
+      try {
+        await elsewhere.query('BEGIN; SELECT pg_current_xact_id()');
+        const begun = once(steps, 'begun');
+        const open = transaction(db, async (tx) => {
+          await tx.apiKey.update({ where: { id: apiKey.id }, data: { disabledAt: new Date() } });
+          steps.emit('begun');
+          await mayCommit;
+        });
+        await begun;
+        await db.$executeRaw`
         INSERT INTO "ApiKey" ("id", "workspaceId", "product", "environment", "name", "createdByKind")
         SELECT 'key_' || md5(${apiKey.id} || n), ${workspaceId}, 'default', 'LIVE', 'changed', 'SERVICE' FROM generate_series(1, 500) n`;
-      await db.$executeRaw`UPDATE "ApiKey" SET "name" = 'changed again' WHERE "workspaceId" = ${workspaceId} AND "name" = 'changed'`;
-      const seen = await snapshotOf(db);
-      expect(await refreshSince(db, seen)).toEqual({ ids: [], rowsRead: 0 });
-      steps.emit('commit');
-      await open;
-      expect(await refreshSince(db, seen)).toEqual({ ids: [apiKey.id], rowsRead: 1 });
-    } finally {
-      steps.emit('commit');
-      await elsewhere.end();
-    }
-  });
-});
+        await db.$executeRaw`UPDATE "ApiKey" SET "name" = 'changed again' WHERE "workspaceId" = ${workspaceId} AND "name" = 'changed'`;
+        const seen = await snapshotOf(db);
+        expect(await refreshSince(db, seen)).toEqual({ ids: [], rowsRead: 0 });
+        steps.emit('commit');
+        await open;
+        expect(await refreshSince(db, seen)).toEqual({ ids: [apiKey.id], rowsRead: 1 });
+      } finally {
+        steps.emit('commit');
+        await elsewhere.end();
+      }
+    });
+  },
+);
 
 async function snapshotOf(db: Db): Promise<string> {
   const [row] = await db.$queryRaw<{ snapshot: string }[]>`SELECT pg_current_snapshot()::text AS "snapshot"`;
@@ -257,7 +260,7 @@ interface PlanNode {
   Plans?: PlanNode[];
 }
 
-/** What changed since a snapshot, and how many rows of tables were read to find it. Planned as the server's functions are. */
+/** The changes since a snapshot, and the number of rows read to find them. Planned as in the server. */
 async function refreshSince(db: Db, seen: string): Promise<{ ids: string[]; rowsRead: number }> {
   return transaction(db, async (tx) => {
     await tx.$executeRaw`SET LOCAL enable_seqscan = off`;

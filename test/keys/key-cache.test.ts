@@ -6,7 +6,7 @@ import { aServer, sharedDatabase } from '../harness.js';
 
 const budgetBytes = 10_000_000;
 
-/** Keys of one person, and a cache that has not read them. */
+/** Keys of one person, and an empty cache. */
 async function anEmptyCache(bytesMax = budgetBytes) {
   const server = await aServer();
   const owner = await aPerson(server);
@@ -23,7 +23,7 @@ async function anEmptyCache(bytesMax = budgetBytes) {
   return { server, candidates, cache, cachedIds, ids: keys.map(({ apiKey }) => apiKey.id) };
 }
 
-test('a cache that is filled has the keys before they are used, and sees what changes afterwards', async () => {
+test('a filled cache contains keys before their first use, and applies later changes', async () => {
   const { server, candidates, cache, cachedIds, ids } = await anEmptyCache();
   expect(cachedIds()).toEqual([null, null, null]);
   await cache.fill(new AbortController().signal);
@@ -34,7 +34,7 @@ test('a cache that is filled has the keys before they are used, and sees what ch
   expect(second?.disabledAt).toBeNull();
 });
 
-test('filling leaves out revoked keys and stops at the budget', async () => {
+test('filling skips revoked keys and stops at the memory budget', async () => {
   const { server, cache, cachedIds, ids } = await anEmptyCache();
   await server.deps.db.apiKey.update({ where: { id: ids[1] ?? '' }, data: { revokedAt: new Date() } });
   await cache.fill(new AbortController().signal);
@@ -45,7 +45,7 @@ test('filling leaves out revoked keys and stops at the budget', async () => {
   expect(small.bytes).toBeLessThanOrEqual(2_000);
 });
 
-test('filling does not disturb verifications', async () => {
+test('filling does not affect concurrent verifications', async () => {
   const { candidates, cache, ids } = await anEmptyCache();
   const loading = Promise.all(
     candidates.flatMap((candidate) => Array.from({ length: 10 }, () => cache.load(candidate))),

@@ -57,7 +57,7 @@ function flat({ hash, secretId, id, workspaceId, own, shared }: KeyFields) {
   return { hash, secretId, id, workspaceId, ...own, ...shared };
 }
 
-test('a table of keys answers as a map of their records does, whatever is put, replaced and removed', () => {
+test('a key table returns the same records as a map, after any sequence of puts, replacements and removals', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
       const table = new KeyTable(1_000_000);
@@ -105,7 +105,7 @@ function aKey(workspaceId = newId('workspace')): KeyFields {
   return { hash, secretId: newId('keySecret'), id: newId('apiKey'), workspaceId, ...noDetails };
 }
 
-test('removing the keys of one workspace among many leaves all others, and costs no walk over them', () => {
+test('removing the keys of one workspace leaves all other keys and does not scan them', () => {
   const table = new KeyTable(100_000_000);
   const large = newId('workspace');
   const ofLarge = Array.from({ length: 5_000 }, () => aKey(large));
@@ -120,7 +120,7 @@ test('removing the keys of one workspace among many leaves all others, and costs
   expect(others.every((key) => table.get(key.hash)?.id === key.id)).toBe(true);
 });
 
-test('the budget holds, and what is used stays', () => {
+test('the memory budget is never exceeded, and keys in use are not evicted', () => {
   const bytesMax = 1_000_000;
   const table = new KeyTable(bytesMax);
   const used = aKey();
@@ -136,7 +136,7 @@ test('the budget holds, and what is used stays', () => {
   expect(table.size).toBeGreaterThan(8_000);
 });
 
-test('details of their own count towards the budget', () => {
+test('the details of a key count towards the memory budget', () => {
   const table = new KeyTable(1_000_000);
   for (let count = 0; count < 10_000; count += 1) {
     const key = aKey();
@@ -146,6 +146,6 @@ test('details of their own count towards the budget', () => {
   expect(table.size).toBeLessThan(1_000);
 });
 
-test('an id of another form is refused, and not packed into another one', () => {
+test('an id of another form is refused instead of being packed into a different id', () => {
   expect(() => new KeyTable(1_000_000).put({ ...aKey(), id: 'key_1' })).toThrow('Not an id: key_1');
 });
