@@ -4,7 +4,7 @@ import { newId } from '../../src/db/ids.js';
 import { verifyChain } from '../../src/domain/audit/chain.js';
 import { openTestDatabase } from '../database.js';
 
-describe('the end of a chain', () => {
+describe('the head of an audit chain', () => {
   let database: Database;
   const workspaceId = newId('workspace');
   beforeAll(async () => {
@@ -18,10 +18,13 @@ describe('the end of a chain', () => {
   test.each([
     ['is not set back', `UPDATE "AuditChain" SET "sequence" = 0 WHERE "workspaceId" = $1`],
     ['does not skip a number', `UPDATE "AuditChain" SET "sequence" = 3 WHERE "workspaceId" = $1`],
-    ['does not change while no event comes', `UPDATE "AuditChain" SET "hash" = '' WHERE "workspaceId" = $1`],
-    ['is not given to another', `UPDATE "AuditChain" SET "workspaceId" = 'x', "sequence" = 2 WHERE "workspaceId" = $1`],
+    ['does not change without a new event', `UPDATE "AuditChain" SET "hash" = '' WHERE "workspaceId" = $1`],
+    [
+      'is not moved to another workspace',
+      `UPDATE "AuditChain" SET "workspaceId" = 'x', "sequence" = 2 WHERE "workspaceId" = $1`,
+    ],
     ['is not removed', `DELETE FROM "AuditChain" WHERE "workspaceId" = $1`],
-    ['is not emptied with all others', 'TRUNCATE "AuditChain"'],
+    ['is not truncated', 'TRUNCATE "AuditChain"'],
   ])('%s', async (_guarantee, statement) => {
     const parameters = statement.includes('$1') ? [workspaceId] : [];
     await expect(database.db.$executeRawUnsafe(statement, ...parameters)).rejects.toThrow(
@@ -29,7 +32,7 @@ describe('the end of a chain', () => {
     );
   });
 
-  test('whatever an event says of its place, its time and its hash, the database says better', async () => {
+  test('advances by values that the database computes, and ignores the sequence, time and hashes of the insert', async () => {
     const { db } = database;
     const id = newId('auditEvent');
     await db.auditEvent.create({

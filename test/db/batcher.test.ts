@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { createBatcher } from '../../src/db/batcher.js';
 
-/** A batcher whose batches end when they are told to. */
+/** A batcher whose batches end when the test ends them. */
 function aBatcher(options: { sizeMax: number; concurrencyMax?: number }) {
   const batches: { readonly items: readonly number[]; end(): Promise<void> }[] = [];
   const add = createBatcher<number, number>(
@@ -21,7 +21,7 @@ function aBatcher(options: { sizeMax: number; concurrencyMax?: number }) {
   return { add, sizes: () => batches.map(({ items }) => items.length), end: (index: number) => batches[index]?.end() };
 }
 
-test('what arrives while a batch runs is the next batch, and each item gets its own result', async () => {
+test('items that arrive while a batch runs form the next batch, and each item gets its own result', async () => {
   const { add, sizes, end } = aBatcher({ sizeMax: 10 });
   const first = [1, 2].map(add);
   await setImmediate();
@@ -34,7 +34,7 @@ test('what arrives while a batch runs is the next batch, and each item gets its 
   expect(await Promise.all([...first, ...second])).toEqual([10, 20, 30, 40, 50]);
 });
 
-test('a batch has no more items than allowed, and by default one batch runs at a time', async () => {
+test('a batch never exceeds sizeMax, and by default one batch runs at a time', async () => {
   const { add, sizes, end } = aBatcher({ sizeMax: 2 });
   const results = [1, 2, 3, 4, 5].map(add);
   await setImmediate();
@@ -46,7 +46,7 @@ test('a batch has no more items than allowed, and by default one batch runs at a
   expect(await Promise.all(results)).toEqual([10, 20, 30, 40, 50]);
 });
 
-test('a full batch runs beside another one, and one that can still grow waits', async () => {
+test('a full batch runs concurrently with another, and a batch that is not full waits', async () => {
   const { add, sizes, end } = aBatcher({ sizeMax: 2, concurrencyMax: 2 });
   const results = [1].map(add);
   await setImmediate();
@@ -69,7 +69,7 @@ test('a full batch runs beside another one, and one that can still grow waits', 
   expect(await Promise.all(results)).toEqual([10, 20, 30, 40, 50, 60]);
 });
 
-test('a batch that fails fails its items alone, and the next one runs', async () => {
+test('a failed batch rejects only its own items, and the next batch runs', async () => {
   let count = 0;
   const add = createBatcher<number, number>(async (items) => {
     count += 1;

@@ -60,7 +60,7 @@ function anAuditEvent() {
 describe.each([
   ['LedgerEntry', aLedgerEntry, 'reason'],
   ['AuditEvent', anAuditEvent, 'action'],
-])('%s', (table, aRow, column) => {
+])('the table %s', (table, aRow, column) => {
   test.each([
     ['UPDATE', `UPDATE "${table}" SET "${column}" = 'other' WHERE id = $1`],
     ['DELETE', `DELETE FROM "${table}" WHERE id = $1`],
@@ -71,7 +71,7 @@ describe.each([
     );
   });
 
-  test('refuses TRUNCATE, also when it cascades', async () => {
+  test('refuses TRUNCATE, including one that cascades', async () => {
     await aRow();
     await expect(database.db.$executeRawUnsafe(`TRUNCATE "${table}"`)).rejects.toThrow('TRUNCATE refused');
     await expect(database.db.$executeRawUnsafe('TRUNCATE "Workspace" CASCADE')).rejects.toThrow('TRUNCATE refused');
@@ -82,7 +82,7 @@ test.each([
   [{ balance: -1, held: 0 }, 'CreditAccount_balance_covers_held'],
   [{ balance: 3, held: 4 }, 'CreditAccount_balance_covers_held'],
   [{ balance: 10, held: -1 }, 'CreditAccount_held_not_negative'],
-])('an account refuses %o', async (data, constraint) => {
+])('the database refuses a credit account with %o', async (data, constraint) => {
   const workspaceId = await aWorkspace();
   await expect(database.db.creditAccount.update({ where: { workspaceId }, data })).rejects.toThrow(constraint);
 });
@@ -94,15 +94,15 @@ test.each([
   [{ capturedCredits: -1 }, 'Charge_captured_within_credits'],
   [{ refundedCredits: 6 }, 'Charge_refunded_within_credits'],
   [{ refundedCredits: -1 }, 'Charge_refunded_within_credits'],
-])('a charge refuses %o', async (amounts, constraint) => {
+])('the database refuses a charge with %o', async (amounts, constraint) => {
   await expect(aCharge(amounts)).rejects.toThrow(constraint);
 });
 
-test('a charge without cost is accepted', async () => {
+test('the database accepts a charge of 0 credits', async () => {
   expect(await aCharge({ credits: 0 })).toMatchObject({ credits: 0 });
 });
 
-test('a personal workspace has an owner, and an organization has none', async () => {
+test('a personal workspace requires an owner, and an organization refuses one', async () => {
   const userId = newId('user');
   await database.db.user.create({ data: { id: userId, name: 'Ada', email: `${userId}@example.com` } });
   const create = (kind: 'PERSONAL' | 'ORGANIZATION', personalOwnerId: string | null) =>
@@ -112,12 +112,15 @@ test('a personal workspace has an owner, and an organization has none', async ()
   await expect(create('PERSONAL', userId)).resolves.toMatchObject({ personalOwnerId: userId });
 });
 
-test.each(['Workspace', 'ApiKey', 'Charge'])('what the ledger refers to is never removed: %s', async (table) => {
-  await aLedgerEntry();
-  await expect(database.db.$executeRawUnsafe(`TRUNCATE "${table}" CASCADE`)).rejects.toThrow('TRUNCATE refused');
-});
+test.each(['Workspace', 'ApiKey', 'Charge'])(
+  'TRUNCATE refuses the table %s, which the ledger refers to',
+  async (table) => {
+    await aLedgerEntry();
+    await expect(database.db.$executeRawUnsafe(`TRUNCATE "${table}" CASCADE`)).rejects.toThrow('TRUNCATE refused');
+  },
+);
 
-test('a record of an idempotency key is committed with its result or not at all, and never changed', async () => {
+test('an idempotency record is committed only with its result and is never changed', async () => {
   const { db } = database;
   const workspaceId = await aWorkspace();
   const record = { keyHash: new Uint8Array(32), workspaceId, space: 'CUSTOMER', operation: 'createApiKey' };
@@ -131,7 +134,7 @@ test('a record of an idempotency key is committed with its result or not at all,
 });
 
 describe('webhooks', () => {
-  /** An event on its way to an endpoint. */
+  /** A pending delivery of an event to an endpoint. */
   async function aDelivery() {
     const workspaceId = await aWorkspace();
     const apiKeyId = newId('apiKey');
@@ -155,7 +158,7 @@ describe('webhooks', () => {
     return { data, ...(await database.db.webhookDelivery.create({ data: { id: newId('webhookDelivery'), ...data } })) };
   }
 
-  test('an event goes to an endpoint once', async () => {
+  test('an event has at most one delivery per endpoint', async () => {
     const { data } = await aDelivery();
     await expect(
       database.db.webhookDelivery.create({ data: { id: newId('webhookDelivery'), ...data } }),
@@ -166,7 +169,7 @@ describe('webhooks', () => {
     [{ state: 'DELIVERED' as const }, 'WebhookDelivery_pending_until_ended'],
     [{ endedAt: new Date() }, 'WebhookDelivery_pending_until_ended'],
     [{ state: 'FAILED' as const, endedAt: new Date(), leaseId: 'somebody' }, 'WebhookDelivery_leased_while_pending'],
-  ])('a delivery refuses %o', async (data, constraint) => {
+  ])('the database refuses a delivery with %o', async (data, constraint) => {
     const { id } = await aDelivery();
     await expect(database.db.webhookDelivery.update({ where: { id }, data })).rejects.toThrow(constraint);
   });
@@ -174,14 +177,14 @@ describe('webhooks', () => {
   test.each([
     [{}, 'WebhookAttempt_status_or_failure'],
     [{ status: 200, responseStart: 'x'.repeat(1_001) }, 'WebhookAttempt_start_of_response'],
-  ])('an attempt refuses %o', async (data, constraint) => {
+  ])('the database refuses an attempt with %o', async (data, constraint) => {
     const { id: deliveryId, workspaceId } = await aDelivery();
     const attempt = { id: newId('webhookAttempt'), workspaceId, deliveryId, startedAt: new Date(), durationMs: 1 };
     await expect(database.db.webhookAttempt.create({ data: { ...attempt, ...data } })).rejects.toThrow(constraint);
   });
 
   test.each([{ disabledAt: new Date() }, { disabledReason: 'GONE' as const }])(
-    'an endpoint is disabled with a reason and a time: %o',
+    'a disabled endpoint requires both a time and a reason: %o alone is refused',
     async (data) => {
       const { endpointId: id } = await aDelivery();
       await expect(database.db.webhookEndpoint.update({ where: { id }, data })).rejects.toThrow(

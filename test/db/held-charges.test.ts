@@ -4,7 +4,7 @@ import { releaseExpiredHolds } from '../../src/domain/credits/settle.js';
 import { anOrganization, aPerson, createApiKey } from '../factories.js';
 import { startServer } from '../harness.js';
 
-test('looking for holds whose time is over does not read the charges that hold nothing', async () => {
+test('the search for expired holds uses an index and does not scan charges without a hold', async () => {
   const server = await startServer();
   const owner = await aPerson(server);
   const workspaceId = await anOrganization(owner);

@@ -1,6 +1,6 @@
-// Locks the folder that it is told, says so, and holds on until it is ended; with a user's id it opens the embedded
-// database there and writes that user. A process of its own, so that it can be killed. It runs what was built, since Node 20
-// does not read TypeScript.
+// Locks the given folder, prints "holding", and keeps the lock until it is ended. With a user id it also
+// opens the embedded database there and writes that user. A separate process, so that a test can kill it. It
+// runs the built code, because Node 20 does not run TypeScript.
 const [dataDir, userId] = process.argv.slice(2);
 
 async function hold() {
@@ -20,7 +20,7 @@ try {
     await release();
     process.exit(0);
   });
-  // A lock alone keeps no process alive.
+  // The lock alone does not keep the process alive.
   setInterval(() => undefined, 60_000);
   console.log('holding');
 } catch (error) {

@@ -30,13 +30,16 @@ const test = base.extend<{ dataDir: string; startHolder: (userId?: string) => Pr
 });
 
 interface Holder {
-  /** The first line that it wrote. */
+  /** The first line of its output. */
   said: string;
   pid: number;
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
 }
 
-/** Another process that locks the folder, and with `userId` writes that user; it is back once that one holds on, or was refused. */
+/**
+ * Starts another process that locks the folder and, with `userId`, writes that user. Resolves once it holds
+ * the lock or is refused.
+ */
 async function startHolder(dataDir: string, userId?: string): Promise<Holder> {
   ensureBuilt();
   const script = fileURLToPath(new URL('lock-holder.mjs', import.meta.url));
@@ -55,7 +58,7 @@ async function startHolder(dataDir: string, userId?: string): Promise<Holder> {
   };
 }
 
-/** What a holder leaves that was killed, in the words of the lock. */
+/** Writes the lock files that a killed holder leaves behind. */
 async function leaveLock(dataDir: string, holder: object) {
   await mkdir(join(dataDir, 'database.lock'));
   await writeFile(join(dataDir, 'database.lock.json'), JSON.stringify(holder));
@@ -71,7 +74,7 @@ async function readHolder(dataDir: string): Promise<object> {
   return JSON.parse(await readFile(join(dataDir, 'database.lock.json'), 'utf8'));
 }
 
-test('a second holder in the same process is refused at once, until the first one closes', async ({ dataDir }) => {
+test('a second holder in the same process is refused immediately until the first closes', async ({ dataDir }) => {
   await cp(inject('migratedDataDir'), dataDir, { recursive: true });
   const database = await openDatabase({ dataDir });
   const refused = expect(openDatabase({ dataDir })).rejects;
@@ -84,14 +87,14 @@ test('a second holder in the same process is refused at once, until the first on
   await (await openDatabase({ dataDir })).close();
 });
 
-test('another process is refused, and told who holds the folder', async ({ dataDir, startHolder }) => {
+test('a second process is refused with an error that names the holding process', async ({ dataDir, startHolder }) => {
   const release = await lockDataDir(dataDir);
   const second = await startHolder();
   expect(second.said).toMatch(new RegExp(`^StartError: .* in use by process ${process.pid} on .* set DATABASE_URL`));
   await release();
 });
 
-test('a folder is free at once after kill -9 of its holder, and what that one wrote is there', async ({
+test('after kill -9 of its holder a folder is free immediately and contains what the holder wrote', async ({
   dataDir,
   startHolder,
 }) => {
@@ -110,14 +113,17 @@ test('a folder is free at once after kill -9 of its holder, and what that one wr
   await database.close();
 });
 
-test('a holder that ends in good order leaves no lock', async ({ dataDir, startHolder }) => {
+test('a holder that ends on SIGTERM removes its lock', async ({ dataDir, startHolder }) => {
   const holder = await startHolder();
   expect(await readdir(dataDir)).toContain('database.lock');
   await holder.end('SIGTERM');
   expect(await readdir(dataDir)).toEqual([]);
 });
 
-test('of several that find the lock of a killed holder, one takes it over', async ({ dataDir, startHolder }) => {
+test('exactly one of several concurrent openers takes over the lock of a killed holder', async ({
+  dataDir,
+  startHolder,
+}) => {
   const holder = await startHolder();
   await holder.end('SIGKILL');
   const outcomes = await Promise.allSettled([dataDir, dataDir, dataDir, dataDir].map(lockDataDir));
@@ -126,7 +132,7 @@ test('of several that find the lock of a killed holder, one takes it over', asyn
   for (const { value: release } of taken) await release();
 });
 
-test.runIf(process.platform === 'linux')('a pid that was given out again is not the holder', async ({ dataDir }) => {
+test.runIf(process.platform === 'linux')('a reused pid does not count as the holder', async ({ dataDir }) => {
   const release = await lockDataDir(dataDir);
   const holder = await readHolder(dataDir);
   await release();
@@ -137,7 +143,7 @@ test.runIf(process.platform === 'linux')('a pid that was given out again is not 
   await (await taken)();
 });
 
-test('a holder that cannot be seen is respected while it touches its lock', async ({ dataDir }) => {
+test('a holder on another host keeps the folder while it refreshes its lock', async ({ dataDir }) => {
   const release = await lockDataDir(dataDir);
   const elsewhere = { ...(await readHolder(dataDir)), host: `not-${hostname()}` };
   await writeFile(join(dataDir, 'database.lock.json'), JSON.stringify(elsewhere));
@@ -145,7 +151,7 @@ test('a holder that cannot be seen is respected while it touches its lock', asyn
   await release();
 });
 
-test('a holder that cannot be seen and is silent for ten seconds is gone', async ({ dataDir }) => {
+test('a holder on another host loses the folder after ten seconds without a refresh', async ({ dataDir }) => {
   await leaveLock(dataDir, { pid: 1, host: `not-${hostname()}`, startedAt: '1', pidSpace: 'another' });
   const taken = lockDataDir(dataDir);
   expect(await msUntil(taken)).toBeGreaterThan(9_000);

@@ -8,7 +8,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** A server that loses the database's answers to its batches of charges, after they were committed. */
+/** A server that loses the responses of the database to its batches of charges after COMMIT. */
 async function aServerThatLosesAnswers() {
   const database = await sharedDatabase();
   const { run } = database;
@@ -26,7 +26,7 @@ async function aServerThatLosesAnswers() {
   const server = await startServer();
   const owner = await aPerson(server);
   const { apiKey, secret } = await createApiKey(owner.client, { name: 'lost', product: 'default' });
-  // Cached, so that the charges of a test share one batch.
+  // Caches the key, so that the charges of a test share one batch.
   expect((await verify(server, secret)).code).toBe('VALID');
   const { db } = server.deps;
   const workspaceId = owner.personalWorkspaceId;
@@ -42,7 +42,7 @@ async function aServerThatLosesAnswers() {
   };
 }
 
-test('charges whose answer is lost after COMMIT are taken once, and answered as they were written', async () => {
+test('charges whose response is lost after COMMIT are taken once and answered as written', async () => {
   const { lost, charge, account, charges, entries } = await aServerThatLosesAnswers();
   const { balance } = await account();
   lost.next = 1;
@@ -69,7 +69,7 @@ test('charges whose answer is lost after COMMIT are taken once, and answered as 
   expect(lines.map(({ kind }) => kind)).toEqual(['CHARGE', 'CHARGE', 'CHARGE', 'HOLD']);
 });
 
-test('a spend limit counts charges whose answer was lost once', async () => {
+test('a spend limit counts a charge once when the response to it is lost', async () => {
   const { db, apiKey, lost, charge } = await aServerThatLosesAnswers();
   await db.apiKey.update({ where: { id: apiKey.id }, data: { spendLimit: 3, spendPeriod: 'DAY' } });
   expect((await charge()).code).toBe('VALID');
@@ -80,7 +80,7 @@ test('a spend limit counts charges whose answer was lost once', async () => {
   expect(spending?.credits).toBe(3);
 });
 
-test('charges whose second answer is lost too are unavailable, and taken once', async () => {
+test('a charge whose second response is also lost answers UNAVAILABLE and is taken once', async () => {
   const { lost, charge, account } = await aServerThatLosesAnswers();
   const { balance } = await account();
   lost.next = 2;

@@ -11,7 +11,10 @@ import { createTestDatabase, openEmptyDatabase } from '../database.js';
 
 const onPostgresql = inject('databaseTemplate').kind === 'postgresql';
 
-/** A database without any tables, and the way to open it once more, as another process would; embedded there is only one. */
+/**
+ * A database without tables, and a function that opens it again, as another process would. The embedded one
+ * is opened once.
+ */
 const test = base.extend<{ openAnother: () => Promise<Database>; database: Database }>({
   openAnother: async ({ task: _task }, use) => {
     const empty = onPostgresql ? await createTestDatabase() : null;
@@ -46,19 +49,21 @@ async function pendingIn(database: Database) {
 const everything = { migrations: migrationNames, functions: functionNames };
 const nothing = { migrations: [], functions: [] };
 
-test('an empty database lacks every migration and function, and none once it is migrated', async ({ database }) => {
+test('every migration and function is pending in an empty database, and none after migrating', async ({ database }) => {
   expect(await pendingIn(database)).toEqual(everything);
   expect(await migrate(database)).toEqual(everything);
   expect(await pendingIn(database)).toEqual(nothing);
   expect(await migrate(database)).toEqual(nothing);
 });
 
-test('what is applied is recorded as Prisma records it', async ({ database }) => {
+test('applied migrations are recorded in the format of Prisma', async ({ database }) => {
   await migrate(database);
   expect(await recordedIn(database)).toEqual(migrationNames.map((name) => ({ migration_name: name, finished: true })));
 });
 
-test("Prisma's schema engine finds every migration applied and unchanged, and can go on", async ({ database }) => {
+test('the schema engine of Prisma finds every migration applied and unchanged, and applies the next one', async ({
+  database,
+}) => {
   await migrate(database);
   const next = { name: '20990101000000_next', script: 'CREATE TABLE next (id int);' };
   await database.exclusively(async (transaction) => {
@@ -77,7 +82,7 @@ test("Prisma's schema engine finds every migration applied and unchanged, and ca
   expect(await migrate(database, { migrations: [...allMigrations, next] })).toEqual(nothing);
 });
 
-test('several that migrate at once apply each migration once', async ({ openAnother }) => {
+test('concurrent migrators apply each migration once', async ({ openAnother }) => {
   const databases = await Promise.all([openAnother(), openAnother(), openAnother(), openAnother()]);
   const applied = await Promise.all(databases.map((database) => migrate(database)));
   expect(applied.flatMap(({ migrations }) => migrations).sort()).toEqual(migrationNames);
@@ -85,14 +90,16 @@ test('several that migrate at once apply each migration once', async ({ openAnot
   expect(await recordedIn(await openAnother())).toHaveLength(migrationNames.length);
 });
 
-test('a start that must not migrate refuses a database that is behind, and says by what', async ({ database }) => {
+test('a start with migrations disabled refuses an outdated database and names what is pending', async ({
+  database,
+}) => {
   await expect(requireMigrated(database)).rejects.toThrow(StartError);
   await expect(requireMigrated(database)).rejects.toThrow(/behind.*_initial.*functions \(.*charge.*TOLLKEEPER_MIGRATE/);
   await migrate(database);
   await expect(requireMigrated(database)).resolves.toBeUndefined();
 });
 
-test('a migration that fails names itself and its cause, and leaves nothing behind', async ({ database }) => {
+test('a failed migration is rolled back, and its error names the migration and the cause', async ({ database }) => {
   const broken = { name: '20990101000000_broken', script: 'CREATE TABLE half (id int); SELECT 1 / 0;' };
   const failure = migrate(database, { migrations: [...allMigrations, broken] });
   await expect(failure).rejects.toThrow(StartError);
@@ -106,7 +113,7 @@ test('a migration that fails names itself and its cause, and leaves nothing behi
   });
 });
 
-test('a database of an earlier, unreleased version is refused with a sentence that says so', async ({ database }) => {
+test('a database of an earlier, unreleased version is refused with an error that says so', async ({ database }) => {
   await migrate(database, { migrations: [{ name: '20261120000000_initial', script: 'SELECT 1' }], functions: [] });
   const refusal = /^The database was made by an earlier, unreleased version.*20261120000000_initial.*empty database/;
   for (const attempt of [migrate, requireMigrated]) {
@@ -115,7 +122,7 @@ test('a database of an earlier, unreleased version is refused with a sentence th
   }
 });
 
-test('a migration that another tool left unfinished is refused by name', async ({ database }) => {
+test('a migration that another tool left unfinished is refused with an error that names it', async ({ database }) => {
   await migrate(database);
   await database.db.$executeRaw`UPDATE _prisma_migrations SET finished_at = NULL`;
   await expect(migrate(database)).rejects.toThrow(/20261121160000_initial .* "prisma migrate resolve"/);
@@ -133,14 +140,14 @@ describe('SQL functions', () => {
   const second = { ...basis, script: basis.script.replace('SELECT 1', 'SELECT 2') };
   const release = (...functions: (typeof first)[]) => ({ migrations: allMigrations, functions });
 
-  test('are applied in any order, and again when their text changes', async ({ database }) => {
+  test('are applied in any order, and reapplied when their text changes', async ({ database }) => {
     await migrate(database, release(first, basis));
     expect(await database.db.$queryRaw`SELECT tollkeeper.answer()`).toEqual([{ answer: 1 }]);
     expect(await migrate(database, release(first, second))).toEqual({ migrations: [], functions: ['basis'] });
     expect(await database.db.$queryRaw`SELECT tollkeeper.answer()`).toEqual([{ answer: 2 }]);
   });
 
-  test('are not set back by a process of the previous version that starts later', async ({ database }) => {
+  test('are not reverted by a process of the previous version that starts later', async ({ database }) => {
     await migrate(database, release(basis));
     await migrate(database, release(second));
     expect(await migrate(database, release(basis))).toEqual(nothing);
@@ -151,7 +158,7 @@ describe('SQL functions', () => {
     expect(await migrate(database, release(first, second))).toEqual(nothing);
   });
 
-  test('that fail name themselves and their cause, and leave nothing behind', async ({ database }) => {
+  test('are rolled back when one fails, with an error that names the function and the cause', async ({ database }) => {
     const broken = { name: 'broken', script: basis.script.replace('SELECT 1', 'SELECT missing') };
     await expect(migrate(database, release(basis, broken))).rejects.toThrow(
       /^The function broken failed \(column "missing" does not exist\)/,
@@ -159,7 +166,7 @@ describe('SQL functions', () => {
     await expect(database.db.$queryRaw`SELECT tollkeeper.basis()`).rejects.toThrow('does not exist');
   });
 
-  test('that are missing refuse what they guard', async ({ database }) => {
+  test('block the writes that they guard while they are missing', async ({ database }) => {
     await migrate(database, release());
     await expect(
       database.db
@@ -168,8 +175,8 @@ describe('SQL functions', () => {
   });
 });
 
-describe('the schema', () => {
-  base('is what the migrations give', async () => {
+describe('the Prisma schema', () => {
+  base('matches the migrated database', async () => {
     expect(await findDrift()).toBeNull();
   });
 });

@@ -16,13 +16,13 @@ async function refusalOf(connectionString: string): Promise<string> {
   return error instanceof Error ? error.message : '';
 }
 
-test('a PostgreSQL that nobody runs is named by host, port and database, without the password', async () => {
+test('the error for an unreachable PostgreSQL names host, port and database but not the password', async () => {
   const message = await refusalOf('postgresql://toll:hunter2@127.0.0.1:1/keeper');
   expect(message).toMatch(/cannot be reached at 127\.0\.0\.1:1 for the database "keeper" .*ECONNREFUSED.*DATABASE_URL/);
   expect(message).not.toContain('hunter2');
 });
 
-test('a PostgreSQL that never answers is given up', async () => {
+test('connecting to a PostgreSQL that never answers fails with a StartError', async () => {
   const silent = createServer(() => undefined).listen(0, '127.0.0.1');
   await once(silent, 'listening');
   const address = silent.address();
@@ -31,7 +31,7 @@ test('a PostgreSQL that never answers is given up', async () => {
   silent.close();
 });
 
-test('an address that cannot be read is not repeated', async () => {
+test('the error for a malformed DATABASE_URL does not repeat its value', async () => {
   const message = await refusalOf('postgresql://toll:hunter2@[x/keeper');
   expect(message).toMatch(/^DATABASE_URL cannot be read/);
   expect(message).not.toContain('hunter2');
@@ -45,20 +45,20 @@ test('each test has a database of its own', async () => {
   await Promise.all([one.close(), two.close()]);
 });
 
-test('closing twice is closing once', async () => {
+test('closing a database twice is not an error', async () => {
   const database = await openTestDatabase();
   await database.close();
   await database.close();
 });
 
 describe.runIf(inject('databaseTemplate').kind === 'postgresql')('on PostgreSQL', () => {
-  test('a database that is missing is named', async () => {
+  test('the error for a missing database names it', async () => {
     const { databaseUrl, remove } = await createTestDatabase();
     expect(await refusalOf(withDatabase(databaseUrl, 'missing'))).toMatch(/has no database "missing"\. Create it/);
     await remove();
   });
 
-  test('a server or a role that keeps other hours gives the same times', async () => {
+  test('timestamps do not depend on the time zone setting of the database', async () => {
     const { databaseUrl, remove } = await createTestDatabase();
     const first = await openDatabase({ databaseUrl });
     await first.db.$executeRawUnsafe(

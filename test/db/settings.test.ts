@@ -16,7 +16,7 @@ function mistakeIn(source: Record<string, string>): string {
   throw new Error('The environment was accepted.');
 }
 
-test('nothing needs to be set', () => {
+test('an empty environment gives the default of every setting', () => {
   expect(readSettings({})).toEqual({
     port: 4000,
     host: '127.0.0.1',
@@ -38,7 +38,7 @@ test('nothing needs to be set', () => {
   });
 });
 
-test('every variable is read', () => {
+test('every variable is read into its setting', () => {
   const serviceToken = `tks_${'a1'.repeat(16)}`;
   expect(
     readSettings({
@@ -105,13 +105,13 @@ test.each([
   ['LOG_LEVEL', 'loud'],
   ['TOLLKEEPER_MUTATIONS_PER_MINUTE', '0'],
   ['TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE', 'yes'],
-])('a mistake in %s is named, and its value is not repeated', (name, value) => {
+])('the error for an invalid %s names the variable and does not repeat its value', (name, value) => {
   const message = mistakeIn({ [name]: value });
   expect(message).toMatch(new RegExp(`^${name} must `));
   expect(message).not.toContain('hunter2');
 });
 
-test('PostgreSQL needs an encryption key, and the message shows how to make one', () => {
+test('DATABASE_URL requires an encryption key, and the error shows how to generate one', () => {
   const message = mistakeIn({ DATABASE_URL: 'postgresql://root:hunter2@db/app' });
   expect(message).toContain('TOLLKEEPER_ENCRYPTION_KEY');
   expect(message).toContain('openssl rand -base64 32');
@@ -121,6 +121,6 @@ test('PostgreSQL needs an encryption key, and the message shows how to make one'
 test.each([
   [{ OIDC_ISSUER: 'https://id.example.com' }, 'OIDC_AUDIENCE must be set'],
   [{ OIDC_AUDIENCE: 'tollkeeper' }, 'OIDC_ISSUER must be set'],
-])('an identity provider is set whole or not at all', (source, expected) => {
+])('an identity provider requires both issuer and audience: %o alone is refused', (source, expected) => {
   expect(mistakeIn(source)).toContain(expected);
 });

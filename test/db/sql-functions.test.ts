@@ -6,8 +6,8 @@ import { listFunctions } from '../../src/db/migrations.js';
 import { createTestDatabase, openTestDatabase } from '../database.js';
 
 /**
- * Calls each SQL function directly, on one session, since plpgsql_check counts per session what was executed. The last
- * tests want a PostgreSQL with that extension, and are skipped without it.
+ * Calls each SQL function directly, on one database session, because plpgsql_check counts executed statements
+ * per session. The last tests require a PostgreSQL with that extension and are skipped without it.
  */
 const template = inject('databaseTemplate');
 const hasExtension = template.kind === 'postgresql' && (await isExtensionAvailable(template.serverUrl));
@@ -105,7 +105,10 @@ interface ChargeRow {
   spendLimit?: number;
 }
 
-/** One batch. The result has what each charge became, its balance and the charge that it repeats. */
+/**
+ * Charges one batch. The result has the outcome of each charge, its balance and the id of the charge that it
+ * replays.
+ */
 async function chargeAll(charges: ChargeRow[], options: { isRetry?: boolean; era?: string; seen?: unknown } = {}) {
   const workspaceIds = [...new Set(charges.map(({ workspaceId }) => workspaceId))].sort();
   const ids = charges.map(({ id }) => id ?? newId('charge'));
@@ -142,7 +145,7 @@ async function chargeAll(charges: ChargeRow[], options: { isRetry?: boolean; era
 }
 
 describe('charge', () => {
-  test('takes and holds what the balance covers, in the order of the batch', async () => {
+  test('takes and holds credits in batch order as far as the balance covers them', async () => {
     const workspaceId = await aWorkspace(10);
     const { id: apiKeyId } = await aKey(workspaceId);
     const of = (price: number, hold = false): ChargeRow => ({ workspaceId, apiKeyId, price, hold });
@@ -164,7 +167,7 @@ describe('charge', () => {
     ]);
   });
 
-  test('is stale without an account, in another era, and for a key that was changed', async () => {
+  test('answers stale without an account, in another era, and after a change of the key or workspace', async () => {
     const [rich, poor] = [await aWorkspace(), await aWorkspace(null)];
     const [richKey, poorKey] = [(await aKey(rich)).id, (await aKey(poor)).id];
     const both: ChargeRow[] = [
@@ -186,7 +189,7 @@ describe('charge', () => {
     expect((await chargeAll([{ workspaceId: rich, apiKeyId: other }], { seen })).outcomes).toEqual(['stale']);
   });
 
-  test('repeats the charge of an idempotency key, of an earlier batch and of the same', async () => {
+  test('replays the charge of an idempotency key from an earlier batch and from the same batch', async () => {
     const workspaceId = await aWorkspace();
     const { id: apiKeyId } = await aKey(workspaceId);
     const of = (idempotencyKey?: string): ChargeRow => ({
@@ -203,7 +206,7 @@ describe('charge', () => {
     expect(await account(workspaceId)).toEqual({ balance: 97, held: 0 });
   });
 
-  test('answers a batch that is sent again as it was written, and writes what was not', async () => {
+  test('answers the written charges of a retried batch unchanged and writes the others', async () => {
     const workspaceId = await aWorkspace();
     const { id: apiKeyId } = await aKey(workspaceId);
     const written: ChargeRow[] = [
@@ -217,7 +220,7 @@ describe('charge', () => {
     expect(await account(workspaceId)).toEqual({ balance: 93, held: 0 });
   });
 
-  test('caps what a key spends in a period, and leaves keys without a limit alone', async () => {
+  test('caps the spending of a key per period and does not limit keys without a spend limit', async () => {
     const workspaceId = await aWorkspace();
     const [limited, free] = [(await aKey(workspaceId)).id, (await aKey(workspaceId)).id];
     const capped: ChargeRow = { workspaceId, apiKeyId: limited, price: 2, spendLimit: 5 };
@@ -231,7 +234,7 @@ describe('charge', () => {
     ).toEqual([{ credits: 5, start: '2026-03-04 00:00:00+00' }]);
   });
 
-  test('expires grants that are due before it decides', async () => {
+  test('expires due grants before it decides', async () => {
     const workspaceId = await aWorkspace(0);
     const { id: apiKeyId } = await aKey(workspaceId);
     await aGrant(workspaceId, 10, '2026-03-04T05:00:00Z');
@@ -258,7 +261,7 @@ describe('settle_grants', () => {
       (row) => row.remaining,
     );
 
-  test('takes what was spent from the grants that end first, and expires what is due and not held', async () => {
+  test('deducts spending from the grants that expire first, and expires due credits that are not held', async () => {
     const workspaceId = await aWorkspace(0);
     await aGrant(workspaceId, 10, '2026-03-04T05:00:00Z');
     await aGrant(workspaceId, 20, null);
@@ -276,14 +279,14 @@ describe('settle_grants', () => {
     expect(await remaining(workspaceId)).toEqual([2, 20, 30]);
   });
 
-  test('makes a grant of what was refunded to none', async () => {
+  test('creates a grant for credits that belong to no grant', async () => {
     const workspaceId = await aWorkspace(7);
     await settle(workspaceId);
     expect(await remaining(workspaceId)).toEqual([7]);
   });
 });
 
-test('new_id sorts in the order of its calls, and has the form of every id', async () => {
+test('new_id returns unique ids in the common format that sort in call order', async () => {
   const ids = (await query(`SELECT tollkeeper.new_id('led') AS id FROM generate_series(1, 200)`)).map(({ id }) =>
     String(id),
   );
@@ -300,7 +303,7 @@ describe('publish_credit_alerts', () => {
       [workspaceId, balance],
     );
 
-  test('tells once of low and of no credits, and again after credits were added', async () => {
+  test('publishes each alert once, and again only after credits are added', async () => {
     const workspaceId = await aWorkspace(100);
     const { id: apiKeyId } = await aKey(workspaceId);
     await query(
@@ -323,7 +326,7 @@ describe('publish_credit_alerts', () => {
     ).toEqual(['credits.low', 'credits.exhausted', 'credits.low', 'credits.exhausted']);
   });
 
-  test('credits that are added while all are held end no alert', async () => {
+  test('does not end an alert when all credits are held after an addition', async () => {
     const workspaceId = await aWorkspace(5);
     await query(`UPDATE "CreditAccount" SET "held" = 5 WHERE "workspaceId" = $1`, [workspaceId]);
     const { exhausted } = await one(
@@ -349,7 +352,7 @@ describe('claim_idempotency_key', () => {
       [key, expiresAt],
     );
 
-  test('claims a key that is free, and returns the record of one that is not', async () => {
+  test('claims an unused key, and returns the record of a used one', async () => {
     await record('taken', '1 hour');
     expect(await claim('taken')).toEqual([{ operation: 'createApiKey', result: '"key_1"' }]);
     expect(await rolledBack(() => claim('free'))).toEqual([]);
@@ -360,7 +363,7 @@ describe('claim_idempotency_key', () => {
     expect(await rolledBack(() => claim('expired'))).toEqual([]);
   });
 
-  test('gives up as a serialization failure where a record neither counts nor goes', async () => {
+  test('fails with a serialization failure when an expired record cannot be deleted', async () => {
     await record('stuck', '-1 hour');
     await rolledBack(async () => {
       await query(`CREATE FUNCTION pg_temp.keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`);
@@ -371,7 +374,7 @@ describe('claim_idempotency_key', () => {
     });
   });
 
-  test('commits no record without its result', async () => {
+  test('prevents the commit of a record without a result', async () => {
     await query('BEGIN');
     await claim('unfinished');
     await expect(query('COMMIT')).rejects.toThrow('has no result');
@@ -387,7 +390,7 @@ describe('refresh_keys', () => {
   const refresh = (seen: unknown, hashes: string[] | null) =>
     one('SELECT * FROM tollkeeper.refresh_keys($1::pg_snapshot, $2::text[])', [seen, hashes]);
 
-  test('names what has changed, by whichever row it changed', async () => {
+  test('returns the ids of all changed keys and workspaces, including those of changed secrets and features', async () => {
     const workspaceId = await aWorkspace();
     const [given, taken] = [await aKey(workspaceId), await aKey(workspaceId)];
     const seen = await snapshot();
@@ -402,7 +405,7 @@ describe('refresh_keys', () => {
     expect(new Set(changed as string[])).toEqual(new Set([workspaceId, given.id, taken.id]));
   });
 
-  test('reads the records of secrets, and nothing of unknown ones', async () => {
+  test('returns the records of known secrets and nothing for unknown ones', async () => {
     const { id, secret } = await aKey(await aWorkspace());
     const { hash } = await one(`SELECT encode(sha256($1), 'hex') AS hash`, [Buffer.from(secret)]);
     const { records } = await refresh(null, [String(hash), '00']);
@@ -410,7 +413,7 @@ describe('refresh_keys', () => {
   });
 });
 
-test('page_of_keys goes through the secrets from the newest, without those that are retired or revoked', async () => {
+test('page_of_keys pages through secrets from the newest and skips retired and revoked ones', async () => {
   const workspaceId = await aWorkspace();
   const keys: { id: string; secret: string }[] = [];
   for (let made = 0; made < 5; made += 1) keys.push(await aKey(workspaceId));
@@ -429,7 +432,7 @@ test('page_of_keys goes through the secrets from the newest, without those that 
 });
 
 describe('guards', () => {
-  test('what the ledger refers to stays; a workspace without entries can go', async () => {
+  test('prevent the removal of rows that the ledger refers to, and allow that of a workspace without entries', async () => {
     const workspaceId = await aWorkspace();
     const { id: apiKeyId } = await aKey(workspaceId);
     await chargeAll([{ workspaceId, apiKeyId }]);
@@ -444,7 +447,7 @@ describe('guards', () => {
     expect(await query(`DELETE FROM "Workspace" WHERE "id" = $1 RETURNING "name"`, [empty])).toHaveLength(1);
   });
 
-  test('the ledger, the audit trail and its chains are immutable, and cached tables are not truncated', async () => {
+  test('make the ledger, the audit trail and its chains immutable, and prevent TRUNCATE of cached tables', async () => {
     const event = () =>
       one(
         `INSERT INTO "AuditEvent" ("id", "actorKind", "action", "subjectId", "workspaceId")
@@ -463,7 +466,7 @@ describe('guards', () => {
 });
 
 describe.skipIf(!hasExtension)('plpgsql_check', () => {
-  test('finds nothing wrong with any function', async () => {
+  test('reports no problem in any function', async () => {
     expect(
       await query(
         `SELECT f."proname", c."lineno", c."level", c."message", c."detail"
@@ -476,7 +479,7 @@ describe.skipIf(!hasExtension)('plpgsql_check', () => {
     ).toEqual([]);
   });
 
-  test('saw every branch of every function executed by the tests above', async () => {
+  test('reports every branch of every function as executed by the tests above', async () => {
     const covered = await query(
       `SELECT f."proname" AS "name", plpgsql_coverage_branches(f.oid) AS "branches",
          (SELECT json_agg(s."stmtname" || ' of line ' || s."lineno")

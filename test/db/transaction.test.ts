@@ -20,17 +20,17 @@ function findUser(id: string) {
   return database.db.user.findUnique({ where: { id } });
 }
 
-/** Fails as PostgreSQL does, with the SQLSTATE that is asked for. */
+/** Fails as PostgreSQL does, with the given SQLSTATE. */
 function failWith(tx: Tx, state: string) {
   return tx.$executeRawUnsafe(`DO $$ BEGIN RAISE EXCEPTION 'asked for' USING ERRCODE = '${state}'; END $$`);
 }
 
-test('what the work returns is returned, and what it wrote stays', async () => {
+test('a transaction returns the result of its work and commits its writes', async () => {
   const { id } = await transaction(database.db, aUser);
   expect(await findUser(id)).toMatchObject({ id });
 });
 
-test('work that throws leaves nothing behind, and its error arrives', async () => {
+test('a transaction whose work throws is rolled back and rejects with that error', async () => {
   let id = '';
   const failing = transaction(database.db, async (tx) => {
     ({ id } = await aUser(tx));
@@ -40,7 +40,7 @@ test('work that throws leaves nothing behind, and its error arrives', async () =
   expect(await findUser(id)).toBeNull();
 });
 
-test.each(['40001', '40P01'])('work that the database undid with %s is done again', async (state) => {
+test.each(['40001', '40P01'])('work that the database rolls back with SQLSTATE %s is retried', async (state) => {
   let tries = 0;
   const { id } = await transaction(database.db, async (tx) => {
     tries += 1;
@@ -52,7 +52,7 @@ test.each(['40001', '40P01'])('work that the database undid with %s is done agai
   expect(await findUser(id)).toMatchObject({ id });
 });
 
-test('work that is undone again and again is given up', async () => {
+test('work that is rolled back five times fails with UnavailableError', async () => {
   let tries = 0;
   const failing = transaction(database.db, (tx) => {
     tries += 1;
@@ -62,7 +62,7 @@ test('work that is undone again and again is given up', async () => {
   expect(tries).toBe(5);
 });
 
-test('another error is not tried again', async () => {
+test('any other error is not retried', async () => {
   let tries = 0;
   const failing = transaction(database.db, (tx) => {
     tries += 1;
@@ -72,7 +72,7 @@ test('another error is not tried again', async () => {
   expect(tries).toBe(1);
 });
 
-test('a commit after a swallowed failure is an error, since nothing was written', async () => {
+test('a commit after a swallowed SQL error rejects, because nothing is written', async () => {
   let id = '';
   const swallowing = transaction(database.db, async (tx) => {
     ({ id } = await aUser(tx));
@@ -82,7 +82,7 @@ test('a commit after a swallowed failure is an error, since nothing was written'
   expect(await findUser(id)).toBeNull();
 });
 
-test('a unique violation is told from others, through Prisma and through SQL', async () => {
+test('unique violations are distinguished from other errors, through Prisma and raw SQL', async () => {
   const { id } = await aUser(database.db);
   const through = [
     database.db.user.create({ data: { id, name: 'Ada', email: 'other@example.com' } }),
@@ -107,12 +107,12 @@ test.each(['53300', '57P01', '57014', '55P03', '08006', '25006'])(
   },
 );
 
-test('transactions in flight wait for each other and all commit', async () => {
+test('more concurrent transactions than connections wait and all commit', async () => {
   const users = await Promise.all(Array.from({ length: 40 }, () => transaction(database.db, aUser)));
   expect(await database.db.user.count({ where: { id: { in: users.map(({ id }) => id) } } })).toBe(40);
 });
 
-test('times come back as they went in', async () => {
+test('timestamps are read back exactly as they are written', async () => {
   const { id } = await aUser(database.db);
   const createdAt = new Date('2026-07-01T12:34:56.789Z');
   await database.db.user.update({ where: { id }, data: { createdAt } });
@@ -121,13 +121,13 @@ test('times come back as they went in', async () => {
 });
 
 describe.runIf(inject('databaseTemplate').kind === 'postgresql')('on PostgreSQL', () => {
-  /** Ends the connection of the transaction, as a restart of the server does. */
+  /** Terminates the connection of the transaction, as a restart of the server does. */
   async function endConnectionOf(tx: Tx) {
     const rows = await tx.$queryRaw<Array<{ pid: number }>>`SELECT pg_backend_pid() AS pid`;
     await database.db.$queryRaw`SELECT pg_terminate_backend(${rows[0]?.pid}::int)`;
   }
 
-  test('a lost connection is never tried again, also when it is lost before the commit', async () => {
+  test('work is not retried after a lost connection, including one lost before COMMIT', async () => {
     let tries = 0;
     const losing = (after: (tx: Tx) => Promise<unknown>) =>
       transaction(database.db, async (tx) => {
@@ -140,14 +140,14 @@ describe.runIf(inject('databaseTemplate').kind === 'postgresql')('on PostgreSQL'
     expect(tries).toBe(2);
   });
 
-  test('a connection that ends while idle is replaced', async () => {
+  test('a connection that is terminated while idle is replaced', async () => {
     await database.db
       .$queryRaw`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`;
     await new Promise((resolve) => setTimeout(resolve, 100));
     await expect(transaction(database.db, aUser)).resolves.toMatchObject({ name: 'Ada' });
   });
 
-  test('two that wait for each other both come through', async () => {
+  test('both of two deadlocked transactions commit', async () => {
     const [one, two] = await Promise.all([aUser(database.db), aUser(database.db)]);
     const rename = (ids: string[]) =>
       transaction(database.db, async (tx) => {
