@@ -30,7 +30,7 @@ function post(
 const ada = () => ({ name: 'Ada', email: `${crypto.randomUUID()}@example.com`, password: 'correct horse battery' });
 
 describe('signing up', () => {
-  test('gives a token, a cookie, and a PERSONAL workspace of which the person is the owner', async () => {
+  test('returns a token and a cookie, and creates a PERSONAL workspace that the person owns', async () => {
     const person = ada();
     const response = await post('/sign-up/email', person);
     expect(response.status).toBe(200);
@@ -53,7 +53,7 @@ describe('signing up', () => {
     ]);
   });
 
-  test('does not store the password, nor log it or the token', async () => {
+  test('neither stores the plaintext password nor logs it or the token', async () => {
     const hashing = await startServer({ products: ['default'], passwordHashing: undefined });
     const person = { ...ada(), password: 'a password to look for' };
     const { token } = (await (await post('/sign-up/email', person, {}, hashing)).json()) as { token: string };
@@ -67,9 +67,9 @@ describe('signing up', () => {
     ['an empty name', { name: '  ' }, 'name'],
     ['an overlong name', { name: 'x'.repeat(101) }, 'name'],
     ['a name with a control character', { name: 'a\u0000b' }, 'name'],
-    ['a picture that is no address', { image: 'javascript:alert(1)' }, 'image'],
-    ['a picture with an endless address', { image: `https://example.com/${'x'.repeat(2_000)}` }, 'image'],
-  ])('%s is refused by name, and nobody is made', async (_name, wrong, field) => {
+    ['an image that is not an http(s) URL', { image: 'javascript:alert(1)' }, 'image'],
+    ['an image URL that is too long', { image: `https://example.com/${'x'.repeat(2_000)}` }, 'image'],
+  ])('with %s is refused with an error that names the field, and creates no user', async (_name, wrong, field) => {
     const person = { ...ada(), ...wrong };
     const response = await post('/sign-up/email', person);
     expect(response.status).toBe(400);
@@ -77,14 +77,14 @@ describe('signing up', () => {
     expect(await server.deps.db.user.count({ where: { email: person.email } })).toBe(0);
   });
 
-  test('an address that is taken is refused', async () => {
+  test('with an email address that is already used is refused', async () => {
     const person = ada();
     await post('/sign-up/email', person);
     const response = await post('/sign-up/email', { ...person, email: person.email.toUpperCase() });
     expect(response.status).toBe(422);
   });
 
-  test('twice at once makes one person', async () => {
+  test('twice concurrently with one email address creates one user', async () => {
     const person = ada();
     const answers = await Promise.all([post('/sign-up/email', person), post('/sign-up/email', person)]);
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
@@ -93,14 +93,14 @@ describe('signing up', () => {
     expect(await refused?.text()).not.toMatch(/prisma|unique|constraint|stack/i);
   });
 
-  test('is not limited by address', async () => {
+  test('is not rate limited by client address', async () => {
     const answers = await Promise.all(Array.from({ length: 70 }, () => post('/sign-up/email', { ...ada(), name: '' })));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([400]));
   });
 });
 
 describe('signing in', () => {
-  test('with the right password gives a token, and with a wrong one the same answer as for nobody', async () => {
+  test('with the right password succeeds, and a wrong password and an unknown user get the same response', async () => {
     const person = ada();
     await post('/sign-up/email', person);
     const { email, password } = person;
@@ -111,7 +111,7 @@ describe('signing in', () => {
     expect(wrong.status).toBe(401);
   });
 
-  test('is refused after 60 tries a minute from one address, whatever it says was forwarded, and told when to retry', async () => {
+  test('is refused with Retry-After after 60 attempts per minute from one address, regardless of X-Forwarded-For', async () => {
     const other = await startServer({ products: ['default'], clockStandsStill: true });
     const attempt = () =>
       other.fetch('/api/auth/sign-in/email', {
@@ -126,7 +126,7 @@ describe('signing in', () => {
     expect(await refused.json()).toMatchObject({ code: 'RATE_LIMITED', requestId: expect.any(String) });
   });
 
-  test('counts an IPv6 address by its /64, and an IPv4 address by itself', () => {
+  test('is limited per /64 network for IPv6 and per address for IPv4', () => {
     const addresses = ['2001:db8::1', '2001:db8:0:0:ffff::1', '2001:db8:0:1::1', '192.0.2.1', '::ffff:192.0.2.1'];
     const [one, neighbour, other, v4, mapped] = addresses.map(networkOf);
     expect(neighbour).toBe(one);
@@ -135,7 +135,7 @@ describe('signing in', () => {
     expect(mapped).toBe(v4);
   });
 
-  test('from a page of another origin is refused', async () => {
+  test('is refused for a page of another origin, as is signing up', async () => {
     const person = ada();
     const response = await post('/sign-up/email', person, { origin: 'https://evil.example' });
     expect(response.status).toBe(403);
@@ -144,20 +144,24 @@ describe('signing in', () => {
 });
 
 test.each<[string, Record<string, string>, number]>([
-  ["Node's fetch, which sends no origin, may sign in", { 'sec-fetch-mode': 'cors' }, 401],
-  ['a form of another site may not', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }, 403],
-  ['a page that hides its origin may not', { 'sec-fetch-site': 'cross-site', origin: 'null' }, 403],
+  ['a client without an Origin header, such as the fetch of Node, may sign in', { 'sec-fetch-mode': 'cors' }, 401],
+  ['a form of another site may not sign in', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }, 403],
+  ['a page with the origin "null" may not sign in', { 'sec-fetch-site': 'cross-site', origin: 'null' }, 403],
 ])('%s', async (_name, headers, status) => {
   const response = await post('/sign-in/email', { email: 'nobody@example.com', password: 'correct horse' }, headers);
   expect(response.status).toBe(status);
 });
 
-describe('what is wrong with a request is said without its insides', () => {
+describe('errors of the authentication route reveal no internals', () => {
   test.each([
     ['broken JSON', '{', 400],
     ['an empty body', '', 400],
-    ['no text where text is wanted', { email: 1, password: [], name: {} }, 400],
-    ['a NUL in the address', { name: 'a', email: 'a\u0000@example.com', password: 'correct horse' }, 400],
+    ['values that are not strings', { email: 1, password: [], name: {} }, 400],
+    [
+      'a NUL character in the email address',
+      { name: 'a', email: 'a\u0000@example.com', password: 'correct horse' },
+      400,
+    ],
   ])('%s', async (_name, body, status) => {
     const response = await post('/sign-up/email', body);
     expect(response.status).toBe(status);
@@ -165,7 +169,7 @@ describe('what is wrong with a request is said without its insides', () => {
   });
 
   test.each(['/nonsense', '/error', '/ok', '/sign-in/social', '/request-password-reset', '/'])(
-    'nothing answers at %s',
+    'the unsupported path %s answers 404',
     async (path) => {
       for (const method of ['GET', 'POST']) {
         const response = await server.fetch(`/api/auth${path}`, { method });
@@ -175,7 +179,7 @@ describe('what is wrong with a request is said without its insides', () => {
     },
   );
 
-  test('a failure of the database is 500 or 503, and says nothing of the database', async () => {
+  test('a database failure answers 500 or 503 without naming the database', async () => {
     const database = await openTestDatabase();
     const broken = await startServer({ products: ['default'], database });
     const { token } = await aPerson(broken);
@@ -195,7 +199,7 @@ describe('what is wrong with a request is said without its insides', () => {
   });
 });
 
-test("a session's token works for the rest of better-auth, and a picture or name keeps its rules", async () => {
+test('a session token works for the other routes of better-auth, which validate name and image', async () => {
   const { token } = await aPerson(server);
   const authorization = `Bearer ${token}`;
   expect(await (await server.fetch('/api/auth/get-session', { headers: { authorization } })).json()).toMatchObject({
@@ -209,7 +213,7 @@ test("a session's token works for the rest of better-auth, and a picture or name
   });
 });
 
-describe('what better-auth believes about a request is what this server knows', () => {
+describe('better-auth receives the request as this server sees it', () => {
   const hostile = {
     host: 'evil.example',
     forwarded: 'for=203.0.113.9;host=evil.example;proto=javascript',
@@ -222,7 +226,7 @@ describe('what better-auth believes about a request is what this server knows', 
   };
 
   test.each(['/api/auth/get-session?a=b', 'http://evil.example/api/auth/get-session?a=b'])(
-    'host, protocol and address cannot be chosen by a client: %s',
+    'a client cannot choose the host, protocol or address: %s',
     async (target) => {
       const handle = toNodeHandler((request) =>
         Promise.resolve(Response.json({ url: request.url, headers: Object.fromEntries(request.headers) })),
@@ -249,7 +253,7 @@ describe('what better-auth believes about a request is what this server knows', 
     },
   );
 
-  test('a person signs up with any Host and any forwarded headers, from the address of the connection', async () => {
+  test('signing up ignores Host and forwarded headers and records the address of the connection', async () => {
     for (const headers of [hostile, { host: 'a"b<c>' }, { host: '' }, { 'x-forwarded-proto': 'a b', host: 'x' }]) {
       const response = await post('/sign-up/email', ada(), headers);
       expect(response.status).toBe(200);

@@ -9,7 +9,7 @@ beforeAll(async () => {
 
 const ask = (headers: Record<string, string>) => server.anonymous.with(headers).send('{ viewer { kind } }');
 
-/** How many failures are stored of each kind, and in how many rows. */
+/** The number of stored failures per kind, and the number of rows. */
 async function stored() {
   await server.deps.authenticationFailures.flush();
   const rows = await server.deps.db.authenticationFailure.findMany();
@@ -27,7 +27,7 @@ const signIn = (tried: string, email: string) =>
     body: JSON.stringify({ email, password: tried }),
   });
 
-describe('a credential that is refused is counted by what it seems to be', () => {
+describe('a refused credential is counted by its apparent kind', () => {
   test.each([
     ['SERVICE_TOKEN', { authorization: `Bearer tks_${'x'.repeat(40)}` }],
     ['API_KEY', { authorization: `Bearer tk_live_${'x'.repeat(36)}` }],
@@ -41,7 +41,7 @@ describe('a credential that is refused is counted by what it seems to be', () =>
     expect((await stored()).count(kind)).toBe(before + 1);
   });
 
-  test('PASSWORD for somebody who cannot sign in', async () => {
+  test('PASSWORD for a sign-in with a wrong password, and not for a successful one', async () => {
     const { email } = await aPerson(server);
     const before = (await stored()).count('PASSWORD');
     expect((await signIn('wrong horse battery', email)).status).toBe(401);
@@ -49,7 +49,7 @@ describe('a credential that is refused is counted by what it seems to be', () =>
     expect((await stored()).count('PASSWORD')).toBe(before + 1);
   });
 
-  test('VERIFICATION for a key that nobody has, and not for one that is known or missing', async () => {
+  test('VERIFICATION for an unknown key, and not for a known or missing one', async () => {
     const { secret } = await aKeyOf(server, 'default');
     const before = (await stored()).count('VERIFICATION');
     for (const bearer of ['', secret, `${secret.slice(0, -1)}x`, 'nonsense']) {
@@ -62,7 +62,7 @@ describe('a credential that is refused is counted by what it seems to be', () =>
     expect((await stored()).count('VERIFICATION')).toBe(before + 2);
   });
 
-  test('and what is not refused is not counted', async () => {
+  test('nothing for a request that is not refused', async () => {
     const { token } = await aPerson(server);
     await stored();
     const { rows, count } = await stored();
@@ -73,7 +73,7 @@ describe('a credential that is refused is counted by what it seems to be', () =>
   });
 });
 
-test('however many come, they are one row an hour for each kind, and no event of the audit trail', async () => {
+test('any number of authentication failures is one row per hour and kind, and no audit event', async () => {
   const events = await server.deps.db.auditEvent.count();
   const before = await stored();
   await Promise.all(
@@ -81,12 +81,12 @@ test('however many come, they are one row an hour for each kind, and no event of
   );
   const after = await stored();
   expect(after.count('SERVICE_TOKEN')).toBe(before.count('SERVICE_TOKEN') + 500);
-  // This server's clock stands still.
+  // The clock of this server is frozen.
   expect(after.rows - before.rows).toBeLessThanOrEqual(1);
   expect(await server.deps.db.auditEvent.count()).toBe(events);
 });
 
-test('a backend reads them by the hour', async () => {
+test('a service token reads authentication failures per hour', async () => {
   await ask({ authorization: `Bearer tks_${'z'.repeat(32)}` });
   await server.deps.authenticationFailures.flush();
   const now = server.clock.now().getTime();

@@ -41,39 +41,35 @@ function withoutRequestId(body: string): unknown {
   return JSON.parse(body, (name, value: unknown) => (name === 'requestId' ? undefined : value));
 }
 
-describe('a compiled operation has the same response as by graphql-js', () => {
+describe('a compiled operation and graphql-js give the same response for', () => {
   const bearer = () => ({ credential: { bearer: secret } });
   const idempotencyKey = 'once';
   test.each<[string, string, () => object]>([
-    ['a key that is good', one, () => ({ input: bearer() })],
-    ['a charge that repeats', one, () => ({ input: { ...bearer(), charge: { action: 'request', idempotencyKey } } })],
-    ['a key that is unknown', one, () => ({ input: { credential: { bearer: 'tk_live_nonsense' } } })],
-    ['a permission that is missing', one, () => ({ input: { ...bearer(), requires: ['data:write'] } })],
-    [
-      'credits that do not suffice',
-      one,
-      () => ({ input: { ...bearer(), charge: { action: 'request', quantity: 1e6 } } }),
-    ],
-    ['an action that does not exist', one, () => ({ input: { ...bearer(), charge: { action: 'nonsense' } } })],
+    ['a valid key', one, () => ({ input: bearer() })],
+    ['a replayed charge', one, () => ({ input: { ...bearer(), charge: { action: 'request', idempotencyKey } } })],
+    ['an unknown key', one, () => ({ input: { credential: { bearer: 'tk_live_nonsense' } } })],
+    ['a missing permission', one, () => ({ input: { ...bearer(), requires: ['data:write'] } })],
+    ['insufficient credits', one, () => ({ input: { ...bearer(), charge: { action: 'request', quantity: 1e6 } } })],
+    ['an unknown action', one, () => ({ input: { ...bearer(), charge: { action: 'nonsense' } } })],
     ['a text that cannot be stored', one, () => ({ input: { ...bearer(), origin: '\0' } })],
     [
-      'many, of which one is wrong',
+      'a batch with one invalid input',
       many,
       () => ({ inputs: [bearer(), { ...bearer(), product: 'nonsense' }, bearer()] }),
     ],
-    ['none of many', many, () => ({ inputs: [] })],
-    ['too many', many, () => ({ inputs: Array.from({ length: 101 }, bearer) })],
-    ['a variable that is missing', one, () => ({})],
-    ['a variable that is null', one, () => ({ input: null })],
+    ['an empty batch', many, () => ({ inputs: [] })],
+    ['a batch over the maximum', many, () => ({ inputs: Array.from({ length: 101 }, bearer) })],
+    ['a missing variable', one, () => ({})],
+    ['a variable of null', one, () => ({ input: null })],
     [
-      'two credentials at once',
+      'two credentials in one input',
       one,
       () => ({ input: { credential: { bearer: 'x', pair: { keyId: 'x', secret: 'x' } } } }),
     ],
-    ['a field of another name', one, () => ({ input: { ...bearer(), nonsense: true } })],
-    ['one where many are asked for', many, () => ({ inputs: bearer() })],
+    ['an unknown input field', one, () => ({ input: { ...bearer(), nonsense: true } })],
+    ['a single input instead of a list', many, () => ({ inputs: bearer() })],
     [
-      'other names, twice',
+      'aliases and repeated fields',
       'mutation ($i: VerifyApiKeyInput!) { a: verifyApiKey(input: $i) { b: code b: code c: valid } }',
       () => ({ i: bearer() }),
     ],
@@ -82,9 +78,9 @@ describe('a compiled operation has the same response as by graphql-js', () => {
       `${one.replace(fields, '...answer')} fragment answer on Verification { code ... on Verification { valid } }`,
       () => ({ input: bearer() }),
     ],
-    ['what is skipped', one.replace('valid', 'valid @skip(if: true)'), () => ({ input: bearer() })],
+    ['a skipped field', one.replace('valid', 'valid @skip(if: true)'), () => ({ input: bearer() })],
     [
-      'what has to be looked up',
+      'fields that a resolver loads',
       one.replace('valid', 'apiKey { name preview } workspace { name }'),
       () => ({ input: bearer() }),
     ],
@@ -94,18 +90,18 @@ describe('a compiled operation has the same response as by graphql-js', () => {
       () => ({}),
     ],
     [
-      'a literal with a variable in it',
+      'a literal that contains a variable',
       'mutation ($b: String!) { verifyApiKey(input: { credential: { bearer: $b } }) { code } }',
       () => ({ b: secret }),
     ],
   ])('%s', async (_what, query, variables) => {
-    // Twice, because from its second run on a document is known to be within the limits.
+    // Runs twice, because from the second run on the limits of the document are cached.
     await answerByGraphqlJs(query, variables());
     await answer(query, variables());
     expect(await answer(query, variables())).toEqual(await answerByGraphqlJs(query, variables()));
   });
 
-  test('a client without permission is refused', async () => {
+  test('a client that is refused for lack of permission', async () => {
     const authorised = headers;
     headers = { 'content-type': 'application/json', accept: 'application/json' };
     const variables = { input: { credential: { bearer: secret } } };
@@ -123,23 +119,23 @@ describe('only operations whose fields need no resolver are compiled', () => {
     return compileOperation(of, parsed, parsed.definitions[0] as OperationDefinitionNode) !== null;
   };
 
-  test('a verification is, of one or of many', () => {
+  test('verifyApiKey and verifyApiKeys are compiled', () => {
     expect([one, many].map((document) => isCompiled(document))).toEqual([true, true]);
   });
 
   test.each([
     [
-      'two fields',
+      'an operation with two root fields',
       `mutation ($input: VerifyApiKeyInput!) { a: verifyApiKey(input: $input) { valid } b: verifyApiKey(input: $input) { valid } }`,
     ],
-    ['a directive', one.replace('valid', 'valid @include(if: true)')],
-    ['what a resolver looks up', one.replace('valid', 'apiKey { id }')],
+    ['an operation with a directive', one.replace('valid', 'valid @include(if: true)')],
+    ['a field that a resolver loads', one.replace('valid', 'apiKey { id }')],
     ['a union', 'mutation { revokeApiKey(input: { apiKeyId: "x" }) { __typename } }'],
     ['a connection', '{ workspaces { nodes { id } } }'],
     ['introspection', '{ __schema { types { name } } }'],
-  ])('%s is not', (_what, document) => expect(isCompiled(document)).toBe(false));
+  ])('%s is not compiled', (_what, document) => expect(isCompiled(document)).toBe(false));
 
-  test('a field without a resolver is not', () => {
+  test('a root field without a resolver is not compiled', () => {
     expect(isCompiled('{ hello }', buildFrom('type Query { hello: String }'))).toBe(false);
   });
 });

@@ -7,7 +7,7 @@ import { startServer, type TestServer } from '../harness.js';
 
 const state = { returned: 0, subscribed: 0 };
 
-/** A source that closes at once, as those of message brokers do. */
+/** A source that closes immediately, as those of message brokers do. */
 function openForever({ failsToClose = false } = {}): AsyncIterableIterator<unknown> {
   let isFirst = true;
   return {
@@ -105,7 +105,7 @@ describe('a subscription', () => {
     expect(state.subscribed).toBe(0);
   });
 
-  test('that fails after its first event ends with a masked error, and is logged', async () => {
+  test('ends with a masked error and is logged when it fails after its first event', async () => {
     const events = await eventsOf(await post('subscription { breaks }', 'text/event-stream', 'breaks'));
     expect(events).toEqual([
       { event: 'next', data: { data: { breaks: 1 } } },
@@ -129,7 +129,7 @@ describe('a subscription', () => {
   test.each([
     ['waits', 30],
     ['clings', 50],
-  ])('is closed when its client goes away (%s), and logged', async (field, level) => {
+  ])('is closed and logged when its client disconnects (%s)', async (field, level) => {
     const sending = httpRequest(`${server.url}/graphql`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'text/event-stream', 'x-request-id': field },
@@ -152,7 +152,7 @@ describe('a subscription', () => {
 });
 
 describe('a single result', () => {
-  test('is sent as an event stream to a client that accepts nothing else', async () => {
+  test('is sent as an event stream to a client that accepts only event streams', async () => {
     const response = await post('{ fine }', 'text/event-stream');
     expect(response.status).toBe(200);
     expect(await eventsOf(response)).toEqual([{ event: 'next', data: { data: { fine: 'fine' } } }, complete]);
@@ -168,14 +168,14 @@ describe('a single result', () => {
     ['text/html;q=0.9, */*;q=0.1', 'application/json'],
     ['application/json;q=0, application/*', 'application/graphql-response+json'],
     ['application/graphql-response+json; charset="utf-16", application/json', 'application/json'],
-  ])('to a client that accepts %s has the type %s', async (accept, type) => {
+  ])('for a client that accepts %s has the type %s', async (accept, type) => {
     const response = await post('{ fine }', accept);
     expect(response.headers.get('content-type')).toBe(`${type}; charset=utf-8`);
     expect(await response.json()).toEqual({ data: { fine: 'fine' } });
   });
 
   test.each(['text/plain', 'application/xml, image/*', 'application/json;q=0'])(
-    'is refused with 406 to a client that accepts only %s',
+    'is refused with 406 for a client that accepts only %s',
     async (accept) => {
       const response = await post('{ fine }', accept);
       expect([response.status, response.headers.get('content-type')]).toEqual([406, 'application/json; charset=utf-8']);

@@ -63,7 +63,7 @@ beforeAll(async () => {
   server = await startServer({ products: ['default', 'masko'], schema, plugins: [failingPlugin] });
 });
 
-/** The request's lines of the log. */
+/** The log lines of a request. */
 async function linesOf(requestId: string, { logged }: TestServer = server): Promise<Record<string, unknown>[]> {
   await sleep(10);
   return logged()
@@ -90,7 +90,7 @@ async function expectMaskedFailure(response: Response, requestId: string, of: Te
   expect(JSON.stringify(lines)).not.toContain(secret);
 }
 
-describe('a failure is answered with 500 and logged, wherever it happens', () => {
+describe('an unexpected failure is masked, answered with 500 and logged', () => {
   const hooks = [
     ...['onParams', 'onEnveloped', 'onParse', 'onParse done', 'onValidate', 'onValidate done'],
     ...['onContextBuilding', 'onContextBuilding done', 'onExecute', 'onExecute done', 'onExecutionResult'],
@@ -105,7 +105,7 @@ describe('a failure is answered with 500 and logged, wherever it happens', () =>
     await expectMaskedFailure(response, requestId);
   });
 
-  test('in the identification of the principal', async () => {
+  test('during authentication', async () => {
     const limiter = { take: () => Promise.reject(failure()) } as unknown as RateLimiter;
     const broken = await startServer({ products: ['masko'], limiter });
     const key = await aKeyOf(broken, 'masko');
@@ -123,14 +123,14 @@ describe('a failure is answered with 500 and logged, wherever it happens', () =>
     await expectMaskedFailure(response, 'identification', broken);
   });
 
-  test.each(['unserializable', 'invalidHeader'])('in presenting and sending the result: %s', async (field) => {
+  test.each(['unserializable', 'invalidHeader'])('while the result is serialized and sent: %s', async (field) => {
     const response = await server.fetch(`/graphql?query=${encodeURIComponent(`{ ${field} }`)}`, {
       headers: { 'x-request-id': field },
     });
     await expectMaskedFailure(response, field);
   });
 
-  test('in a route that is not GraphQL', async () => {
+  test('in a route other than GraphQL', async () => {
     const broken = await startServer({
       products: ['default'],
       limiter: { take: () => Promise.reject(failure()) } as unknown as RateLimiter,
@@ -146,7 +146,7 @@ describe('a failure is answered with 500 and logged, wherever it happens', () =>
     expect(lines.map(({ level }) => level)).toEqual([50, 30]);
   });
 
-  test('and the next request on the same connection is answered', async () => {
+  test('and does not affect the next request on the connection', async () => {
     expect((await server.anonymous.send('{ fine }')).body).toEqual({ data: { fine: 'fine' } });
   });
 });

@@ -39,7 +39,7 @@ function extensions(code: string, field?: string) {
   return { code, requestId: expect.stringMatching(/^req_/), ...(field === undefined ? {} : { field }) };
 }
 
-test('introspection, as tools ask for it, is answered', async () => {
+test('the introspection query of tools is answered without errors', async () => {
   const { getIntrospectionQuery } = await import('graphql');
   const query = getIntrospectionQuery({
     descriptions: true,
@@ -52,7 +52,7 @@ test('introspection, as tools ask for it, is answered', async () => {
   expect(answer.body).not.toHaveProperty('errors');
 });
 
-test('the audit of graphql-http finds nothing', async () => {
+test('the endpoint passes every audit of graphql-http', async () => {
   const results = await auditServer({
     url: `${server.url}/graphql`,
     fetchFn: fetch,
@@ -60,15 +60,15 @@ test('the audit of graphql-http finds nothing', async () => {
   expect(results.filter(({ status }) => status !== 'ok').map(({ name }) => name)).toEqual([]);
 });
 
-describe('a request that cannot be read names what is wrong', () => {
+describe('an invalid request is refused with an error that names the field or code:', () => {
   test.each([
     ['broken JSON', '{"query":', 'body'],
-    ['a body that is no object', '"query"', undefined],
+    ['a body that is not an object', '"query"', undefined],
     ['a batch', '[{"query":"{ __typename }"}]', undefined],
     ['an empty body', '', 'body'],
     ['a missing query', '{}', 'query'],
-    ['a query that is no text', '{"query":1}', 'query'],
-    ['variables that are no object', '{"query":"{ __typename }","variables":1}', 'variables'],
+    ['a query that is not a string', '{"query":1}', 'query'],
+    ['variables that are not an object', '{"query":"{ __typename }","variables":1}', 'variables'],
     ['text that is not UTF-8', '\u{d800}', 'body'],
   ])('%s', async (_name, body, field) => {
     expect(await errorOf(await post(body))).toEqual({ status: 400, extensions: extensions('BAD_USER_INPUT', field) });
@@ -84,7 +84,7 @@ describe('a request that cannot be read names what is wrong', () => {
     'application/x-www-form-urlencoded',
     'application/graphql',
     'multipart/form-data; boundary=x',
-  ])('a body of type %s, which a form of any site can send', async (type) => {
+  ])('a body of type %s, which a form of any other site can send', async (type) => {
     const response = await post('query=%7B__typename%7D', { ...json, 'content-type': type });
     expect(await errorOf(response)).toEqual({ status: 415, extensions: extensions('BAD_USER_INPUT', 'content-type') });
   });
@@ -98,9 +98,9 @@ describe('a request that cannot be read names what is wrong', () => {
 
   test.each([
     ['too many tokens', `{ ${'__typename '.repeat(5_001)} }`],
-    ['selections nested beyond all measure', `${'{ viewer '.repeat(1_500)} ${'}'.repeat(1_500)}`],
-    ['a list nested beyond all measure', `{ products(first: ${'['.repeat(2_400)}${']'.repeat(2_400)}) { slug } }`],
-    ['an object nested beyond all measure', `{ workspace(id: ${'{a:'.repeat(1_200)}1${'}'.repeat(1_200)}) { id } }`],
+    ['selections nested too deeply', `${'{ viewer '.repeat(1_500)} ${'}'.repeat(1_500)}`],
+    ['a list nested too deeply', `{ products(first: ${'['.repeat(2_400)}${']'.repeat(2_400)}) { slug } }`],
+    ['an object nested too deeply', `{ workspace(id: ${'{a:'.repeat(1_200)}1${'}'.repeat(1_200)}) { id } }`],
   ])('a document with %s', async (_name, query) => {
     expect(await errorOf(await post(JSON.stringify({ query })))).toEqual({
       status: 400,
@@ -112,15 +112,15 @@ describe('a request that cannot be read names what is wrong', () => {
     Array.from({ length: times }, (_, i) => write(i)).join(' ');
 
   test.each([
-    ['the same field, over and over', `{ viewer { ${'kind '.repeat(4_000)} } }`],
-    ['the same field in as many places', `{ ${'viewer { kind } '.repeat(1_000)} }`],
-    ['the same field with other arguments', `{ ${many(500, (i) => `workspace(id: "${i}") { id }`)} }`],
+    ['one field repeated', `{ viewer { ${'kind '.repeat(4_000)} } }`],
+    ['one field in repeated parents', `{ ${'viewer { kind } '.repeat(1_000)} }`],
+    ['one field with many different arguments', `{ ${many(500, (i) => `workspace(id: "${i}") { id }`)} }`],
     [
-      'the same field in many fragments',
+      'one field in many fragments',
       `{ ${many(400, (i) => `...F${i}`)} } ${many(400, (i) => `fragment F${i} on Query { viewer { kind } }`)}`,
     ],
     [
-      'fragments in fragments in fragments',
+      'deeply nested fragments',
       `{ ...F0 } ${many(500, (i) => `fragment F${i} on Query { ...F${i + 1} }`)} fragment F500 on Query { __typename }`,
     ],
     [
@@ -128,10 +128,10 @@ describe('a request that cannot be read names what is wrong', () => {
       `{ ...F0 } ${many(30, (i) => `fragment F${i} on Query { ...F${i + 1} ...F${i + 1} }`)} fragment F30 on Query { __typename }`,
     ],
     [
-      'fragments that double, spread by nobody',
+      'unused fragments that double',
       `{ __typename } ${many(30, (i) => `fragment F${i} on Query { ...F${i + 1} ...F${i + 1} }`)} fragment F30 on Query { __typename }`,
     ],
-  ])('a document that costs too much to check: %s', async (_name, query) => {
+  ])('a document that is too expensive to validate: %s', async (_name, query) => {
     const startedAt = performance.now();
     expect(await errorOf(await post(JSON.stringify({ query })))).toEqual({
       status: 400,
@@ -140,7 +140,7 @@ describe('a request that cannot be read names what is wrong', () => {
     expect(performance.now() - startedAt).toBeLessThan(1_000);
   });
 
-  test('fragments that contain each other', async () => {
+  test('fragments that spread each other', async () => {
     const query = '{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }';
     expect(await errorOf(await post(JSON.stringify({ query })))).toEqual({
       status: 400,
@@ -148,21 +148,21 @@ describe('a request that cannot be read names what is wrong', () => {
     });
   });
 
-  test('variables nested beyond all measure', async () => {
+  test('variables nested too deeply', async () => {
     const nested = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
     const query = 'mutation ($input: CreateWorkspaceInput!) { createWorkspace(input: $input) { __typename } }';
     const response = await post(`{"query":"${query}","variables":{"input":${nested}}}`);
     expect(await errorOf(response)).toEqual({ status: 400, extensions: extensions('BAD_USER_INPUT', 'input') });
   });
 
-  test('a field that does not exist', async () => {
+  test('an unknown field', async () => {
     expect(await errorOf(await post('{"query":"{ nonsense }"}'))).toEqual({
       status: 400,
       extensions: extensions('GRAPHQL_VALIDATION_FAILED'),
     });
   });
 
-  test('the same wrong document twice, with a request id of its own each time', async () => {
+  test('an invalid document sent twice, with a new request id each time', async () => {
     const ids = [await post('{"query":"{ again"}'), await post('{"query":"{ again"}')].map((answer) =>
       answer.headers.get('x-request-id'),
     );
@@ -179,12 +179,12 @@ describe('a request that cannot be read names what is wrong', () => {
 describe('a body over a megabyte is refused with 413', () => {
   const tooMuch = 1_000_001;
 
-  test('by what it declares, before it is read', async () => {
+  test('by its Content-Length before it is read', async () => {
     const response = await post(' '.repeat(tooMuch));
     expect(await errorOf(response)).toEqual({ status: 413, extensions: extensions('BAD_USER_INPUT', 'body') });
   });
 
-  test('one of exactly a megabyte is read', async () => {
+  test('and a body of exactly a megabyte is accepted', async () => {
     const query = '{ __typename }';
     const body = JSON.stringify({ query }).padEnd(1_000_000, ' ');
     expect(await (await post(body)).json()).toEqual({ data: { __typename: 'Query' } });
@@ -193,7 +193,7 @@ describe('a body over a megabyte is refused with 413', () => {
 
 describe('a request id', () => {
   test.each(['abc', 'A-1_2.3', '0af7651916cd43dd8448eb211c80319c', '6f1c1d2e-0d7a-4b58-9a44-0e7c7c1f2a3b'])(
-    "is the caller's where it is one: %s",
+    'is taken from the caller when it is valid: %s',
     async (id) => {
       const answer = await server.anonymous.with({ 'x-request-id': id }).send('{ __typename }');
       expect(answer.headers.get('x-request-id')).toBe(id);
@@ -201,14 +201,14 @@ describe('a request id', () => {
   );
 
   test.each(['', 'x'.repeat(37), 'a b', 'a"b', 'Wrv6A7B4IbiCzoTt1ILGRdGT0NlNMBw2', `tks_${'a'.repeat(32)}`])(
-    'is made where the caller has none of the right form: %j',
+    'is generated when that of the caller is invalid: %j',
     async (id) => {
       const answer = await server.anonymous.with({ 'x-request-id': id }).send('{ __typename }');
       expect(answer.headers.get('x-request-id')).toMatch(/^req_[0-9a-f]{32}$/);
     },
   );
 
-  test('stands in the log beside who asked, and no credential does', async () => {
+  test('is logged with the principal and without credentials', async () => {
     const { token, id } = await aPerson(server);
     await server.anonymous
       .with({ authorization: `Bearer ${token}`, 'x-request-id': 'find-me' })
@@ -233,7 +233,7 @@ describe('a request id', () => {
   });
 });
 
-describe('what an error may tell', () => {
+describe('error responses', () => {
   const secret = `mk_pub_${'0123456789abcdef'.repeat(2)}`;
 
   const Input = new GraphQLInputObjectType({
@@ -275,32 +275,29 @@ describe('what an error may tell', () => {
     return failing.anonymous.with({ accept, 'x-request-id': 'r1' }).send(query, variables);
   }
 
-  test.each(['bug', 'thrown', 'misprint', 'void'])(
-    'a failure that nobody declared is masked and logged: %s',
-    async (field) => {
-      const loggedBefore = failing.logged().length;
-      const answer = await ask(`{ ${field} }`);
-      expect(answer.status).toBe(500);
-      expect(answer.body).toEqual({
-        errors: [
-          {
-            message: 'Internal server error. Contact the operator of this server and quote the request id.',
-            locations: [{ line: 1, column: 3 }],
-            path: [field],
-            extensions: { code: 'INTERNAL_SERVER_ERROR', requestId: 'r1' },
-          },
-        ],
-      });
-      const logged = failing.logged().slice(loggedBefore);
-      const failures = logged.split('\n').filter((line) => line.includes('"level":50'));
-      expect(failures.map((line) => JSON.parse(line) as unknown)).toMatchObject([
-        { requestId: 'r1', err: { message: expect.any(String) } },
-      ]);
-      expect(logged).not.toContain(secret);
-    },
-  );
+  test.each(['bug', 'thrown', 'misprint', 'void'])('mask and log an unexpected failure: %s', async (field) => {
+    const loggedBefore = failing.logged().length;
+    const answer = await ask(`{ ${field} }`);
+    expect(answer.status).toBe(500);
+    expect(answer.body).toEqual({
+      errors: [
+        {
+          message: 'Internal server error. Contact the operator of this server and quote the request id.',
+          locations: [{ line: 1, column: 3 }],
+          path: [field],
+          extensions: { code: 'INTERNAL_SERVER_ERROR', requestId: 'r1' },
+        },
+      ],
+    });
+    const logged = failing.logged().slice(loggedBefore);
+    const failures = logged.split('\n').filter((line) => line.includes('"level":50'));
+    expect(failures.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { requestId: 'r1', err: { message: expect.any(String) } },
+    ]);
+    expect(logged).not.toContain(secret);
+  });
 
-  test('a failure of one field stands beside what was delivered, with 200', async () => {
+  test('contain the failure of one field beside the other data, with status 200', async () => {
     const answer = await ask('{ fine bug }');
     expect(answer).toMatchObject({
       status: 200,
@@ -312,36 +309,33 @@ describe('what an error may tell', () => {
     ['anonymous', 401, 'UNAUTHENTICATED'],
     ['throttled', 429, 'RATE_LIMITED'],
     ['unavailable', 503, 'SERVICE_UNAVAILABLE'],
-  ])(
-    '%s ends the request with %i where nothing was delivered, whatever the client accepts',
-    async (field, status, code) => {
-      for (const accept of ['application/graphql-response+json', 'application/json']) {
-        const answer = await ask(`{ nothing ${field} }`, { accept });
-        expect(answer).toMatchObject({ status, body: { errors: [{ extensions: { code } }] } });
-        expect(answer.body).not.toHaveProperty('data');
-      }
-      expect((await ask(`{ fine ${field} }`)).status).toBe(200);
-    },
-  );
+  ])('for "%s" have status %i when there is no data, for any accepted media type', async (field, status, code) => {
+    for (const accept of ['application/graphql-response+json', 'application/json']) {
+      const answer = await ask(`{ nothing ${field} }`, { accept });
+      expect(answer).toMatchObject({ status, body: { errors: [{ extensions: { code } }] } });
+      expect(answer.body).not.toHaveProperty('data');
+    }
+    expect((await ask(`{ fine ${field} }`)).status).toBe(200);
+  });
 
   test.each([
     ['a throttled request', 'throttled', '8'],
     ['a request without a database', 'unavailable', '1'],
-  ])('%s is told when to come back, in whole seconds', async (_, field, seconds) => {
+  ])('for %s have Retry-After in whole seconds', async (_, field, seconds) => {
     expect((await ask(`{ ${field} }`)).headers.get('retry-after')).toBe(seconds);
   });
 
   test.each([
     ['wrong', { code: 'BAD_USER_INPUT', field: 'input.name', requestId: 'r1' }],
     ['forbidden', { code: 'FORBIDDEN', requestId: 'r1' }],
-  ])('%s is a failure of its field, with 200', async (field, extensions) => {
+  ])('for "%s" are an error of the field, with status 200', async (field, extensions) => {
     expect(await ask(`{ ${field} }`)).toMatchObject({
       status: 200,
       body: { data: { [field]: null }, errors: [{ extensions }] },
     });
   });
 
-  test('a variable that does not fit is named by its path, and the values beside it are not repeated', async () => {
+  test('name an invalid variable by its path and do not repeat the values beside it', async () => {
     const query = 'query ($input: Input) { takes(input: $input) }';
     const answer = await ask(query, { variables: { input: { bearer: secret, quantity: 'two' } } });
     expect(answer).toMatchObject({
@@ -361,15 +355,15 @@ describe('what an error may tell', () => {
     expect(JSON.stringify(unknown.body)).not.toContain(secret);
   });
 
-  test('a secret where a document wants something else is not repeated', async () => {
+  test('do not repeat a secret that a document contains in the wrong position', async () => {
     const answer = await ask(`{ takes(input: "${secret}") }`);
     expect(answer.status).toBe(400);
     expect(JSON.stringify(answer.body)).not.toContain(secret);
   });
 });
 
-describe("a key's own requests count against its rate limits", () => {
-  test('every answer to the key says where it stands, and the one over the limit is 429', async () => {
+describe('requests authenticated with a key count against its rate limits', () => {
+  test('every response has the rate limit headers, and the one over the limit is 429', async () => {
     const limited = await startServer({ products: ['masko'], clockStandsStill: true });
     const { secret } = await aKeyOf(limited, 'masko');
     const key = limited.anonymous.with({ authorization: `Bearer ${secret}` });
@@ -393,7 +387,7 @@ describe("a key's own requests count against its rate limits", () => {
   });
 });
 
-test('a request id that is a key is not taken, and stands in no log', async () => {
+test('a request id that contains a key is replaced and not logged', async () => {
   const { secret } = await aKeyOf(server, 'default');
   const { headers } = await server.anonymous.with({ 'x-request-id': secret }).send('{ viewer { kind } }');
   expect(headers.get('x-request-id')).toMatch(/^req_/);

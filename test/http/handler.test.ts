@@ -9,12 +9,12 @@ beforeAll(async () => {
 });
 
 describe('paths', () => {
-  test('the root leads to GraphQL', async () => {
+  test('the root path redirects to GraphQL', async () => {
     const response = await server.fetch('/');
     expect([response.status, response.headers.get('location')]).toEqual([302, '/graphql']);
   });
 
-  test('live and ready answer while the server runs', async () => {
+  test('/health/live and /health/ready answer 200 while the server runs', async () => {
     const live = await server.fetch('/health/live');
     const ready = await server.fetch('/health/ready');
     expect([live.status, await live.json()]).toEqual([200, { status: 'live' }]);
@@ -27,7 +27,7 @@ describe('paths', () => {
     ['GET', '/api/auth'],
     ['POST', '/health/live'],
     ['DELETE', '/'],
-  ])('%s %s is 404, in the form of a GraphQL error', async (method, path) => {
+  ])('%s %s answers 404 with a GraphQL error', async (method, path) => {
     const response = await server.fetch(path, { method });
     expect(response.status).toBe(404);
     expect(await response.json()).toEqual({
@@ -40,7 +40,7 @@ describe('paths', () => {
     });
   });
 
-  test('a closing server is live, not ready, and lets go of its connections', async () => {
+  test('a closing server is live but not ready, and closes its connections', async () => {
     const closing = await startServer({ products: ['default'] });
     closing.drain();
     expect((await closing.fetch('/health/live')).status).toBe(200);
@@ -50,7 +50,7 @@ describe('paths', () => {
   });
 });
 
-test('every answer forbids to guess its type, to frame it and to keep it', async () => {
+test('every response has headers against type sniffing, framing and caching', async () => {
   for (const path of ['/', '/nonsense', '/health/live', '/graphql?query=%7B__typename%7D', '/api/auth/get-session']) {
     const { headers } = await server.fetch(path);
     expect(headers.get('x-content-type-options')).toBe('nosniff');
@@ -72,7 +72,7 @@ describe('pages of other origins', () => {
       },
     });
 
-  test.each(['/graphql', '/api/auth/sign-in/email'])('may call %s where they are allowed', async (path) => {
+  test.each(['/graphql', '/api/auth/sign-in/email'])('may call %s when their origin is allowed', async (path) => {
     for (const origin of [publicUrl, 'https://app.example.com']) {
       const response = await preflight(origin, path);
       expect(response.status).toBe(204);
@@ -83,7 +83,7 @@ describe('pages of other origins', () => {
     }
   });
 
-  test('learn nothing where they are not', async () => {
+  test('get no CORS headers when their origin is not allowed', async () => {
     for (const origin of ['https://evil.example', 'null', 'https://app.example.com.evil.example']) {
       const response = await preflight(origin, '/graphql');
       expect(response.headers.get('access-control-allow-origin')).toBeNull();
@@ -93,7 +93,7 @@ describe('pages of other origins', () => {
     }
   });
 
-  test('may use the cookie of a session where they are allowed, and read the headers that they need', async () => {
+  test('may use a session cookie and read the exposed headers when their origin is allowed', async () => {
     const { cookie } = await aPerson(server);
     const answer = await server.anonymous
       .with({ cookie, origin: 'https://app.example.com' })
@@ -106,7 +106,7 @@ describe('pages of other origins', () => {
 describe('GraphiQL', () => {
   const browse = () => server.fetch('/graphql', { headers: { accept: 'text/html,application/xhtml+xml' } });
 
-  test('comes as one page that loads nothing from elsewhere, and may not', async () => {
+  test('is one page that loads nothing from other hosts, which its content security policy also forbids', async () => {
     const response = await browse();
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8');
@@ -122,7 +122,7 @@ describe('GraphiQL', () => {
     expect(policy).not.toMatch(/https?:/);
   });
 
-  test('shows operations that the schema accepts', async () => {
+  test('shows example operations that are valid in the schema', async () => {
     const { graphiqlOptions } = await import('../../src/http/graphiql.js');
     const { buildSchema } = await import('../../src/graphql/schema.js');
     const { parse, validate } = await import('graphql');

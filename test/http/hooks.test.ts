@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { aKeyOf } from '../factories.js';
 import { startServer, type TestServer } from '../harness.js';
 
-/** Every hook of Yoga and Envelop that the pipeline runs for a request, in the order in which it runs. */
+/** Every hook of Yoga and Envelop that the pipeline runs for a request, in execution order. */
 const allHooks = [
   'instrumentation.operation',
   'onParams',
@@ -63,7 +63,7 @@ const everyHook: Plugin = {
   onExecutionResult: () => note('onExecutionResult'),
 };
 
-/** As in Apollo's protocol: a client sends the hash of a document instead of its text. */
+/** Persisted operations by SHA-256 hash, as in the protocol of Apollo. */
 const documents = new Map(
   [
     '{ __typename }',
@@ -87,7 +87,7 @@ const persistedOperations: Plugin = {
 const verify = 'mutation ($bearer: String!) { verifyApiKey(input: { credential: { bearer: $bearer } }) { code } }';
 const json = { 'content-type': 'application/json' };
 
-describe('a plugin sees every operation', () => {
+describe('every hook of a plugin runs for', () => {
   let server: TestServer;
   let secret: string;
   beforeAll(async () => {
@@ -99,7 +99,7 @@ describe('a plugin sees every operation', () => {
     ({ secret } = await aKeyOf(server, 'default'));
   });
 
-  test('a compiled verifyApiKey, each time', async () => {
+  test('each execution of a compiled verifyApiKey', async () => {
     for (let time = 0; time < 3; time += 1) {
       called = [];
       expect((await server.backend.send(verify, { bearer: secret })).body).toEqual({
@@ -116,7 +116,7 @@ describe('a plugin sees every operation', () => {
     expect(called).toEqual(allHooks);
   });
 
-  test("a browser's request from another origin, for an event stream", async () => {
+  test('a request for an event stream from a browser page of another origin', async () => {
     called = [];
     const response = await server.fetch('/graphql', {
       method: 'POST',
@@ -130,7 +130,7 @@ describe('a plugin sees every operation', () => {
   test.each([
     ['a syntax error', '{', 'onParse done'],
     ['an unknown field', '{ nonsense }', 'onValidate done'],
-  ])('a document that fails: %s', async (_name, query, last) => {
+  ])('an invalid document up to the failing step: %s', async (_name, query, last) => {
     for (let time = 0; time < 2; time += 1) {
       called = [];
       expect((await server.anonymous.send(query)).status).toBe(400);
@@ -140,8 +140,8 @@ describe('a plugin sees every operation', () => {
   });
 });
 
-describe('a plugin decides', () => {
-  test('persisted operations are found by their hash, and an unknown hash is refused', async () => {
+describe('a plugin', () => {
+  test('resolves persisted operations by hash and refuses an unknown hash', async () => {
     const server = await startServer({ products: ['default'], plugins: [persistedOperations] });
     const { secret } = await aKeyOf(server, 'default');
     const send = async (sha256Hash: string, variables = {}) => {
@@ -169,7 +169,7 @@ describe('a plugin decides', () => {
     });
   });
 
-  test('what is executed, what the result is, and what it shows', async () => {
+  test('replaces the execution, the result and its extensions', async () => {
     const server = await startServer({
       products: ['default'],
       plugins: [
@@ -208,7 +208,7 @@ describe('a plugin decides', () => {
     });
   });
 
-  test('that a document breaks a rule of its own, also after the document is cached', async () => {
+  test('adds a validation rule that also applies to cached documents', async () => {
     const server = await startServer({
       products: ['default'],
       plugins: [

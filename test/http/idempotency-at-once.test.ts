@@ -6,8 +6,8 @@ import { aServer, sharedDatabase, startServer, type TestServer } from '../harnes
 import { atOnce, readLedger } from '../property/credit-operations.js';
 import { createKey, type Data, grant, keysOf, refusal, replayOf, under } from './idempotent-requests.js';
 
-describe('requests under one key at the same time', () => {
-  test('have one effect, and all get its result', async () => {
+describe('concurrent requests with one idempotency key', () => {
+  test('have one effect and all return its result', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const keyed = under(owner.client, randomUUID());
@@ -18,7 +18,7 @@ describe('requests under one key at the same time', () => {
     expect(await keysOf(server, owner.personalWorkspaceId)).toBe(1);
   });
 
-  test('have one effect on several processes', async () => {
+  test('have one effect across several processes', async () => {
     const servers = await Promise.all([startServer(), startServer(), startServer()]);
     const [server] = servers;
     const { personalWorkspaceId: workspaceId } = await aPerson(server);
@@ -35,7 +35,7 @@ describe('requests under one key at the same time', () => {
   });
 });
 
-/** How many transactions wait for a lock. */
+/** The number of transactions that wait for a lock. */
 async function countWaiting(): Promise<number> {
   const { db } = await sharedDatabase();
   const waiting = await db.$queryRaw<object[]>`
@@ -43,7 +43,7 @@ async function countWaiting(): Promise<number> {
   return waiting.length;
 }
 
-/** Keeps everybody from the credits of a workspace. @returns what lets them go on. */
+/** Locks the credit account of a workspace. @returns a function that releases the lock. */
 async function holdAccount(workspaceId: string): Promise<() => Promise<void>> {
   const { db } = await sharedDatabase();
   let release: () => void = () => undefined;
@@ -68,21 +68,23 @@ async function holdAccount(workspaceId: string): Promise<() => Promise<void>> {
 
 const isEmbedded = process.env.DATABASE_URL === undefined;
 
-/** Waits until somebody waits. The embedded database has one connection, and would not say. */
+/**
+ * Waits until a transaction waits for a lock. The embedded database has one connection and cannot report it.
+ */
 async function untilOneWaits(): Promise<void> {
   if (isEmbedded) await sleep(200);
   else await expect.poll(countWaiting).toBeGreaterThan(0);
 }
 
-describe('a request during a slow one under the same key', () => {
+describe('a request during a running one with the same idempotency key', () => {
   const places = [
     ['on the same process', (server: TestServer) => Promise.resolve(server)],
     ['on another process', () => startServer()],
   ] as const;
 
-  // Nobody shares an embedded database.
+  // An embedded database cannot be shared by two processes.
   test.each(isEmbedded ? places.slice(0, 1) : places)(
-    'waits a moment and is then told when to come back, %s',
+    'waits briefly and is then refused with Retry-After, %s',
     async (_where, otherOf) => {
       const server = await startServer();
       const other = await otherOf(server);
@@ -115,7 +117,7 @@ describe('a request during a slow one under the same key', () => {
     },
   );
 
-  test.skipIf(isEmbedded)('does what the first one did not, once that has died', async () => {
+  test.skipIf(isEmbedded)('succeeds after the first one has failed without effect', async () => {
     const server = await startServer();
     const { personalWorkspaceId: workspaceId } = await aPerson(server);
     const keyed = under(server.backend, randomUUID());

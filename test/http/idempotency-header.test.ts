@@ -4,18 +4,18 @@ import { aPerson } from '../factories.js';
 import { aServer } from '../harness.js';
 import { createKey, first, keysOf, refusal, rename, replayed, replayOf, under } from './idempotent-requests.js';
 
-describe('the header', () => {
+describe('the Idempotency-Key header', () => {
   const noKeys = [
     ['empty', ''],
-    ['of 256 characters', 'k'.repeat(256)],
-    ['of two keys', 'one, two'],
-    ['quoted at one end', '"key'],
+    ['256 characters long', 'k'.repeat(256)],
+    ['a list of two keys', 'one, two'],
+    ['quoted on one side only', '"key'],
     ['quoted and empty', '""'],
     ['quoted with 256 characters', `"${'k'.repeat(256)}"`],
-    ['with characters beyond ASCII', 'schl\u00fcssel'],
+    ['not ASCII', 'schl\u00fcssel'],
   ] as const;
 
-  test.each(noKeys)('is refused with 400 where it is %s', async (_what, key) => {
+  test.each(noKeys)('is refused with 400 when it is %s', async (_what, key) => {
     const server = await aServer();
     const owner = await aPerson(server);
     const answer = await under(owner.client, key).send(createKey, { input: { name: 'ci' } });
@@ -26,9 +26,9 @@ describe('the header', () => {
 
   test.each([
     ['255 characters', 'k'.repeat(255), 'k'.repeat(255)],
-    ['blanks and quotes, quoted', '"a \\"b\\" c"', '"a \\"b\\" c"'],
-    ['quotes around 255 characters', `"${'k'.repeat(255)}"`, 'k'.repeat(255)],
-  ])('may have %s', async (_what, key, again) => {
+    ['spaces and escaped quotes in a quoted string', '"a \\"b\\" c"', '"a \\"b\\" c"'],
+    ['255 characters in quotes, which are equal to those without', `"${'k'.repeat(255)}"`, 'k'.repeat(255)],
+  ])('accepts %s', async (_what, key, again) => {
     const server = await aServer();
     const owner = await aPerson(server);
     const { personalWorkspaceId: workspaceId } = owner;
@@ -50,7 +50,7 @@ describe('the header', () => {
       'an inline fragment',
       'mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { __typename } ... on Mutation { ... { two: createApiKey(input: $input) { __typename } } } }',
     ],
-  ])('is refused where a document has several mutations, by %s', async (_how, document) => {
+  ])('is refused for a document with several mutations, by %s', async (_how, document) => {
     const server = await aServer();
     const owner = await aPerson(server);
     const answer = await under(owner.client, randomUUID()).send(document, { input: { name: 'ci' } });
@@ -66,7 +66,7 @@ describe('the header', () => {
     expect(await keysOf(server, owner.personalWorkspaceId)).toBe(0);
   });
 
-  test('is no reason to refuse one mutation that is written twice, or beside one that is skipped', async () => {
+  test('is accepted for a mutation that is selected twice or beside a skipped one', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const document = `mutation ($input: CreateApiKeyInput!) {
@@ -76,7 +76,7 @@ describe('the header', () => {
     expect(answer.data).toEqual({ __typename: 'Mutation', createApiKey: { __typename: 'CreateApiKeyPayload' } });
   });
 
-  test('means nothing to a query', async () => {
+  test('is ignored for a query', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const keyed = under(owner.client, randomUUID());
@@ -92,7 +92,7 @@ describe('the header', () => {
   });
 });
 
-test('pages of allowed origins may send the key and read what came of it', async () => {
+test('pages of allowed origins may send Idempotency-Key and read the replay headers', async () => {
   const server = await aServer();
   const origin = 'https://keys.example.com';
   const preflight = await server.fetch('/graphql', {

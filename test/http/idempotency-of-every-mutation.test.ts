@@ -7,10 +7,10 @@ import { documentOf, getRootField, sampleVariablesOf, schema, type Variables } f
 
 const mutations = Object.keys(schema.getMutationType()?.getFields() ?? {});
 
-/** What a repetition may show otherwise: where things stand now, and that it is one. */
+/** Fields that may differ in a replay: current state, and the replay marker itself. */
 const shownAsOfNow = new Set(['rateLimits', 'headers', 'lastUsedAt', 'replayed', 'usage']);
 
-/** Selects all that a type shows by itself, to a depth at which everything that a mutation made is seen. */
+/** Selects all fields without required arguments, deep enough to show everything that a mutation creates. */
 function wholeSelectionOf(type: unknown, depth = 3): string {
   const named = getNamedType(type as Parameters<typeof getNamedType>[0]);
   if (isUnionType(named)) {
@@ -35,7 +35,7 @@ function wholeDocumentOf(name: string): string {
   return `${head} { ${name}(${given}) ${wholeSelectionOf(type)} }`;
 }
 
-/** Who is served what a sample asks for. */
+/** A client that may run the sample of a mutation. */
 function callerOf(name: string, { clients }: PopulatedWorkspace) {
   return name === 'createWorkspace' || name === 'acceptInvitation' ? clients.owner : clients.service;
 }
@@ -45,21 +45,24 @@ beforeAll(async () => {
   world = await aPopulatedWorkspace();
 });
 
-test.each(mutations)('%s under an Idempotency-Key is done once, and a repetition shows the same', async (name) => {
-  const caller = callerOf(name, world);
-  const keyed = caller.with({ ...caller.headers, 'idempotency-key': randomUUID() });
-  const variables = await sampleVariablesOf(name, world);
-  const document = wholeDocumentOf(name);
-  const original = await keyed.send<Variables>(document, variables);
-  expect(original.errors).toEqual([]);
-  expect(JSON.stringify(original.data)).not.toContain('Error');
-  expect(original.headers.get('idempotency-replayed')).toBeNull();
-  const before = await readDatabaseState();
+test.each(mutations)(
+  '%s with an Idempotency-Key runs once, and a repeated request returns the same result',
+  async (name) => {
+    const caller = callerOf(name, world);
+    const keyed = caller.with({ ...caller.headers, 'idempotency-key': randomUUID() });
+    const variables = await sampleVariablesOf(name, world);
+    const document = wholeDocumentOf(name);
+    const original = await keyed.send<Variables>(document, variables);
+    expect(original.errors).toEqual([]);
+    expect(JSON.stringify(original.data)).not.toContain('Error');
+    expect(original.headers.get('idempotency-replayed')).toBeNull();
+    const before = await readDatabaseState();
 
-  const repeated = await keyed.send<Variables>(document, variables);
-  expect(repeated.errors).toEqual([]);
-  expect(repeated.data).toEqual(original.data);
-  expect(repeated.headers.get('idempotency-replayed')).toBe('true');
-  expect(repeated.headers.get('idempotency-body-differs')).toBeNull();
-  expect(await readDatabaseState()).toEqual(before);
-});
+    const repeated = await keyed.send<Variables>(document, variables);
+    expect(repeated.errors).toEqual([]);
+    expect(repeated.data).toEqual(original.data);
+    expect(repeated.headers.get('idempotency-replayed')).toBe('true');
+    expect(repeated.headers.get('idempotency-body-differs')).toBeNull();
+    expect(await readDatabaseState()).toEqual(before);
+  },
+);

@@ -16,7 +16,7 @@ import {
   updateMember,
 } from './idempotent-requests.js';
 
-describe('a repetition has to be allowed as the original was', () => {
+describe('a repeated request needs the same permission as the original:', () => {
   async function aKeyMadeUnder(key: string) {
     const server = await aServer();
     const owner = await aPerson(server);
@@ -26,7 +26,7 @@ describe('a repetition has to be allowed as the original was', () => {
     return { server, owner, workspaceId, input, original };
   }
 
-  test('whoever does not see the workspace learns nothing from the key', async () => {
+  test('a caller without access to the workspace learns nothing from the idempotency key', async () => {
     const key = randomUUID();
     const { server, input } = await aKeyMadeUnder(key);
     const stranger = await aPerson(server);
@@ -39,7 +39,7 @@ describe('a repetition has to be allowed as the original was', () => {
     expect(refusal(anonymous)).toMatchObject({ status: 401, codes: ['UNAUTHENTICATED'] });
   });
 
-  test('a member who may not create keys is refused as without the key', async () => {
+  test('a member without permission to create keys is refused', async () => {
     const key = randomUUID();
     const { server, owner, workspaceId, input } = await aKeyMadeUnder(key);
     const member = await aMember(server, owner, workspaceId, 'MEMBER');
@@ -48,7 +48,7 @@ describe('a repetition has to be allowed as the original was', () => {
     expect(replayOf(answer)).toEqual(first);
   });
 
-  test('whoever may is shown the original, whatever the input says that they might not do', async () => {
+  test('a caller with permission gets the original, even for an input that would be refused', async () => {
     const key = randomUUID();
     const { owner, input, original } = await aKeyMadeUnder(key);
     for (const product of ['makra', 'no such product']) {
@@ -58,7 +58,7 @@ describe('a repetition has to be allowed as the original was', () => {
     }
   });
 
-  test('a key is not shown the signing secret of another one', async () => {
+  test('an API key never gets the signing secret of another key', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const idempotencyKey = randomUUID();
@@ -76,7 +76,7 @@ describe('a repetition has to be allowed as the original was', () => {
     expect((await rotate(one)).data).toEqual(original.data);
   });
 
-  test('an admin is not shown the invitation of an owner', async () => {
+  test('an admin never gets the token of an owner invitation', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);
@@ -91,7 +91,7 @@ describe('a repetition has to be allowed as the original was', () => {
     expect(refusal(await under(admin.client, key).send(invite, { input: asMember }))).toMatchObject({ status: 422 });
   });
 
-  test('people are answered again who gave up their own role, or left', async () => {
+  test('a person who gave up their own role or left gets the original', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);
@@ -108,7 +108,7 @@ describe('a repetition has to be allowed as the original was', () => {
       const repeated = await keyed.send(document, variables);
       expect(repeated.data).toEqual(original.data);
       expect(replayOf(repeated)).toEqual(replayed);
-      // Nobody else learns of it.
+      // Other people get NOT_FOUND.
       const stranger = await aPerson(server);
       const foreign = await under(stranger.client, keyed.headers['idempotency-key'] ?? '').send(document, variables);
       expect(JSON.stringify(foreign.data)).toContain('NOT_FOUND');

@@ -5,12 +5,12 @@ import { anOrganization, aPerson } from '../factories.js';
 import { aServer } from '../harness.js';
 import { createKey, type Data, invite, keysOf, payloadOf, replayed, replayOf, under } from './idempotent-requests.js';
 
-describe('secrets that are shown once', () => {
+describe('one-time secrets', () => {
   test.each([
     ['version 4', randomUUID],
     ['version 7', uuidv7],
-    ['version 4 in capitals', () => randomUUID().toUpperCase()],
-  ])('come back under a UUID of %s', async (_version, makeKey) => {
+    ['version 4 in upper case', () => randomUUID().toUpperCase()],
+  ])('are replayed for an idempotency key that is a UUID of %s', async (_version, makeKey) => {
     const server = await aServer();
     const owner = await aPerson(server);
     const keyed = under(owner.client, makeKey());
@@ -24,9 +24,9 @@ describe('secrets that are shown once', () => {
 
   test.each([
     ['a word', 'deploy-42'],
-    ['a UUID of the time', uuidv1()],
+    ['a time-based UUID of version 1', uuidv1()],
     ['the nil UUID', '00000000-0000-0000-0000-000000000000'],
-  ])('are missed under %s only by whoever asks for them', async (_what, key) => {
+  ])('are unavailable in a replay for %s only when the document selects them', async (_what, key) => {
     const server = await aServer();
     const owner = await aPerson(server);
     const keyed = under(owner.client, key);
@@ -52,7 +52,7 @@ describe('secrets that are shown once', () => {
     expect(await keysOf(server, owner.personalWorkspaceId)).toBe(1);
   });
 
-  test('stand nowhere in the database, and neither does the key that opens them', async () => {
+  test('and the idempotency keys that decrypt them are neither stored nor logged in plaintext', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);

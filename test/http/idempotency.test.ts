@@ -21,8 +21,8 @@ import {
   verifyKeys,
 } from './idempotent-requests.js';
 
-describe('the same key', () => {
-  test('gives the original result whatever the body says, and says that it is one and that the body differs', async () => {
+describe('the same idempotency key', () => {
+  test('returns the original result for any body, with headers for the replay and a different body', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const keyed = under(owner.client, randomUUID());
@@ -34,7 +34,7 @@ describe('the same key', () => {
     expect(repeated).toMatchObject({ status: 200, data: original.data, errors: [] });
     expect(replayOf(repeated)).toEqual(replayed);
 
-    // The order of the names, and what stands in the document instead of the variables, are no difference.
+    // The order of the fields, and literals instead of variables, do not count as a different body.
     const inline = createKey
       .replace('($input: CreateApiKeyInput!)', '')
       .replace('input: $input', 'input: { name: "ci" }');
@@ -46,7 +46,7 @@ describe('the same key', () => {
     expect(await keysOf(server, owner.personalWorkspaceId)).toBe(1);
   });
 
-  test('answers another selection from the same result', async () => {
+  test('resolves a different selection from the original result', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const keyed = under(owner.client, randomUUID());
@@ -72,7 +72,7 @@ describe('the same key', () => {
     expect(replayOf(other)).toEqual(replayed);
   });
 
-  test('in another workspace is another key', async () => {
+  test('is independent per workspace', async () => {
     const server = await aServer();
     const [one, other] = [await aPerson(server), await aPerson(server)];
     const key = randomUUID();
@@ -83,7 +83,7 @@ describe('the same key', () => {
     }
   });
 
-  test('bare and quoted is the same', async () => {
+  test('is the same with and without quotes', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const key = randomUUID();
@@ -109,7 +109,7 @@ describe('the same key', () => {
     expect(replayOf(answer)).toEqual(first);
   });
 
-  test('chosen by a customer takes nothing from what only services do', async () => {
+  test('of a customer does not collide with that of a service', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const { personalWorkspaceId: workspaceId } = owner;
@@ -118,7 +118,7 @@ describe('the same key', () => {
     expect(paid.data?.grantCredits).toMatchObject({ replayed: false, credits: { balance: 5 } });
   });
 
-  test('of a strict product is refused with 422 where the body differs', async () => {
+  test('is refused with 422 for a different body when the product is strict', async () => {
     const server = await aServerSelling([
       {
         slug: 'careful',
@@ -144,8 +144,8 @@ describe('the same key', () => {
   });
 });
 
-describe('a key is never bound to the credential', () => {
-  test('another session, another owner and a service get the original', async () => {
+describe('an idempotency key is not bound to the credential:', () => {
+  test('another session, an admin and a service get the original result', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);
@@ -168,7 +168,7 @@ describe('a key is never bound to the credential', () => {
     expect(await keysOf(server, workspaceId)).toBe(1);
   });
 
-  test('another key of the workspace is shown the original charge after the first one was revoked', async () => {
+  test('another API key of the workspace gets the original charge after the first key is revoked', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const key = randomUUID();
@@ -191,8 +191,8 @@ describe('a key is never bound to the credential', () => {
   });
 });
 
-describe('a refusal is not remembered: the same key succeeds once its cause is gone', () => {
-  test('where the credits did not suffice', async () => {
+describe('a refusal is not recorded, and the same idempotency key succeeds later,', () => {
+  test('after insufficient credits', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const { secret } = await createApiKey(owner.client, { name: 'ci', product: 'craftkit' });
@@ -212,7 +212,7 @@ describe('a refusal is not remembered: the same key succeeds once its cause is g
     expect((await readLedger(server, owner.personalWorkspaceId)).balance).toBe(1);
   });
 
-  test('where a rate limit was reached, in which repetitions count too', async () => {
+  test('after a rate limit was exceeded, which repeated requests count against', async () => {
     const server = await startServer();
     const owner = await aPerson(server);
     const { secret } = await createApiKey(owner.client, { name: 'ci', product: 'masko' });
@@ -232,7 +232,7 @@ describe('a refusal is not remembered: the same key succeeds once its cause is g
     expect(answer.data?.verifyApiKey).toMatchObject({ code: 'VALID', charge: { replayed: false } });
   });
 
-  test('where a limit of the product was reached, or the input was wrong', async () => {
+  test('after a product limit was reached or the input was invalid', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     const workspaceId = owner.personalWorkspaceId;
@@ -251,8 +251,8 @@ describe('a refusal is not remembered: the same key succeeds once its cause is g
   });
 });
 
-describe('verifications', () => {
-  test('of a batch are each done once, at their places', async () => {
+describe('idempotent verifications', () => {
+  test('of a batch each run once, identified by their index', async () => {
     const server = await aServer();
     const [rich, poor] = [await aPerson(server), await aPerson(server)];
     const keys = await Promise.all(
@@ -283,7 +283,7 @@ describe('verifications', () => {
     expect((await readLedger(server, poor.personalWorkspaceId)).balance).toBe(8);
   });
 
-  test('of TEST keep their keys apart from those of LIVE', async () => {
+  test('have separate idempotency keys in TEST and LIVE', async () => {
     const server = await aServer();
     const owner = await aPerson(server);
     await grantCredits(server, owner.personalWorkspaceId, 10);
@@ -300,8 +300,8 @@ describe('verifications', () => {
   });
 });
 
-describe('records', () => {
-  test('count for 72 hours, and are removed afterwards, in bounded steps', async () => {
+describe('idempotency records', () => {
+  test('of the header expire after 72 hours and are then deleted in bounded steps', async () => {
     const server = await startServer();
     const owner = await aPerson(server);
     const { personalWorkspaceId: workspaceId } = owner;
@@ -312,7 +312,7 @@ describe('records', () => {
     server.clock.advance(72 * hourMs - 60_000);
     expect(replayOf(await ask())).toEqual(replayed);
     server.clock.advance(61_000);
-    // Its time is over, whether it is removed yet or not.
+    // The record has expired, whether or not it is deleted yet.
     expect(replayOf(await ask())).toEqual(first);
     expect((await readLedger(server, workspaceId)).balance).toBe(14);
 
@@ -325,7 +325,7 @@ describe('records', () => {
     expect(await left()).toBe(0);
   });
 
-  test('of the keys of inputs count for good', async () => {
+  test('of input fields never expire', async () => {
     const server = await startServer();
     const { personalWorkspaceId: workspaceId } = await aPerson(server);
     await grantCredits(server, workspaceId, 7, 'invoice-17');

@@ -2,7 +2,7 @@ import type { Answer, Client, TestServer } from '../harness.js';
 
 export type Data = Record<string, Record<string, unknown>>;
 
-/** The same client, whose requests carry this key. */
+/** The same client with this Idempotency-Key on every request. */
 export function under(client: Client, key: string): Client {
   return client.with({ ...client.headers, 'idempotency-key': key });
 }
@@ -66,7 +66,7 @@ export const verifyKeys = `mutation ($inputs: [VerifyApiKeyInput!]!) {
   verifyApiKeys(inputs: $inputs) { code charge { id credits replayed } }
 }`;
 
-/** What the headers say of a repetition. */
+/** The values of the replay headers. */
 export function replayOf({ headers }: Answer<unknown>) {
   return {
     replayed: headers.get('idempotency-replayed'),
@@ -78,7 +78,7 @@ export const first = { replayed: null, bodyDiffers: null };
 export const replayed = { replayed: 'true', bodyDiffers: null };
 export const replayedForAnotherBody = { replayed: 'true', bodyDiffers: 'true' };
 
-/** What ended a request as a whole. */
+/** The status and errors of a request that failed as a whole. */
 export function refusal({ status, data, errors }: Answer<unknown>) {
   return {
     status,
@@ -88,14 +88,14 @@ export function refusal({ status, data, errors }: Answer<unknown>) {
   };
 }
 
-/** What came of the one mutation of a document. */
+/** The payload of the only mutation of a document. */
 export function payloadOf<Payload>({ data, errors }: Answer<Data>): Payload {
   const [payload] = Object.values(data ?? {});
   if (payload === undefined) throw new Error(`There is no payload: ${JSON.stringify(errors)}`);
   return payload as Payload;
 }
 
-/** How many keys a workspace has. */
+/** The number of API keys of a workspace. */
 export async function keysOf(server: TestServer, workspaceId: string): Promise<number> {
   return server.deps.db.apiKey.count({ where: { workspaceId } });
 }

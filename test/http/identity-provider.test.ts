@@ -8,7 +8,7 @@ import { startServer, type TestServer } from '../harness.js';
 
 type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>;
 
-/** An OpenID provider on loopback, whose answers a test can change. */
+/** An OpenID provider on loopback with responses that a test can change. */
 interface Issuer {
   readonly url: string;
   readonly server: HttpServer;
@@ -33,7 +33,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
-/** Each test has an issuer of its own, and so people of its own. */
+/** Each test has its own issuer and therefore its own users. */
 beforeEach(async () => {
   issuer = await startIssuer();
   server = await startServer({ products: ['default'], database, identityProvider: { issuer: issuer.url, audience } });
@@ -43,7 +43,7 @@ afterEach(async () => {
   await server.close();
 });
 
-/** Everybody whom the issuer of this test has vouched for. */
+/** All users whom the issuer of this test authenticated. */
 function people() {
   return database.db.authAccount.findMany({
     where: { providerId: issuer.url },
@@ -99,7 +99,7 @@ async function ask(token: string) {
 }
 
 describe('a token of the identity provider', () => {
-  test('makes a person with a PERSONAL workspace on first sight, and is the same person ever after', async () => {
+  test('creates a user with a PERSONAL workspace on first use and identifies the same user afterwards', async () => {
     const token = await sign({ name: 'Grace', email: 'Grace@Example.com', email_verified: true });
     const first = await ask(token);
     expect(first).toMatchObject({
@@ -119,7 +119,7 @@ describe('a token of the identity provider', () => {
     expect(await people()).toEqual([{ accountId: 'person-1', user: { personal: { kind: 'PERSONAL' } } }]);
   });
 
-  test('shown twenty times at once makes one person with one workspace', async () => {
+  test('sent 20 times concurrently creates one user with one workspace', async () => {
     const token = await sign({ email: 'once@example.com' });
     const answers = await Promise.all(Array.from({ length: 20 }, () => ask(token)));
     expect(new Set(answers.map(({ body }) => JSON.stringify(body))).size).toBe(1);
@@ -128,7 +128,7 @@ describe('a token of the identity provider', () => {
     expect(await database.db.user.count({ where: { email: 'once@example.com' } })).toBe(1);
   });
 
-  test('never becomes somebody who has the same address here', async () => {
+  test('never identifies a local user with the same email address', async () => {
     const local = await aPerson(server);
     const answer = await ask(await sign({ email: local.email, email_verified: true }));
     expect(answer.body).toMatchObject({
@@ -137,13 +137,13 @@ describe('a token of the identity provider', () => {
     expect(JSON.stringify(answer.body)).not.toContain(local.id);
   });
 
-  test('without an address or a name makes a person all the same', async () => {
+  test('without email address or name also creates a user', async () => {
     expect((await ask(await sign({}))).body).toMatchObject({
       data: { viewer: { user: { name: 'Unnamed', email: expect.stringMatching(/@identity\.invalid$/) } } },
     });
   });
 
-  test('of two people makes two', async () => {
+  test('creates one user per subject', async () => {
     await ask(await sign({ sub: 'one' }));
     await ask(await sign({ sub: 'two' }));
     expect(await people()).toHaveLength(2);
@@ -154,7 +154,7 @@ describe('a token of the identity provider', () => {
     expect((await ask(token)).status).toBe(200);
   });
 
-  test('has its keys fetched once, and kept', async () => {
+  test('is verified with signing keys that are fetched once and cached', async () => {
     for (let times = 0; times < 3; times += 1) await ask(await sign({}));
     expect(issuer.requests).toEqual(['/.well-known/openid-configuration', '/jwks']);
   });
@@ -167,15 +167,15 @@ describe('a token is refused', () => {
     ['that is not valid yet', { nbf: inAnHour() }],
     ['for another audience', { aud: 'https://elsewhere.example' }],
     ['without an audience', { aud: undefined as unknown as string }],
-    ['that names nobody', { sub: undefined as unknown as string }],
-    ['that names an empty subject', { sub: '' }],
-    ['that names an endless subject', { sub: 'x'.repeat(300) }],
+    ['without a subject', { sub: undefined as unknown as string }],
+    ['with an empty subject', { sub: '' }],
+    ['with a subject that is too long', { sub: 'x'.repeat(300) }],
   ])('%s', async (_name, claims) => {
     expect(await ask(await sign(claims))).toMatchObject(refused);
     expect(await people()).toEqual([]);
   });
 
-  test('of another issuer, and nobody is asked about it', async () => {
+  test('of another issuer, without any request to an issuer', async () => {
     expect(await ask(await sign({ iss: 'https://elsewhere.example' }))).toMatchObject(refused);
     expect(issuer.requests).toEqual([]);
   });
@@ -186,7 +186,7 @@ describe('a token is refused', () => {
     expect(await ask(await sign({}, { kid: 'unknown', key: privateKey }))).toMatchObject(refused);
   });
 
-  test('signed with a shared secret, whatever that secret is', async () => {
+  test('signed with a shared secret, including the public key', async () => {
     const key = new TextEncoder().encode(JSON.stringify(await exportJWK(rsa.publicKey)));
     expect(await ask(await sign({}, { alg: 'HS256', key }))).toMatchObject(refused);
   });
@@ -205,17 +205,17 @@ describe('a token is refused', () => {
   });
 });
 
-describe('an identity provider out of reach', () => {
+describe('an unreachable identity provider', () => {
   const unavailable = { status: 503, body: { errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE' } }] } };
 
-  test('makes its tokens wait, and nothing else', async () => {
+  test('makes its tokens answer 503 and does not affect local sessions', async () => {
     issuer.status = 500;
     expect(await ask(await sign({}))).toMatchObject(unavailable);
     const { token } = await aPerson(server);
     expect((await ask(token)).status).toBe(200);
   });
 
-  test('is left alone for a moment after a failure', async () => {
+  test('is not requested again immediately after a failure', async () => {
     issuer.status = 500;
     await ask(await sign({}));
     await ask(await sign({}));

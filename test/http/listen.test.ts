@@ -21,7 +21,7 @@ afterEach(async () => {
   listening = [];
 });
 
-/** Serves a function; by default one that describes the request. */
+/** Serves a request listener; by default one that describes the request. */
 async function serve(answer: RequestListener = describeRequest) {
   const server = await listen({ handle: answer, drain: () => undefined }, { host, port: 0 });
   listening.push(server);
@@ -41,7 +41,7 @@ function describeRequest(request: IncomingMessage, response: ServerResponse): vo
   );
 }
 
-/** Writes bytes, and reads until the other side ends the connection. */
+/** Writes bytes and reads until the peer ends the connection. */
 async function speak(port: number, text: string): Promise<string> {
   const socket: Socket = connect(port, host);
   const chunks: Buffer[] = [];
@@ -51,13 +51,13 @@ async function speak(port: number, text: string): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-test('a request reaches the handler with its body and the address that it came from', async () => {
+test('the handler receives the body and the client address of a request', async () => {
   const { port } = await serve();
   const response = await fetch(`http://${host}:${port}/path?a=b`, { method: 'POST', body: 'text' });
   expect(await response.json()).toMatchObject({ url: '/path?a=b', address: host, body: 'text' });
 });
 
-test('two Authorization headers arrive as both, not as the first', async () => {
+test('two Authorization headers are joined, and none is dropped', async () => {
   const { port } = await serve();
   const answer = await speak(
     port,
@@ -66,12 +66,15 @@ test('two Authorization headers arrive as both, not as the first', async () => {
   expect(answer).toContain('"authorization":"Bearer a, Bearer b"');
 });
 
-test.each(['a b', 'x"y', '[::', 'x\\y/../z'])('a strange Host is answered, and ends nothing: %s', async (name) => {
-  const { port } = await serve();
-  const answer = await speak(port, `GET / HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\n\r\n`);
-  expect(answer).toMatch(/^HTTP\/1\.1 (200|400)/);
-  expect((await fetch(`http://${host}:${port}/`)).status).toBe(200);
-});
+test.each(['a b', 'x"y', '[::', 'x\\y/../z'])(
+  'a malformed Host is answered and does not stop the server: %s',
+  async (name) => {
+    const { port } = await serve();
+    const answer = await speak(port, `GET / HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 (200|400)/);
+    expect((await fetch(`http://${host}:${port}/`)).status).toBe(200);
+  },
+);
 
 test('headers of more than 16 KB are refused with 431', async () => {
   const { port } = await serve();
@@ -79,7 +82,7 @@ test('headers of more than 16 KB are refused with 431', async () => {
   expect(answer).toMatch(/^HTTP\/1\.1 431/);
 });
 
-test('a body that is not read to its end does not keep the refusal from arriving', async () => {
+test('a refusal arrives although the body is not read to its end', async () => {
   const { port } = await serve((_request, response) => void response.writeHead(413).end('no'));
   const sending = httpRequest({ host, port, method: 'POST' });
   const answered = once(sending, 'response') as Promise<[IncomingMessage]>;
@@ -90,8 +93,8 @@ test('a body that is not read to its end does not keep the refusal from arriving
   sending.destroy();
 });
 
-describe('closing', () => {
-  test('finishes what is in flight, and accepts nothing new', async () => {
+describe('closing the listener', () => {
+  test('finishes requests in flight and accepts no new connections', async () => {
     let release = () => {};
     const released = new Promise<void>((resolve) => {
       release = resolve;
@@ -109,7 +112,7 @@ describe('closing', () => {
     await closed;
   });
 
-  test('does not wait for connections that idle, whether they were ever used or not', async () => {
+  test('does not wait for idle connections, used or unused', async () => {
     const server = await serve();
     const agent = new Agent({ keepAlive: true });
     const used = httpRequest({ host, port: server.port, agent }).end();
@@ -126,7 +129,7 @@ describe('closing', () => {
   });
 });
 
-describe('an address that cannot be had is explained', () => {
+describe('listening fails with an explanation for', () => {
   test('a port in use', async () => {
     const { port } = await serve();
     const again = listen({ handle: describeRequest, drain: () => undefined }, { host, port });
@@ -136,7 +139,7 @@ describe('an address that cannot be had is explained', () => {
     );
   });
 
-  test('a host that this machine does not have', async () => {
+  test('an address that this machine does not have', async () => {
     const failed = listen({ handle: describeRequest, drain: () => undefined }, { host: '192.0.2.1', port: 0 });
     await expect(failed).rejects.toThrow(StartError);
     await expect(failed).rejects.toThrow('This machine has no address 192.0.2.1.');

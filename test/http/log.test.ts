@@ -10,7 +10,7 @@ function capture(run: (log: ReturnType<typeof createLog>) => void): Record<strin
   return JSON.parse(lines.join('')) as Record<string, unknown>;
 }
 
-test('what bears the name of a secret is masked, at every depth, and what only speaks of one is not', () => {
+test('fields named like secrets are masked at every depth, and ids of secrets are not', () => {
   const line = capture((log) =>
     log.info({
       authorization: 'a',
@@ -30,7 +30,7 @@ test('what bears the name of a secret is masked, at every depth, and what only s
   });
 });
 
-test('an error is logged with its stack and cause, and without what hangs on it', () => {
+test('an error is logged with stack, code and cause but without other attached properties', () => {
   const error = new Error('outer', { cause: new Error('inner') });
   Object.assign(error, { code: 'E1', request: { headers: { authorization: 'Bearer abc' } } });
   const line = capture((log) => log.error({ err: error }, 'failed'));
@@ -40,7 +40,7 @@ test('an error is logged with its stack and cause, and without what hangs on it'
   expect(JSON.stringify(line)).not.toContain('abc');
 });
 
-test('the secrets of every preset, and of this server, are known by their form', async () => {
+test('secrets of every preset and of this server are redacted by their format', async () => {
   const products = await loadProducts(['default', 'makistry', 'makra', 'masko', 'makepay', 'craftkit']);
   const redact = createRedact(products.all);
   const secrets = [
@@ -60,7 +60,7 @@ test('the secrets of every preset, and of this server, are known by their form',
   }
 });
 
-test('ids, names and paths stay as they are', () => {
+test('ids, names and paths are not redacted', () => {
   const redact = createRedact();
   const text = `key_${'0'.repeat(32)} of wsp_${'f'.repeat(32)}: Cannot query field "signingSecretRotatedAt" at src/http/handler.ts:10`;
   expect(redact(text)).toBe(text);

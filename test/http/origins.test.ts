@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createOrigins } from '../../src/http/origins.js';
 
-test("without a word of the operator, the server's own origin is the only one", () => {
+test('by default only the origin of the server itself is allowed', () => {
   const origins = createOrigins('https://keys.example.com', []);
   expect([...origins.all]).toEqual(['https://keys.example.com']);
   for (const other of [
@@ -16,7 +16,7 @@ test("without a word of the operator, the server's own origin is the only one", 
 });
 
 test.each(['http://127.0.0.1:4000', 'http://localhost:4000', 'http://0.0.0.0:4000'])(
-  'a server on this machine is at home under both of its names (%s)',
+  'a server on %s allows both localhost and 127.0.0.1 as its origin',
   (publicUrl) => {
     const origins = createOrigins(publicUrl, []);
     expect(origins.includes('http://127.0.0.1:4000')).toBe(true);
@@ -26,7 +26,7 @@ test.each(['http://127.0.0.1:4000', 'http://localhost:4000', 'http://0.0.0.0:400
   },
 );
 
-test('an allowed origin is compared as browsers write it', () => {
+test('allowed origins are normalized as browsers send them', () => {
   expect(
     createOrigins('https://keys.example.com', ['https://App.example.com:443/']).includes('https://app.example.com'),
   ).toBe(true);

@@ -33,12 +33,12 @@ function refusal(code: string | null, message?: string) {
   };
 }
 
-describe('who asks', () => {
-  test('a request without a credential is anonymous', async () => {
+describe('the principal of a request', () => {
+  test('is anonymous without a credential', async () => {
     expect(await server.anonymous.send(viewer)).toMatchObject({ status: 200, body: { data: { viewer: null } } });
   });
 
-  test("a person's session token is the person, who owns a PERSONAL workspace", async () => {
+  test('is the person for a session token, with a PERSONAL workspace', async () => {
     const { token, email } = await aPerson(server);
     expect(await viewerAs({ authorization: `Bearer ${token}` })).toMatchObject({
       status: 200,
@@ -46,13 +46,13 @@ describe('who asks', () => {
     });
   });
 
-  test('the scheme of the Authorization header is read in any case', async () => {
+  test('does not depend on the case of the Authorization scheme', async () => {
     const { token } = await aPerson(server);
     const answer = await viewerAs({ authorization: `bEARER ${token}` });
     expect(answer.body).toMatchObject({ data: { viewer: { kind: 'USER' } } });
   });
 
-  test('the signed token of set-auth-token is the same person', async () => {
+  test('is the same person for the signed token of set-auth-token', async () => {
     const { email } = await aPerson(server);
     const response = await server.fetch('/api/auth/sign-in/email', {
       method: 'POST',
@@ -67,13 +67,13 @@ describe('who asks', () => {
     expect(forged.status).toBe(401);
   });
 
-  test('a session that has expired is refused', async () => {
+  test('is refused for an expired session', async () => {
     const { token } = await aPerson(server);
     await server.deps.db.authSession.update({ where: { token }, data: { expiresAt: new Date(Date.now() - 1) } });
     expect((await viewerAs({ authorization: `Bearer ${token}` })).status).toBe(401);
   });
 
-  test('a person whose sign-up was cut short gets the PERSONAL workspace with the next request', async () => {
+  test('gets the missing PERSONAL workspace of an interrupted sign-up with the next request', async () => {
     const token = randomBytes(16).toString('hex');
     const id = newId('user');
     await server.deps.db.user.create({
@@ -92,18 +92,18 @@ describe('who asks', () => {
     );
   });
 
-  test('a service token is a service', async () => {
+  test('is a service for a service token', async () => {
     const answer = await server.backend.send(viewer);
     expect(answer.body).toMatchObject({ data: { viewer: { kind: 'SERVICE' } } });
   });
 
-  test.each(['makistry', 'craftkit', 'makra'])('a bearer key of %s is that key', async (product) => {
+  test.each(['makistry', 'craftkit', 'makra'])('is the API key for a bearer key of %s', async (product) => {
     const { apiKey, secret } = await aKeyOf(server, product);
     const answer = await viewerAs({ authorization: `Bearer ${secret}` });
     expect(answer.body).toMatchObject({ data: { viewer: { kind: 'API_KEY', apiKey: { id: apiKey.id } } } });
   });
 
-  test("a product's header pair is that key", async () => {
+  test('is the API key for the header pair of a product', async () => {
     const { apiKey, secret } = await aKeyOf(server, 'makepay');
     const answer = await viewerAs({
       'x-makecrypto-key-id': apiKey.keyId ?? '',
@@ -113,24 +113,20 @@ describe('who asks', () => {
   });
 });
 
-describe('what is present and wrong is refused, in the words of the product whose form it has', () => {
+describe('an invalid credential is refused with the error of the product whose format it has:', () => {
   test.each([
     ['an unknown key', `Bearer mk_pub_${'0'.repeat(32)}`, 'invalid_api_key'],
-    ['a key that is cut short', 'Bearer mk_pub_0123', 'invalid_api_key'],
+    ['a truncated key', 'Bearer mk_pub_0123', 'invalid_api_key'],
     ['an unknown key of another product', `Bearer ck_live_${'0'.repeat(32)}`, 'invalid_credentials'],
-    ['a token of no form at all', 'Bearer nonsense', 'invalid_api_key'],
+    ['a token of unknown format', 'Bearer nonsense', 'invalid_api_key'],
     ['an unknown session', `Bearer ${'a1'.repeat(16)}`, 'invalid_api_key'],
     ['an unknown service token', `Bearer tks_${'a'.repeat(40)}`, 'invalid_api_key'],
-    [
-      'a token of an identity provider where none is configured',
-      'Bearer eyJhbGciOiJub25lIn0.e30.AA',
-      'invalid_api_key',
-    ],
+    ['a token of an identity provider when none is configured', 'Bearer eyJhbGciOiJub25lIn0.e30.AA', 'invalid_api_key'],
     ['an empty header', '', 'invalid_api_key'],
     ['a scheme without a token', 'Bearer ', 'invalid_api_key'],
     ['another scheme', 'Basic YTpi', 'invalid_api_key'],
     ['two tokens', `Bearer ${'a1'.repeat(16)}, Bearer ${'a1'.repeat(16)}`, 'invalid_api_key'],
-    ['a token longer than any', `Bearer ${'a'.repeat(9_000)}`, 'invalid_api_key'],
+    ['a token that is too long', `Bearer ${'a'.repeat(9_000)}`, 'invalid_api_key'],
   ])('%s', async (_name, authorization, productCode) => {
     const answer = await viewerAs({ authorization });
     expect(answer).toMatchObject(refusal(productCode));
@@ -138,7 +134,7 @@ describe('what is present and wrong is refused, in the words of the product whos
     expect(answer.headers.get('www-authenticate')).toBe('Bearer realm="tollkeeper"');
   });
 
-  test('half a header pair', async () => {
+  test('one header of a pair', async () => {
     const { apiKey } = await aKeyOf(server, 'makepay');
     const answer = await viewerAs({ 'x-makecrypto-key-id': apiKey.keyId ?? '' });
     expect(answer).toMatchObject(refusal(null, 'Unauthorized'));
@@ -154,20 +150,20 @@ describe('what is present and wrong is refused, in the words of the product whos
     expect(answer).toMatchObject(refusal(null, 'Invalid MakePay API credentials'));
   });
 
-  test('a wrong credential is 401 even where the document is wrong too', async () => {
+  test('a wrong credential with an invalid document, with 401', async () => {
     expect(await server.anonymous.with({ authorization: 'Bearer nonsense' }).send('{ nonsense')).toMatchObject({
       status: 401,
     });
   });
 
-  test('a wrong credential is 401 for a client that accepts plain JSON only', async () => {
+  test('a wrong credential of a client that accepts only plain JSON, with 401', async () => {
     const answer = await viewerAs({ authorization: 'Bearer nonsense', accept: 'application/json' });
     expect(answer.status).toBe(401);
     expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8');
   });
 });
 
-test('two credentials at once are refused with 400, whichever of them is right', async () => {
+test('two credentials in one request are refused with 400, even if both are valid', async () => {
   const { token } = await aPerson(server);
   const { apiKey, secret } = await aKeyOf(server, 'makepay');
   const answer = await viewerAs({
@@ -184,25 +180,25 @@ test('two credentials at once are refused with 400, whichever of them is right',
 describe('a session cookie', () => {
   const isAnonymous = { data: { viewer: null } };
 
-  test("counts for JSON from the server's own origin", async () => {
+  test('authenticates JSON requests from the origin of the server', async () => {
     const { cookie, email } = await aPerson(server);
     const answer = await viewerAs({ cookie, origin: publicUrl });
     expect(answer.body).toMatchObject({ data: { viewer: { kind: 'USER', user: { email } } } });
   });
 
-  test('counts for nothing without an origin', async () => {
+  test('is ignored without an origin', async () => {
     const { cookie } = await aPerson(server);
     expect((await viewerAs({ cookie })).body).toEqual(isAnonymous);
   });
 
-  test('counts for nothing from any other origin', async () => {
+  test('is ignored from any other origin', async () => {
     const { cookie } = await aPerson(server);
     for (const origin of ['https://evil.example', 'http://keys.example.com', 'null', `${publicUrl}.evil.example`]) {
       expect((await viewerAs({ cookie, origin })).body).toEqual(isAnonymous);
     }
   });
 
-  test('counts for nothing in a GET', async () => {
+  test('is ignored in a GET', async () => {
     const { cookie } = await aPerson(server);
     const response = await server.fetch(`/graphql?query=${encodeURIComponent('{ viewer { kind } }')}`, {
       headers: { cookie, origin: publicUrl, 'content-type': 'application/json' },
@@ -210,7 +206,7 @@ describe('a session cookie', () => {
     expect(await response.json()).toEqual(isAnonymous);
   });
 
-  test('is refused when its signature is wrong, and removed, so that the browser can go on', async () => {
+  test('with a wrong signature is refused and cleared in the browser', async () => {
     const { cookie } = await aPerson(server);
     const answer = await viewerAs({ cookie: `${cookie.slice(0, -6)}AAAA%3D`, origin: publicUrl });
     expect(answer).toMatchObject({ status: 401, body: { errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] } });
@@ -231,14 +227,14 @@ describe('a session cookie', () => {
     expect((await viewerAs({ authorization: `Bearer ${token}` })).status).toBe(401);
   });
 
-  test('gives way to a credential that is stated', async () => {
+  test('is overridden by an explicit credential', async () => {
     const { cookie } = await aPerson(server);
     const other = await aPerson(server);
     const answer = await viewerAs({ cookie, origin: publicUrl, authorization: `Bearer ${other.token}` });
     expect(answer.body).toMatchObject({ data: { viewer: { user: { email: other.email } } } });
   });
 
-  test('of another name is no credential', async () => {
+  test('of another name is not a credential', async () => {
     expect((await viewerAs({ cookie: 'theme=dark', origin: publicUrl })).body).toEqual(isAnonymous);
   });
 });

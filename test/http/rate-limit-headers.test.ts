@@ -5,7 +5,7 @@ const at = (ms: number) => new Date(1_800_000_000_000 + ms);
 const minute = { limit: 60, windowSeconds: 60, remaining: 59, resetAt: at(60_000) };
 const hour = { limit: 1_000, windowSeconds: 3_600, remaining: 10, resetAt: at(3_600_000) };
 
-test('the window that would let the fewest requests through speaks for all', () => {
+test('X-RateLimit headers describe the window with the fewest remaining requests', () => {
   const decision = { allowed: true, retryAfterSeconds: 0, decidedAt: at(0), states: [minute, hour] };
   expect(rateLimitHeaders(decision)).toEqual([
     { name: 'X-RateLimit-Limit', value: '1000' },
@@ -16,7 +16,7 @@ test('the window that would let the fewest requests through speaks for all', () 
   ]);
 });
 
-test('each window has its own name, and says for how long no more than the remaining requests may come', () => {
+test('RateLimit headers name each window with its remaining requests and the seconds until its reset', () => {
   const states = [
     { limit: 5, windowSeconds: 1, remaining: 5, resetAt: at(0) },
     { limit: 9, windowSeconds: 90, remaining: 0, resetAt: at(20_001) },
@@ -29,7 +29,7 @@ test('each window has its own name, and says for how long no more than the remai
   ]);
 });
 
-test('among equals the one that stays tight the longest speaks', () => {
+test('X-RateLimit headers describe the window that resets last when several have equally few remaining requests', () => {
   const states = [
     { ...minute, remaining: 0 },
     { ...hour, remaining: 0 },
@@ -40,7 +40,7 @@ test('among equals the one that stays tight the longest speaks', () => {
   });
 });
 
-test('a refusal says after how many seconds to come back, at least one', () => {
+test('a refusal has Retry-After in seconds, at least 1', () => {
   const states = [{ ...minute, remaining: 0 }];
   expect(rateLimitHeaders({ allowed: false, retryAfterSeconds: 12, decidedAt: at(0), states })).toContainEqual({
     name: 'Retry-After',
@@ -52,7 +52,7 @@ test('a refusal says after how many seconds to come back, at least one', () => {
   });
 });
 
-test('a reset within a second is rounded up, so that who waits for it is let through', () => {
+test('a reset time is rounded up to the next second, so that a request at that time is allowed', () => {
   const [, , reset] = rateLimitHeaders({
     allowed: true,
     retryAfterSeconds: 0,
@@ -62,6 +62,6 @@ test('a reset within a second is rounded up, so that who waits for it is let thr
   expect(reset).toEqual({ name: 'X-RateLimit-Reset', value: '1800000001' });
 });
 
-test('without limits there is nothing to say', () => {
+test('without limits there are no rate limit headers', () => {
   expect(rateLimitHeaders({ allowed: true, retryAfterSeconds: 0, decidedAt: at(0), states: [] })).toEqual([]);
 });

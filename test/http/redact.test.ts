@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createRedact } from '../../src/http/redact.js';
 
-test('a signing secret is masked whole where an address writes its signs in percent', () => {
+test('a percent-encoded signing secret in a URL is redacted completely', () => {
   const redact = createRedact();
   const secret = 'whsec_t/G0sObroYS1RJ4q7fQIw/QUOZA3EznFcJj1noCWyLE=';
   expect(redact(`/${secret}`)).toBe('/[redacted]');

@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 const json = { 'content-type': 'application/json' };
 
-/** Sends a body in chunks, without a length, until it is answered or `bytes` are sent. */
+/** Sends a chunked body without Content-Length until the server responds or `bytes` are sent. */
 async function sendChunks(path: string, bytes: number) {
   const sending = httpRequest({ host, port, method: 'POST', path, headers: json });
   sending.on('error', () => undefined);
@@ -42,7 +42,7 @@ async function sendChunks(path: string, bytes: number) {
 }
 
 describe('over a real connection', () => {
-  test('a person signs up, and asks who they are with the token and with the cookie', async () => {
+  test('a person signs up and is identified by both the token and the cookie', async () => {
     const signedUp = await fetch(`${url}/api/auth/sign-up/email`, {
       method: 'POST',
       headers: json,
@@ -65,14 +65,17 @@ describe('over a real connection', () => {
     expect(session.ipAddress).toBe('127.0.0.1');
   });
 
-  test.each(['/graphql', '/api/auth/sign-up/email'])('an endless body to %s is refused with 413', async (path) => {
-    const answer = await sendChunks(path, 20_000_000);
-    expect(answer.status).toBe(413);
-    expect(answer.body).toMatch(/"code":"BAD_USER_INPUT".*"requestId":"req_/);
-    expect(answer.sent).toBeLessThan(10_000_000);
-  });
+  test.each(['/graphql', '/api/auth/sign-up/email'])(
+    'an endless chunked body to %s is refused with 413',
+    async (path) => {
+      const answer = await sendChunks(path, 20_000_000);
+      expect(answer.status).toBe(413);
+      expect(answer.body).toMatch(/"code":"BAD_USER_INPUT".*"requestId":"req_/);
+      expect(answer.sent).toBeLessThan(10_000_000);
+    },
+  );
 
-  test('who is refused and goes on sending can read why, and is then let go', async () => {
+  test('a client that continues to send after a refusal can read it before the connection closes', async () => {
     const socket = connect(port, host);
     socket.on('error', () => undefined);
     const ended = once(socket, 'close');
@@ -84,7 +87,7 @@ describe('over a real connection', () => {
     await ended;
   });
 
-  test('a body that breaks off is nobody’s failure', async () => {
+  test('an aborted body is not logged as a failure', async () => {
     const before = server.logged().length;
     for (const path of ['/graphql', '/api/auth/sign-up/email']) {
       const socket = connect(port, host);
@@ -99,7 +102,7 @@ describe('over a real connection', () => {
     expect((await fetch(`${url}/health/live`)).status).toBe(200);
   });
 
-  test('a strange Host or path is answered', async () => {
+  test('a malformed Host or path is answered', async () => {
     for (const head of [
       'GET / HTTP/1.1\r\nHost: [::',
       'GET http://a b/ HTTP/1.1\r\nHost: x',
@@ -111,7 +114,7 @@ describe('over a real connection', () => {
     }
   });
 
-  test('the playground comes compressed to a browser that takes it so', async () => {
+  test('the playground is compressed for a browser that accepts gzip', async () => {
     const response = await new Promise<IncomingMessage>((resolve) => {
       httpRequest(
         { host, port, path: '/graphql', headers: { accept: 'text/html', 'accept-encoding': 'gzip' } },
@@ -124,7 +127,7 @@ describe('over a real connection', () => {
     expect(gunzipSync(Buffer.concat(chunks)).toString()).toContain('<title>Tollkeeper</title>');
   });
 
-  test('many requests at once over few connections are all answered', async () => {
+  test('200 concurrent requests are all answered', async () => {
     const answers = await Promise.all(
       Array.from({ length: 200 }, async () => {
         const response = await fetch(`${url}/graphql`, {
