@@ -1,9 +1,9 @@
 import { expect } from 'vitest';
 import type { VerificationCode } from '../generated/graphql.js';
 
-/** Whole answers of this server, so that a test states only what is special about one. */
+/** Complete responses, so that a test states only what is special about its own. */
 
-/** A verification that lets a key through. */
+/** A verification that accepts a key. */
 export function allowed(apiKey: { id: string }, workspaceId: string, rest: Record<string, unknown> = {}) {
   return {
     valid: true,
@@ -20,7 +20,7 @@ export function allowed(apiKey: { id: string }, workspaceId: string, rest: Recor
   };
 }
 
-/** A charge as a verification shows it the first time. */
+/** The first, not replayed, charge of a verification. */
 export function charged(credits: number, balanceAfter: number, rest: Record<string, unknown> = {}) {
   return { id: expect.any(String), credits, balanceAfter, replayed: false, state: 'POSTED', ...rest };
 }
@@ -31,7 +31,7 @@ export interface Words {
   readonly message: string;
 }
 
-/** A verification that refuses, in the product's words. */
+/** A verification that refuses, with the wording of the product. */
 export function refused(code: VerificationCode, rejection: Words, rest: Record<string, unknown> = {}) {
   return {
     valid: false,
@@ -48,17 +48,17 @@ export function refused(code: VerificationCode, rejection: Words, rest: Record<s
   };
 }
 
-/** An answer over HTTP that refuses the whole request, in the product's words. */
+/** An HTTP response that refuses the whole request, with the wording of the product. */
 export function refusedOverHttp(code: string, words: Words, headers: Record<string, string> = {}) {
   return { status: words.status, body: { errors: [failure(code, words)] }, headers };
 }
 
-/** An answer over HTTP that refuses one field, and with it the whole request, since nothing else was asked for. */
+/** An HTTP response that refuses the only field of a request, and thereby the request. */
 export function fieldRefusedOverHttp(code: string, words: Words, field: string) {
   return { status: words.status, body: { errors: [failure(code, words, field)] }, headers: {} };
 }
 
-/** An error of an answer, with its place in a document of one line where it is about a field. */
+/** An error of a response. With a field, it also has the location in a document of one line. */
 export function failure(code: string, { code: productCode, message }: Words, field?: string) {
   return {
     message,

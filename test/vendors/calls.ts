@@ -8,7 +8,7 @@ import type {
 import { graphql } from '../generated/index.js';
 import type { Client, TestServer } from '../harness.js';
 
-/** What customers and operators ask of this server where the documents of the vendors speak of a dashboard, a portal or a route. */
+/** Operations for what the vendors’ documents do in a dashboard, a portal or a route. */
 
 const productsDocument = graphql(`
   query ProductsOfVendors {
@@ -27,7 +27,7 @@ const productsDocument = graphql(`
   }
 `);
 
-/** What a server says of the products that it sells, to anybody. */
+/** The public descriptions of the products that a server sells. */
 export async function productsOf(server: TestServer) {
   return (await server.anonymous.run(productsDocument)).products;
 }
@@ -46,7 +46,7 @@ const createApiKeyDocument = graphql(`
   }
 `);
 
-/** What whoever asks for a key is told: whose it is, or why there is none. */
+/** Creates a key. @returns the payload or the error. */
 export async function askForKey(client: Client, input: CreateApiKeyInput) {
   return (await client.run(createApiKeyDocument, { input })).createApiKey;
 }
@@ -57,7 +57,7 @@ const keysDocument = graphql(`
   }
 `);
 
-/** The keys that somebody sees, newest first. */
+/** The keys visible to a principal, newest first. */
 export async function keysOf(client: Client, workspaceId?: string) {
   const { apiKeys } = await client.run(keysDocument, { workspaceId: workspaceId ?? null });
   return apiKeys.nodes;
@@ -72,7 +72,7 @@ const keyDocument = graphql(`
   }
 `);
 
-/** One key, as whoever asks sees it; null where they do not. */
+/** A key, or null if the principal cannot read it. */
 export async function keyOf(client: Client, id: string) {
   return (await client.run(keyDocument, { id })).apiKey;
 }
@@ -106,7 +106,7 @@ const revokeDocument = graphql(`
   }
 `);
 
-/** What whoever revokes a key is told. */
+/** Revokes a key. @returns the payload or the error. */
 export async function askToRevoke(client: Client, apiKeyId: string) {
   return (await client.run(revokeDocument, { apiKeyId })).revokeApiKey;
 }
@@ -153,7 +153,7 @@ const creditsDocument = graphql(`
   }
 `);
 
-/** The credits of a workspace; without one, of the key's or the person's own. null where whoever asks may not see them. */
+/** The credits of a workspace, by default the principal’s own. Null without permission. */
 export async function creditsOf(client: Client, workspaceId?: string) {
   return (await client.run(creditsDocument, { workspaceId: workspaceId ?? null })).credits;
 }
@@ -164,7 +164,7 @@ const ledgerDocument = graphql(`
   }
 `);
 
-/** The ledger of a workspace, newest first. */
+/** The ledger entries of a workspace, newest first. */
 export async function ledgerOf(client: Client, workspaceId: string) {
   return (await client.run(ledgerDocument, { workspaceId })).credits?.entries.nodes;
 }
@@ -236,7 +236,7 @@ const suspendDocument = graphql(`
   }
 `);
 
-/** The operator refuses the keys of a workspace. */
+/** The operator suspends a workspace, whose keys are then refused. */
 export async function suspendWorkspace(server: TestServer, workspaceId: string) {
   return (await server.backend.run(suspendDocument, { workspaceId })).suspendWorkspace;
 }
@@ -251,7 +251,7 @@ const resumeDocument = graphql(`
   }
 `);
 
-/** The operator lets the keys of a workspace work again. */
+/** The operator resumes a workspace, whose keys are then accepted again. */
 export async function resumeWorkspace(server: TestServer, workspaceId: string) {
   return (await server.backend.run(resumeDocument, { workspaceId })).resumeWorkspace;
 }
@@ -262,15 +262,15 @@ const workspacesDocument = graphql(`
   }
 `);
 
-/** The workspaces that somebody sees, newest first. */
+/** The workspaces visible to a principal, newest first. */
 export async function workspacesOf(client: Client) {
   return (await client.run(workspacesDocument)).workspaces.nodes;
 }
 
-/** The headers that the documents promise. */
+/** The response headers that the vendors’ documents specify. */
 const promisedHeaders = ['x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset', 'retry-after'];
 
-/** Asks this server itself over HTTP, with the headers that a customer's program would send. */
+/** Sends a query to this server over HTTP, with the headers that a customer’s program would send. */
 export async function ask(
   { fetch }: Pick<TestServer, 'fetch'>,
   headers: Readonly<Record<string, string>>,
@@ -288,7 +288,7 @@ export async function ask(
   return { status: response.status, body: await response.json(), headers: Object.fromEntries(promised) };
 }
 
-/** The header that carries a bearer key. */
+/** The Authorization header of a bearer key. */
 export function bearer(secret: string): { authorization: string } {
   return { authorization: `Bearer ${secret}` };
 }

@@ -30,10 +30,10 @@ import {
   updateApiKey,
 } from './calls.js';
 
-// A project of the document is a workspace here. Statements that a key server cannot show: the dashboard, which is a client of this API;
-// the worker pool that renders, and the watermark on its output, beyond telling the product that there has to be one; the
-// tokens of inbound webhooks and the key pair for embedding, which are other credentials of the product's own; where
-// customers keep a key.
+// A project of the document is a workspace here. Not testable on a key server: the dashboard, which is a
+// client of this API; the worker pool that renders, and the watermark on its output, except for the flag
+// that requests one; the tokens of inbound webhooks and the key pair for embedding, which are other
+// credentials of the product; where customers store a key.
 
 const missing = { status: 401, code: 'missing_authorization', message: 'Add the header Authorization: Bearer <key>.' };
 const invalid = { status: 401, code: 'invalid_credentials', message: 'The API key is unknown or revoked.' };
@@ -48,10 +48,10 @@ const forbidden = {
   message: 'The API key does not hold the required permission.',
 };
 
-/** A key of the document's form that nobody was given: base62 has all that hex has. */
+/** An unknown key in the document’s format. Hex is a subset of base62. */
 const anUnknownKey = () => `ck_live_${randomBytes(16).toString('hex')}`;
 
-/** The key and its workspace, as a refusal shows them that knows the key. */
+/** The key and its workspace, as in a refusal of a known key. */
 function known(apiKey: { id: string }, workspaceId: string) {
   return { apiKey: { id: apiKey.id, name: expect.any(String) }, workspace: { id: workspaceId } };
 }
@@ -62,7 +62,7 @@ async function aKey(environment: 'LIVE' | 'TEST' = 'LIVE') {
 }
 
 describe('Authentication', () => {
-  test('the server tells everybody what a key of CraftKit is and what it can do', async () => {
+  test('the products query returns the format and the capabilities of CraftKit keys without a credential', async () => {
     expect(await productsOf(await aServer({ products: ['craftkit'] }))).toEqual([
       {
         slug: 'craftkit',
@@ -92,7 +92,7 @@ describe('Authentication', () => {
     ]);
   });
 
-  test('a key is scoped to one project: it sees that, and no other', async () => {
+  test('a key is scoped to one project and cannot read another', async () => {
     const { server, owner, workspaceId, secret } = await aKey();
     const otherId = await anOrganization(owner, 'another project');
     const query = `{ own: workspace(id: "${workspaceId}") { id } other: workspace(id: "${otherId}") { id } }`;
@@ -115,7 +115,7 @@ describe('Quick Start', () => {
 });
 
 describe('Header format', () => {
-  test('a key is ck_live_ and 32 characters for production, and renders with it are billable', async () => {
+  test('a production key is ck_live_ and 32 characters, and its renders are billable', async () => {
     const { server, workspaceId, apiKey, secret } = await aKey('LIVE');
     expect(secret).toMatch(/^ck_live_[0-9A-Za-z]{32}$/);
     await grantCredits(server, workspaceId, 2);
@@ -125,7 +125,7 @@ describe('Header format', () => {
     expect(await creditsOf(server.backend, workspaceId)).toEqual({ balance: 1, held: 0, available: 1 });
   });
 
-  test('a key is ck_test_ and 32 characters for tests, and renders with it are free and watermarked', async () => {
+  test('a test key is ck_test_ and 32 characters, and its renders are free and watermarked', async () => {
     const { server, workspaceId, apiKey, secret } = await aKey('TEST');
     expect(secret).toMatch(/^ck_test_[0-9A-Za-z]{32}$/);
     expect(await charge(server, secret, { action: 'render', quantity: 100 })).toEqual(
@@ -134,9 +134,9 @@ describe('Header format', () => {
     expect(await creditsOf(server.backend, workspaceId)).toEqual({ balance: 0, held: 0, available: 0 });
   });
 
-  test('a production render without credits is refused, and nothing is taken', async () => {
+  test('a production render without credits is refused, and no credits are taken', async () => {
     const { server, workspaceId, apiKey, secret } = await aKey('LIVE');
-    // The document has no word for it, so it is the server's own.
+    // The document names no error for this case, so the code is the server’s default.
     const insufficient = { status: 402, code: 'insufficient_credits', message: 'Not enough credits.' };
     expect(await charge(server, secret, { action: 'render' })).toEqual(
       refused('INSUFFICIENT_CREDITS', insufficient, known(apiKey, workspaceId)),
@@ -146,7 +146,7 @@ describe('Header format', () => {
 });
 
 describe('Creating a key', () => {
-  test('a customer names a key and creates it; the cleartext is returned once, and cannot be recovered', async () => {
+  test('a customer creates a key with a name; the secret is returned once and cannot be read again', async () => {
     const { owner, apiKey, secret } = await aKey();
     expect(await keysOf(owner.client)).toEqual([
       { id: apiKey.id, name: 'sync path', preview: secret.slice(-4), status: 'ACTIVE' },
@@ -154,7 +154,7 @@ describe('Creating a key', () => {
     expect(JSON.stringify(await keyOf(owner.client, apiKey.id))).not.toContain(secret);
   });
 
-  test('only the SHA-256 hash is stored', async () => {
+  test('only the SHA-256 hash of a key is stored', async () => {
     const { server, apiKey, secret } = await aKey();
     const stored = await server.deps.db.keySecret.findMany({ where: { apiKeyId: apiKey.id } });
     expect(stored.map(({ hash }) => Buffer.from(hash).toString('hex'))).toEqual([
@@ -163,7 +163,7 @@ describe('Creating a key', () => {
     expect(JSON.stringify(stored)).not.toContain(secret);
   });
 
-  test.each(['OWNER', 'ADMIN'] as const)('%s of an organization creates keys of its project', async (role) => {
+  test.each(['OWNER', 'ADMIN'] as const)('%s of an organization can create keys of its project', async (role) => {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'craftkit', kind: 'ORGANIZATION' });
     const person = await aMember(server, owner, workspaceId, role);
     expect(await askForKey(person.client, { name: 'ours', workspaceId })).toEqual({
@@ -172,7 +172,7 @@ describe('Creating a key', () => {
     });
   });
 
-  test('MEMBER of an organization creates none', async () => {
+  test('MEMBER of an organization cannot create keys', async () => {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'craftkit', kind: 'ORGANIZATION' });
     const member = await aMember(server, owner, workspaceId, 'MEMBER');
     expect(await askForKey(member.client, { name: 'ours', workspaceId })).toEqual({
@@ -183,7 +183,7 @@ describe('Creating a key', () => {
     });
   });
 
-  test('a project has many keys, and revoking one leaves the others as they are', async () => {
+  test('a project can have several keys, and revoking one does not affect the others', async () => {
     const { server, owner, workspaceId, apiKey, secret } = await aKey();
     const worker = await createApiKey(owner.client, { name: 'background jobs' });
     const webhook = await createApiKey(owner.client, { name: 'inbound webhook' });
@@ -195,7 +195,7 @@ describe('Creating a key', () => {
 });
 
 describe('Revoking a key', () => {
-  test('subsequent calls are 401 invalid_credentials at once: there is no grace window', async () => {
+  test('calls with a revoked key are 401 invalid_credentials immediately, without a grace period', async () => {
     const { server, owner, workspaceId, apiKey, secret } = await aKey();
     expect(await verify(server, secret)).toEqual(allowed(apiKey, workspaceId));
     expect(await revokeApiKey(owner.client, apiKey.id)).toEqual({ id: apiKey.id, status: 'REVOKED' });
@@ -203,7 +203,7 @@ describe('Revoking a key', () => {
     expect(await ask(server, bearer(secret))).toEqual(refusedOverHttp('UNAUTHENTICATED', invalid));
   });
 
-  test('a replacement is issued and deployed first: both keys work until the old one is revoked', async () => {
+  test('a replacement and the old key are both valid until the old one is revoked', async () => {
     const { server, owner, workspaceId, apiKey, secret } = await aKey();
     const next = await createApiKey(owner.client, { name: 'sync path, next' });
     expect(await verify(server, secret)).toEqual(allowed(apiKey, workspaceId));
@@ -222,7 +222,7 @@ describe('Scope', () => {
     }
   });
 
-  test('the key owns what it renders: its id stands in the ledger of the project', async () => {
+  test('the project’s ledger contains the id of the key that rendered', async () => {
     const { server, owner, workspaceId, apiKey, secret } = await aKey();
     await grantCredits(server, workspaceId, 1);
     await charge(server, secret, { action: 'render' });
@@ -233,7 +233,7 @@ describe('Scope', () => {
   });
 
   test.each(['template:update', 'project:update', 'webhook:update', 'partner_embed_session:create'])(
-    'keys cannot do what only the dashboard or the embed key pair may: %s',
+    'keys cannot perform actions of the dashboard or of the embed key pair: %s',
     async (permission) => {
       const { server, owner, workspaceId, apiKey, secret } = await aKey();
       expect(await verify(server, secret, { requires: [permission] })).toEqual(
@@ -247,7 +247,7 @@ describe('Scope', () => {
     },
   );
 
-  test('a key that was created with fewer actions can do those only', async () => {
+  test('a key created with fewer actions can perform only those', async () => {
     const { server, owner, workspaceId } = await aKey();
     const { apiKey, secret } = await createApiKey(owner.client, { name: 'reader', permissions: ['render:read'] });
     expect(await verify(server, secret, { requires: ['render:read'] })).toEqual(allowed(apiKey, workspaceId));
@@ -256,18 +256,18 @@ describe('Scope', () => {
     );
   });
 
-  test('keys cannot modify their project over this API either', async () => {
+  test('keys cannot modify their project through this API', async () => {
     const { server, workspaceId, secret } = await aKey();
     const rename = `mutation { updateWorkspace(input: { workspaceId: "${workspaceId}", name: "mine" }) { __typename } }`;
     expect(await ask(server, bearer(secret), rename)).toEqual({
-      // What is wrong with one field stands beside the data of the others, with 200; its code says FORBIDDEN.
+      // An error of one field is returned beside the data, with status 200 and the code FORBIDDEN.
       status: 200,
       body: { data: null, errors: [failure('FORBIDDEN', forbidden, 'updateWorkspace')] },
       headers: {},
     });
   });
 
-  test("keys cannot read other projects' data: it looks as if it were not there", async () => {
+  test('keys cannot read the data of other projects, which returns null as for unknown ids', async () => {
     const { server, secret } = await aKey();
     const other = await aKey();
     const query = `{ workspace(id: "${other.workspaceId}") { id } apiKey(id: "${other.apiKey.id}") { id }
@@ -281,7 +281,7 @@ describe('Scope', () => {
 });
 
 describe('Errors', () => {
-  test('401 missing_authorization: no Authorization: Bearer header', async () => {
+  test('401 missing_authorization: a request has no Authorization: Bearer header', async () => {
     const server = await aServer({ products: ['craftkit'] });
     expect(await verify(server, '')).toEqual(refused('MISSING_CREDENTIAL', missing));
     expect(await ask(server, {}, '{ credits { balance } }')).toEqual(
@@ -293,7 +293,7 @@ describe('Errors', () => {
     ['another scheme', (key: string) => `Basic ${key}`],
     ['no scheme', (key: string) => key],
     ['no token', () => 'Bearer'],
-  ])('401 missing_authorization: an Authorization header that is no Bearer: %s', async (_name, write) => {
+  ])('401 missing_authorization: the Authorization header has no Bearer token: %s', async (_name, write) => {
     const { server, secret } = await aKey();
     expect(await ask(server, { authorization: write(secret) })).toEqual(refusedOverHttp('UNAUTHENTICATED', missing));
   });
@@ -309,7 +309,7 @@ describe('Errors', () => {
     expect(await ask(server, bearer(key))).toEqual(refusedOverHttp('UNAUTHENTICATED', invalid));
   });
 
-  test('401 invalid_credentials: the key is disabled, and works again when enabled', async () => {
+  test('401 invalid_credentials: the key is disabled, and it is valid again when enabled', async () => {
     const { server, owner, workspaceId, apiKey, secret } = await aKey();
     await updateApiKey(owner.client, { apiKeyId: apiKey.id, enabled: false });
     expect(await verify(server, secret)).toEqual(refused('DISABLED', invalid, known(apiKey, workspaceId)));
@@ -328,21 +328,21 @@ describe('Errors', () => {
 });
 
 describe('Best practices', () => {
-  test('staging and production have keys of their own, and each knows its environment', async () => {
+  test('staging and production have separate keys, and each key has its environment', async () => {
     const { owner } = await aWorkspaceWith({ product: 'craftkit' });
     const live = await createApiKey(owner.client, { name: 'production', environment: 'LIVE' });
     const staging = await createApiKey(owner.client, { name: 'staging', environment: 'TEST' });
     expect([live.apiKey.environment, staging.apiKey.environment]).toEqual(['LIVE', 'TEST']);
   });
 
-  test('the secret of one environment is none of the other: a key with its prefix changed is unknown', async () => {
+  test('a key with the prefix of the other environment is unknown', async () => {
     const { server, secret } = await aKey('TEST');
     expect(await verify(server, secret.replace('ck_test_', 'ck_live_'))).toEqual(
       refused('INVALID_CREDENTIAL', invalid),
     );
   });
 
-  test('before a key is revoked, it can be seen when it was last used', async () => {
+  test('the last use of a key can be read before the key is revoked', async () => {
     const { server, owner, apiKey, secret } = await aKey();
     expect((await keyOf(owner.client, apiKey.id))?.lastUsedAt).toBeNull();
     const before = Date.now();
@@ -355,7 +355,7 @@ describe('Best practices', () => {
 });
 
 describe('Troubleshooting invalid_credentials', () => {
-  test('a key that was minted in one deployment does not exist in another', async () => {
+  test('a key created in one deployment is unknown in another', async () => {
     const local = await startServer({ products: ['craftkit'], database: 'own' });
     const { secret } = await aKeyOf(local, 'craftkit');
     expect((await ask(local, bearer(secret))).status).toBe(200);
@@ -368,7 +368,7 @@ describe('Troubleshooting invalid_credentials', () => {
 
   describe('embed is not enabled for the project', () => {
     test.each(['embed_session:create', 'embed_catalog:create'])(
-      'an otherwise valid key answers invalid_credentials while embed is off, and works while it is on: %s',
+      'a valid key returns invalid_credentials while embed is disabled, and works while it is enabled: %s',
       async (permission) => {
         const { server, owner, workspaceId, apiKey, secret } = await aKey();
         const embed = { workspaceId, product: 'craftkit', feature: 'embed' };
@@ -389,12 +389,12 @@ describe('Troubleshooting invalid_credentials', () => {
       },
     );
 
-    test('the same key works on renders all the while', async () => {
+    test('the same key can still perform renders', async () => {
       const { server, workspaceId, apiKey, secret } = await aKey();
       expect(await verify(server, secret, { requires: ['render:read'] })).toEqual(allowed(apiKey, workspaceId));
     });
 
-    test('embed is per project: enabling it for one leaves it off for another', async () => {
+    test('enabling embed for one project does not enable it for another', async () => {
       const { owner, workspaceId } = await aKey();
       const other = await aKey();
       await enableFeature(owner.client, { workspaceId, product: 'craftkit', feature: 'embed' });
@@ -403,7 +403,7 @@ describe('Troubleshooting invalid_credentials', () => {
       );
     });
 
-    test('a MEMBER does not switch it', async () => {
+    test('a MEMBER cannot enable embed', async () => {
       const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'craftkit', kind: 'ORGANIZATION' });
       const member = await aMember(server, owner, workspaceId, 'MEMBER');
       expect(await enableFeature(member.client, { workspaceId, product: 'craftkit', feature: 'embed' })).toEqual({
@@ -416,7 +416,7 @@ describe('Troubleshooting invalid_credentials', () => {
   });
 
   describe('Checklist', () => {
-    test('the list of keys shows which of them were revoked', async () => {
+    test('a revoked key has the status REVOKED, the time and the reason', async () => {
       const { owner, apiKey } = await aKey();
       await revokeApiKey(owner.client, apiKey.id, 'quarterly rotation');
       expect(await keyOf(owner.client, apiKey.id)).toMatchObject({
@@ -428,8 +428,8 @@ describe('Troubleshooting invalid_credentials', () => {
   });
 });
 
-describe('beside other products on one server', () => {
-  test('the feature of one product is not that of another', async () => {
+describe('several products on one server', () => {
+  test('a feature of one product cannot be enabled for another', async () => {
     const server = await aServer({ products: ['craftkit', 'default'] });
     const owner = await aPerson(server);
     expect(

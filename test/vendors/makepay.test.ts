@@ -18,20 +18,20 @@ import {
   workspacesOf,
 } from './calls.js';
 
-// A team (company) of the document is a workspace here, `appSlug` is the product, `partner_id` the id of the key. Statements that a key
-// server cannot show: the developer area and the portal, which are clients of this API; the merchant's secret manager;
-// payment links themselves. A session that cannot access a team is told that there is none, not 403: here, a refused
-// read looks like absence.
+// A team (company) of the document is a workspace here, `appSlug` is the product, `partner_id` the id of the
+// key. Not testable on a key server: the developer area and the portal, which are clients of this API; the
+// merchant’s secret manager; payment links. For a session without access to a team, the server returns
+// "not found" instead of 403, because a refused read looks like an unknown id.
 
 const unauthorized = { status: 401, code: 'unauthorized', message: 'Unauthorized' };
 const invalid = { status: 401, code: 'invalid_credentials', message: 'Invalid MakePay API credentials' };
 const forbidden = { status: 403, code: 'forbidden', message: 'Forbidden' };
 
-/** A pair of the document's form that nobody was given: base62 has all that hex has. */
+/** An unknown key ID or secret in the document’s format. Hex is a subset of base62. */
 const anUnknownKeyId = () => `mk_makepay_${randomBytes(12).toString('hex')}`;
 const anUnknownSecret = () => `mksec_${randomBytes(22).toString('hex').slice(0, 43)}`;
 
-/** The credential of a key, as the backend hands it on and as a merchant sends it. */
+/** The credential of a key, as the backend passes it on and as a merchant sends it. */
 function pairOf(keyId: string | null, secret: string) {
   const pair = { keyId: keyId ?? '', secret };
   return {
@@ -40,7 +40,7 @@ function pairOf(keyId: string | null, secret: string) {
   };
 }
 
-/** The key and its workspace, as a refusal shows them that knows the key. */
+/** The key and its workspace, as in a refusal of a known key. */
 function known(apiKey: { id: string }, workspaceId: string) {
   return { apiKey: { id: apiKey.id, name: expect.any(String) }, workspace: { id: workspaceId } };
 }
@@ -52,7 +52,7 @@ async function aKey(rest: { allowedOrigins?: string[] } = {}) {
 }
 
 describe('Credential model', () => {
-  test('the server tells everybody in which headers a key of MakePay is sent and how its secret looks', async () => {
+  test('the products query returns the headers and the secret format of MakePay keys without a credential', async () => {
     expect(await productsOf(await aServer({ products: ['makepay'] }))).toEqual([
       {
         slug: 'makepay',
@@ -72,7 +72,7 @@ describe('Credential model', () => {
     ]);
   });
 
-  test('each key has a public key ID, mk_makepay_ and letters, and a secret, mksec_ and letters', async () => {
+  test('each key has a public key ID (mk_makepay_ and letters) and a secret (mksec_ and letters)', async () => {
     const { apiKey, secret } = await aKey();
     expect(apiKey.keyId).toMatch(/^mk_makepay_[0-9A-Za-z]{24}$/);
     expect(secret).toMatch(/^mksec_[0-9A-Za-z]{43}$/);
@@ -97,7 +97,7 @@ describe('Credential model', () => {
     ]);
   });
 
-  test('the key ID can be seen again, the secret cannot: it is shown once, after creation', async () => {
+  test('the secret is returned once after creation, and the key ID can be read again', async () => {
     const { owner, workspaceId, apiKey, secret } = await aKey();
     const { data } = await owner.client.send(
       `{ apiKeys(workspaceId: "${workspaceId}") { nodes { id keyId preview product status } } }`,
@@ -135,7 +135,7 @@ describe('API key creation', () => {
     message: 'You may not create keys of makepay in this workspace.',
   };
 
-  test.each(['OWNER', 'ADMIN'] as const)('%s of a team holds settings:manage and creates keys', async (role) => {
+  test.each(['OWNER', 'ADMIN'] as const)('%s of a team holds settings:manage and can create keys', async (role) => {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'makepay', kind: 'ORGANIZATION' });
     const person = await aMember(server, owner, workspaceId, role);
     expect(await askForKey(person.client, { name: 'Production backend', workspaceId })).toEqual(
@@ -143,12 +143,12 @@ describe('API key creation', () => {
     );
   });
 
-  test('a person creates keys for the workspace of their own', async () => {
+  test('a person can create keys for their personal workspace', async () => {
     const { owner, workspaceId } = await aWorkspaceWith({ product: 'makepay' });
     expect(await askForKey(owner.client, { name: 'Production backend' })).toEqual(created(owner, workspaceId));
   });
 
-  test('MEMBER of a team creates keys from when settings:manage was given until it is taken away', async () => {
+  test('MEMBER of a team can create keys only while they have settings:manage', async () => {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'makepay', kind: 'ORGANIZATION' });
     const member = await aMember(server, owner, workspaceId, 'MEMBER');
     const askForOne = () => askForKey(member.client, { name: 'Production backend', workspaceId });
@@ -165,28 +165,28 @@ describe('API key creation', () => {
     expect(await askForOne()).toEqual(refusal);
   });
 
-  test('it is settings:manage that counts: a MEMBER who was given apiKey:create alone creates none', async () => {
+  test('MEMBER with apiKey:create and without settings:manage cannot create keys', async () => {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'makepay', kind: 'ORGANIZATION' });
     const member = await aMember(server, owner, workspaceId, 'MEMBER');
     await updateMember(owner.client, { memberId: member.memberId, permissions: ['apiKey:create'] });
     expect(await askForKey(member.client, { name: 'Production backend', workspaceId })).toEqual(refusal);
   });
 
-  test('users have to be signed in: neither nobody nor a key creates keys', async () => {
+  test('requests without a session and requests with a key cannot create keys', async () => {
     const { server, workspaceId, headers } = await aKey();
     const create = `mutation { createApiKey(input: { name: "sly", workspaceId: "${workspaceId}" }) { __typename } }`;
     expect(await ask(server, {}, create)).toEqual(
       fieldRefusedOverHttp('UNAUTHENTICATED', unauthorized, 'createApiKey'),
     );
     expect(await ask(server, headers, create)).toEqual({
-      // What is wrong with one field stands beside the data of the others, with 200; its code says FORBIDDEN.
+      // An error of one field is returned beside the data, with status 200 and the code FORBIDDEN.
       status: 200,
       body: { data: null, errors: [failure('FORBIDDEN', forbidden, 'createApiKey')] },
       headers: {},
     });
   });
 
-  test('a portal shows the teams that are available to the current user', async () => {
+  test('a portal lists the teams of the current user', async () => {
     const { owner, workspaceId } = await aWorkspaceWith({ product: 'makepay', kind: 'ORGANIZATION' });
     expect(await workspacesOf(owner.client)).toEqual([
       { id: workspaceId, name: 'Acme', kind: 'ORGANIZATION' },
@@ -194,7 +194,7 @@ describe('API key creation', () => {
     ]);
   });
 
-  test('a key is created with name, app and allowed origins, and answers with key ID, its own id and the secret', async () => {
+  test('a key is created with name, app and allowed origins, and returns its key ID, its id and the secret', async () => {
     const server = await aServer({ products: allProducts });
     const owner = await aPerson(server);
     const workspaceId = await anOrganization(owner);
@@ -223,7 +223,7 @@ describe('API key creation', () => {
     });
   });
 
-  test('a payment route resolves the team from the key: no team is named in the request', async () => {
+  test('a payment route resolves the team from the key, without a team in the request', async () => {
     const { server, workspaceId, apiKey, credential, headers } = await aKey();
     expect(await verify(server, credential)).toEqual(allowed(apiKey, workspaceId));
     expect(await ask(server, headers, '{ viewer { workspace { id } } credits { balance } }')).toEqual({
@@ -237,7 +237,7 @@ describe('API key creation', () => {
     ['an allowed origin', 'https://merchant.example'],
     ['an allowed origin with its default port', 'https://merchant.example:443'],
     ['no origin, as from a server', undefined],
-  ])('a key with allowed origins is let through from %s', async (_name, origin) => {
+  ])('a key with allowed origins is accepted from %s', async (_name, origin) => {
     const { server, workspaceId, apiKey, credential } = await aKey({ allowedOrigins: ['https://merchant.example'] });
     expect(await verify(server, credential, origin === undefined ? {} : { origin })).toEqual(
       allowed(apiKey, workspaceId),
@@ -245,7 +245,7 @@ describe('API key creation', () => {
   });
 
   test.each(['https://evil.example', 'http://merchant.example', 'https://merchant.example:8443', 'null'])(
-    'a key with allowed origins is refused with 403 from another: %s',
+    'a key with allowed origins is refused with 403 from another origin: %s',
     async (origin) => {
       const { server, workspaceId, apiKey, credential } = await aKey({ allowedOrigins: ['https://merchant.example'] });
       expect(await verify(server, credential, { origin })).toEqual(
@@ -254,14 +254,14 @@ describe('API key creation', () => {
     },
   );
 
-  test('a key without allowed origins is let through from any', async () => {
+  test('a key without allowed origins is accepted from any origin', async () => {
     const { server, workspaceId, apiKey, credential } = await aKey();
     expect(await verify(server, credential, { origin: 'https://evil.example' })).toEqual(allowed(apiKey, workspaceId));
   });
 });
 
 describe('Request authentication', () => {
-  test('key ID and secret are sent as two headers, whose names are read in any case', async () => {
+  test('the key ID and the secret are sent in two headers with case-insensitive names', async () => {
     const { server, apiKey, secret } = await aKey();
     for (const headers of [
       { 'x-makecrypto-key-id': apiKey.keyId ?? '', 'x-makecrypto-key-secret': secret },
@@ -275,7 +275,7 @@ describe('Request authentication', () => {
     }
   });
 
-  test('a GET is authenticated likewise', async () => {
+  test('a GET with both headers is authenticated', async () => {
     const { server, apiKey, headers } = await aKey();
     const query = encodeURIComponent('{ viewer { apiKey { id } } }');
     const response = await server.fetch(`/graphql?query=${query}`, { headers });
@@ -283,7 +283,7 @@ describe('Request authentication', () => {
     expect(await response.json()).toEqual({ data: { viewer: { apiKey: { id: apiKey.id } } } });
   });
 
-  test('a signed-in browser session is accepted, too, for what a portal asks', async () => {
+  test('a signed-in browser session is accepted for the queries of a portal', async () => {
     const { server, owner } = await aKey();
     const browser = { cookie: owner.cookie, origin: publicUrl };
     expect(await ask(server, browser, '{ viewer { user { id } } }')).toEqual({
@@ -293,7 +293,7 @@ describe('Request authentication', () => {
     });
   });
 
-  test('requests with the key headers are independent of a session: they are the key’s, whatever cookie comes along', async () => {
+  test('a request with the key headers and a session cookie is authenticated as the key', async () => {
     const { server, owner, apiKey, headers } = await aKey();
     const both = { ...headers, cookie: owner.cookie, origin: publicUrl };
     expect(await ask(server, both, '{ viewer { kind apiKey { id } user { id } } }')).toEqual({
@@ -305,7 +305,7 @@ describe('Request authentication', () => {
 });
 
 describe('Permissions', () => {
-  test('any signed-in team member reads, and so does a key', async () => {
+  test('any signed-in team member can read, and so can a key', async () => {
     const { server, owner, workspaceId, apiKey, secret, headers } = await aKey();
     const member = await aMember(server, owner, workspaceId, 'MEMBER');
     const seen = [{ id: apiKey.id, name: 'Production backend', preview: secret.slice(-4), status: 'ACTIVE' }];
@@ -314,7 +314,7 @@ describe('Permissions', () => {
     expect(await creditsOf(member.client, workspaceId)).toEqual({ balance: 0, held: 0, available: 0 });
   });
 
-  test('mutating routes require settings:manage for sessions: without it a MEMBER changes, revokes and deletes no key', async () => {
+  test('mutating routes require settings:manage in sessions: a MEMBER without it cannot change, revoke or delete keys', async () => {
     const { server, owner, workspaceId, apiKey, credential } = await aKey();
     const member = await aMember(server, owner, workspaceId, 'MEMBER');
     const refusal = {
@@ -329,7 +329,7 @@ describe('Permissions', () => {
     expect(await verify(server, credential)).toEqual(allowed(apiKey, workspaceId));
   });
 
-  test('with settings:manage a MEMBER changes, revokes and deletes keys', async () => {
+  test('a MEMBER with settings:manage can change, revoke and delete keys', async () => {
     const { server, owner, workspaceId, apiKey } = await aKey();
     const member = await aMember(server, owner, workspaceId, 'MEMBER');
     await updateMember(owner.client, { memberId: member.memberId, permissions: ['settings:manage'] });
@@ -347,7 +347,7 @@ describe('Permissions', () => {
     });
   });
 
-  test('a key is trusted by reading and by mutating routes of its team alike', async () => {
+  test('a key is accepted by reading and mutating routes of its team', async () => {
     const { server, workspaceId, apiKey, credential } = await aKey();
     expect(await verify(server, credential, { requires: ['payment_link:read', 'payment_link:manage'] })).toEqual(
       allowed(apiKey, workspaceId),
@@ -356,7 +356,7 @@ describe('Permissions', () => {
 });
 
 describe('Rotation and revocation', () => {
-  test('a new key is created and deployed, then the old one is disabled: both work until then', async () => {
+  test('a new key and the old one are both valid until the old one is disabled', async () => {
     const { server, owner, workspaceId, apiKey, credential, headers } = await aKey();
     const { apiKey: nextKey, secret } = await createApiKey(owner.client, { name: 'Production backend 2', workspaceId });
     const next = pairOf(nextKey.keyId, secret);
@@ -372,14 +372,14 @@ describe('Rotation and revocation', () => {
     expect(await verify(server, next.credential)).toEqual(allowed(nextKey, workspaceId));
   });
 
-  test('a disabled key works again when it is enabled', async () => {
+  test('a disabled key is valid again when it is enabled', async () => {
     const { server, owner, workspaceId, apiKey, credential } = await aKey();
     await updateApiKey(owner.client, { apiKeyId: apiKey.id, enabled: false });
     await updateApiKey(owner.client, { apiKeyId: apiKey.id, enabled: true });
     expect(await verify(server, credential)).toEqual(allowed(apiKey, workspaceId));
   });
 
-  test('a deleted key is refused and stands in no list any more', async () => {
+  test('a deleted key is refused and removed from every list', async () => {
     const { server, owner, workspaceId, apiKey, credential, headers } = await aKey();
     expect(await deleteApiKey(owner.client, apiKey.id)).toEqual({
       __typename: 'DeleteApiKeyPayload',
@@ -391,7 +391,7 @@ describe('Rotation and revocation', () => {
     expect(await keyOf(owner.client, apiKey.id)).toBeNull();
   });
 
-  test('a revoked key is refused likewise', async () => {
+  test('a revoked key is refused', async () => {
     const { server, owner, apiKey, credential, headers } = await aKey();
     await revokeApiKey(owner.client, apiKey.id);
     expect(await verify(server, credential)).toEqual(refused('INVALID_CREDENTIAL', invalid));
@@ -410,7 +410,7 @@ describe('Authentication errors', () => {
     );
   });
 
-  test('401 Unauthorized: half a pair is none', async () => {
+  test('401 Unauthorized: the request has only one half of a key pair', async () => {
     const { server, apiKey, secret } = await aKey();
     const keyId = apiKey.keyId ?? '';
     expect(await verify(server, { pair: { keyId, secret: '' } })).toEqual(refused('MISSING_CREDENTIAL', unauthorized));
@@ -446,13 +446,13 @@ describe('Authentication errors', () => {
     expect(await ask(one.server, mixed.headers)).toEqual(refusedOverHttp('UNAUTHENTICATED', invalid));
   });
 
-  test('401 Invalid MakePay API credentials: a secret alone, sent as a Bearer token', async () => {
+  test('401 Invalid MakePay API credentials: a secret without its key ID, sent as a Bearer token', async () => {
     const { server, secret } = await aKey();
     expect(await verify(server, secret)).toEqual(refused('INVALID_CREDENTIAL', invalid));
     expect(await ask(server, bearer(secret))).toEqual(refusedOverHttp('UNAUTHENTICATED', invalid));
   });
 
-  test('the product scope of a key counts: it is good for MakePay, and refused by any other product', async () => {
+  test('a key is accepted for MakePay and refused for any other product', async () => {
     const server = await aServer({ products: allProducts });
     const owner = await aPerson(server);
     const { apiKey, secret } = await createApiKey(owner.client, { name: 'backend', product: 'makepay' });
@@ -468,7 +468,7 @@ describe('Authentication errors', () => {
     });
   });
 
-  test('a signed-in user who cannot access the team is told that there is none', async () => {
+  test('a signed-in user who cannot access the team receives NotFoundError', async () => {
     const { server, workspaceId } = await aKey();
     const stranger = await aPerson(server);
     expect(await askForKey(stranger.client, { name: 'Production backend', workspaceId })).toEqual({

@@ -26,9 +26,9 @@ import {
   updateApiKey,
 } from './calls.js';
 
-// Statements of the document that a key server cannot show: where a customer keeps a key (environment variables, a secrets manager, not in
-// a browser), since that happens on the customer's machines; the dashboard, which is a client of this API; the signature on a
-// webhook, since the product sends the webhooks.
+// Not testable on a key server: where a customer stores a key (environment variables, a secrets manager,
+// not in a browser); the dashboard, which is a client of this API; the signature of a webhook, since the
+// product sends the webhooks.
 
 const invalidApiKey = {
   status: 401,
@@ -37,7 +37,7 @@ const invalidApiKey = {
 };
 const internalRoute = { status: 403, code: null, message: 'A public API key may not call this route.' };
 
-/** A key of the document's form that nobody was given. */
+/** An unknown key in the document’s format. */
 const anUnknownKey = () => `mk_pub_${randomBytes(16).toString('hex')}`;
 
 async function aKey() {
@@ -46,7 +46,7 @@ async function aKey() {
 }
 
 describe('API Keys', () => {
-  test('the server tells everybody how the keys of Makistry look and what comes with them', async () => {
+  test('the products query returns the format and the features of Makistry keys without a credential', async () => {
     expect(await productsOf(await aServer({ products: ['makistry'] }))).toEqual([
       {
         slug: 'makistry',
@@ -71,14 +71,14 @@ describe('API Keys', () => {
     expect((await aKey()).secret).toMatch(/^mk_pub_[0-9a-f]{32}$/);
   });
 
-  test('a request with the key as its Bearer token is let through', async () => {
+  test('a request with the key as its Bearer token is accepted', async () => {
     const { server, workspaceId, apiKey, secret } = await aKey();
     expect(await verify(server, secret, { requires: ['job:create', 'job:read'] })).toEqual(
       allowed(apiKey, workspaceId),
     );
   });
 
-  test('requests with the key are billed to the account that owns it, whoever makes them', async () => {
+  test('requests with the key are billed to the account that owns it, whichever client sends them', async () => {
     const { server, owner, workspaceId, apiKey, secret } = await aKey();
     expect(await charge(server, secret, { action: 'text_to_cad' })).toEqual(
       allowed(apiKey, workspaceId, { charge: charged(1, 49) }),
@@ -86,7 +86,7 @@ describe('API Keys', () => {
     expect(await creditsOf(owner.client)).toEqual({ balance: 49, held: 0, available: 49 });
   });
 
-  test('an exposed key is revoked, and a new one takes its place', async () => {
+  test('an exposed key can be revoked and replaced by a new one', async () => {
     const { server, owner, workspaceId, apiKey, secret } = await aKey();
     expect(await revokeApiKey(owner.client, apiKey.id, 'exposed')).toEqual({ id: apiKey.id, status: 'REVOKED' });
     const next = await createApiKey(owner.client, { name: 'CAD robot' });
@@ -96,7 +96,7 @@ describe('API Keys', () => {
 });
 
 describe('Creating a Key', () => {
-  test('on creation a customer receives the key, its signing secret, the previews of both, the name, the time and the credits', async () => {
+  test('creating a key returns the key, its signing secret, both previews, the name, the time and the credits', async () => {
     const before = Date.now();
     const { owner, apiKey, secret, signingSecret, freeCreditsRemaining } = await aKey();
     expect(signingSecret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
@@ -119,7 +119,7 @@ describe('Creating a Key', () => {
     expect(Date.parse(seen?.createdAt ?? '')).toBeGreaterThanOrEqual(before);
   });
 
-  test('key and signing secret are shown once: what the server keeps cannot be read back', async () => {
+  test('the key and the signing secret are returned once and cannot be read again', async () => {
     const { server, owner, apiKey, secret, signingSecret } = await aKey();
     const keys = JSON.stringify(await keysOf(owner.client)) + JSON.stringify(await keyOf(owner.client, apiKey.id));
     expect(keys).not.toContain(secret);
@@ -134,7 +134,7 @@ describe('Creating a Key', () => {
     }
   });
 
-  test('the free credits come with the first key of an account, and not again with the next', async () => {
+  test('the first key of an account grants free credits, and later keys do not', async () => {
     const { owner, workspaceId } = await aKey();
     expect((await createApiKey(owner.client, { name: 'second' })).freeCreditsRemaining).toBe(0);
     expect(await creditsOf(owner.client)).toEqual({ balance: 50, held: 0, available: 50 });
@@ -143,7 +143,7 @@ describe('Creating a Key', () => {
     ]);
   });
 
-  test('every account has free credits of its own', async () => {
+  test('every account has its own free credits', async () => {
     const { owner } = await aKey();
     const workspaceId = await anOrganization(owner);
     expect((await createApiKey(owner.client, { name: 'team', workspaceId })).freeCreditsRemaining).toBe(50);
@@ -151,16 +151,19 @@ describe('Creating a Key', () => {
     expect(await creditsOf(owner.client, workspaceId)).toEqual({ balance: 50, held: 0, available: 50 });
   });
 
-  test.each(['OWNER', 'ADMIN'] as const)('a customer who is %s of an organization creates its keys', async (role) => {
-    const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'makistry', kind: 'ORGANIZATION' });
-    const person = await aMember(server, owner, workspaceId, role);
-    expect(await askForKey(person.client, { name: 'team', workspaceId })).toEqual({
-      __typename: 'CreateApiKeyPayload',
-      apiKey: { name: 'team', product: 'makistry', createdBy: { id: person.id }, workspace: { id: workspaceId } },
-    });
-  });
+  test.each(['OWNER', 'ADMIN'] as const)(
+    'a customer who is %s of an organization can create its keys',
+    async (role) => {
+      const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'makistry', kind: 'ORGANIZATION' });
+      const person = await aMember(server, owner, workspaceId, role);
+      expect(await askForKey(person.client, { name: 'team', workspaceId })).toEqual({
+        __typename: 'CreateApiKeyPayload',
+        apiKey: { name: 'team', product: 'makistry', createdBy: { id: person.id }, workspace: { id: workspaceId } },
+      });
+    },
+  );
 
-  test('a customer who is MEMBER of an organization creates no keys for it', async () => {
+  test('a customer who is MEMBER of an organization cannot create its keys', async () => {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'makistry', kind: 'ORGANIZATION' });
     const member = await aMember(server, owner, workspaceId, 'MEMBER');
     expect(await askForKey(member.client, { name: 'team', workspaceId })).toEqual({
@@ -173,7 +176,7 @@ describe('Creating a Key', () => {
 });
 
 describe('Rotating the Signing Secret', () => {
-  test('the key itself asks for a new signing secret, which is shown with the time of the rotation', async () => {
+  test('the key can request a new signing secret, which is returned with the time of the rotation', async () => {
     const { server, apiKey, secret, signingSecret } = await aKey();
     const rotated = await rotateSigningSecret(server.anonymous.with(bearer(secret)), apiKey.id);
     const payload = expectMember(rotated, 'RotateSigningSecretPayload');
@@ -192,13 +195,13 @@ describe('Rotating the Signing Secret', () => {
     expect(payload.signingSecret).not.toBe(signingSecret);
   });
 
-  test('the API key works as before', async () => {
+  test('the API key stays valid after the rotation', async () => {
     const { server, workspaceId, apiKey, secret } = await aKey();
     await rotateSigningSecret(server.anonymous.with(bearer(secret)), apiKey.id);
     expect(await verify(server, secret)).toEqual(allowed(apiKey, workspaceId));
   });
 
-  test('webhooks are signed with the new secret at once: the old one signs nothing any more', async () => {
+  test('webhooks are signed with the new secret immediately, and no longer with the old one', async () => {
     const { server, owner, apiKey } = await aKey();
     const rotated = await rotateSigningSecret(owner.client, apiKey.id);
     const { signingSecret } = expectMember(rotated, 'RotateSigningSecretPayload');
@@ -209,7 +212,7 @@ describe('Rotating the Signing Secret', () => {
     expect(retired.map(({ retiresAt }) => retiresAt)).toEqual([signing[0]?.createdAt]);
   });
 
-  test('a key rotates its own signing secret only', async () => {
+  test('a key can rotate only its own signing secret', async () => {
     const { server, owner, secret } = await aKey();
     const sibling = await createApiKey(owner.client, { name: 'sibling' });
     expect(await rotateSigningSecret(server.anonymous.with(bearer(secret)), sibling.apiKey.id)).toEqual({
@@ -222,14 +225,14 @@ describe('Rotating the Signing Secret', () => {
 });
 
 describe('Revoking a Key', () => {
-  test('requests using a revoked key are refused with 401 invalid_api_key', async () => {
+  test('requests with a revoked key are refused with 401 invalid_api_key', async () => {
     const { server, owner, apiKey, secret } = await aKey();
     await revokeApiKey(owner.client, apiKey.id);
     expect(await verify(server, secret)).toEqual(refused('INVALID_CREDENTIAL', invalidApiKey));
     expect(await ask(server, bearer(secret))).toEqual(refusedOverHttp('UNAUTHENTICATED', invalidApiKey));
   });
 
-  test('revoking is for good: a revoked key cannot be enabled, and revoking it again changes nothing', async () => {
+  test('a revocation is permanent: the key cannot be enabled, and revoking it again changes nothing', async () => {
     const { server, owner, apiKey, secret } = await aKey();
     await revokeApiKey(owner.client, apiKey.id);
     expect(await updateApiKey(owner.client, { apiKeyId: apiKey.id, enabled: true })).toEqual({
@@ -248,7 +251,7 @@ describe('Revoking a Key', () => {
 });
 
 describe('Idempotency', () => {
-  test('a request that is retried with its key makes one job and is charged once', async () => {
+  test('a request retried with the same idempotency key creates one job and is charged once', async () => {
     const { server, owner, workspaceId, apiKey, secret } = await aKey();
     const idempotencyKey = randomUUID();
     const first = await charge(server, secret, { action: 'text_to_cad', idempotencyKey });
@@ -266,7 +269,7 @@ describe('Idempotency', () => {
     ]);
   });
 
-  test('retries that arrive at the same time make one job, too', async () => {
+  test('concurrent retries create one job', async () => {
     const { server, owner, secret } = await aKey();
     const idempotencyKey = randomUUID();
     const answers = await Promise.all(
@@ -281,7 +284,7 @@ describe('Idempotency', () => {
     ['another quantity', { action: 'text_to_cad', quantity: 7 }],
     ['an action that does not exist', { action: 'cad_to_text' }],
     ['a hold', { action: 'text_to_cad', hold: true }],
-  ])('the same key returns the original job whatever the body says: %s', async (_name, body) => {
+  ])('a retry returns the original job, even if its body differs: %s', async (_name, body) => {
     const { server, owner, secret } = await aKey();
     const idempotencyKey = randomUUID();
     const first = await charge(server, secret, { action: 'text_to_cad', idempotencyKey });
@@ -292,7 +295,7 @@ describe('Idempotency', () => {
     expect(await creditsOf(owner.client)).toEqual({ balance: 49, held: 0, available: 49 });
   });
 
-  test('a replay costs nothing, even where nothing is left to pay with', async () => {
+  test('a replay takes no credits, even if the balance is zero', async () => {
     const { server, owner, secret } = await aKey();
     const idempotencyKey = randomUUID();
     const first = await charge(server, secret, { action: 'text_to_cad', quantity: 50, idempotencyKey });
@@ -304,7 +307,7 @@ describe('Idempotency', () => {
     expect(await creditsOf(owner.client)).toEqual({ balance: 0, held: 0, available: 0 });
   });
 
-  test('a new UUID is a new job', async () => {
+  test('a new UUID creates a new job', async () => {
     const { server, secret } = await aKey();
     const one = await charge(server, secret, { action: 'text_to_cad', idempotencyKey: randomUUID() });
     const other = await charge(server, secret, { action: 'text_to_cad', idempotencyKey: randomUUID() });
@@ -313,7 +316,7 @@ describe('Idempotency', () => {
     expect(other.charge?.id).not.toBe(one.charge?.id);
   });
 
-  test('a retry with the key that replaced a revoked one returns the original job', async () => {
+  test('a retry with a replacement of the revoked key returns the original job', async () => {
     const { server, owner, apiKey, secret } = await aKey();
     const idempotencyKey = randomUUID();
     const first = await charge(server, secret, { action: 'text_to_cad', idempotencyKey });
@@ -323,7 +326,7 @@ describe('Idempotency', () => {
     expect(retried.charge).toEqual({ ...first.charge, replayed: true });
   });
 
-  test('the same UUID of another account is its own job', async () => {
+  test('the same UUID in another account creates a separate job', async () => {
     const one = await aKey();
     const other = await aKey();
     const idempotencyKey = randomUUID();
@@ -333,7 +336,7 @@ describe('Idempotency', () => {
     expect(second.charge?.id).not.toBe(first.charge?.id);
   });
 
-  test('a job that could not be paid for is no original: the retry after a top-up is charged', async () => {
+  test('a job refused for insufficient credits is charged when it is retried after a top-up', async () => {
     const { server, workspaceId, apiKey, secret } = await aKey();
     const request = { action: 'text_to_cad', quantity: 60, idempotencyKey: randomUUID() };
     expect(await charge(server, secret, request)).toMatchObject({ valid: false, code: 'INSUFFICIENT_CREDITS' });
@@ -351,7 +354,7 @@ describe('Making an Authenticated Request', () => {
     });
   });
 
-  test('a GET is authenticated likewise', async () => {
+  test('a GET with the key in the Authorization header is authenticated', async () => {
     const { server, secret } = await aKey();
     const query = encodeURIComponent('{ credits { balance } }');
     const response = await server.fetch(`/graphql?query=${query}`, { headers: { Authorization: `Bearer ${secret}` } });
@@ -361,7 +364,7 @@ describe('Making an Authenticated Request', () => {
 });
 
 describe('Error Responses', () => {
-  test('a missing Authorization header is 401 invalid_api_key', async () => {
+  test('401 invalid_api_key: the Authorization header is missing', async () => {
     const server = await aServer({ products: ['makistry'] });
     expect(await verify(server, '')).toEqual(refused('MISSING_CREDENTIAL', invalidApiKey));
     expect(await ask(server, {}, '{ credits { balance } }')).toEqual(
@@ -376,7 +379,7 @@ describe('Error Responses', () => {
     ['characters that are not hex', `mk_pub_${'x'.repeat(32)}`],
     ['hex in upper case', `mk_pub_${'A'.repeat(32)}`],
     ['nothing like a key', 'YOUR_KEY'],
-  ])('a wrong format is 401 invalid_api_key: %s', async (_name, malformed) => {
+  ])('401 invalid_api_key: the key is malformed: %s', async (_name, malformed) => {
     const server = await aServer({ products: ['makistry'] });
     expect(await verify(server, malformed)).toEqual(refused('INVALID_CREDENTIAL', invalidApiKey));
     expect(await ask(server, bearer(malformed))).toEqual(refusedOverHttp('UNAUTHENTICATED', invalidApiKey));
@@ -386,20 +389,20 @@ describe('Error Responses', () => {
     ['no scheme', (key: string) => key],
     ['another scheme', (key: string) => `Basic ${key}`],
     ['no token', () => 'Bearer'],
-  ])('an Authorization header of a wrong form is 401 invalid_api_key: %s', async (_name, write) => {
+  ])('401 invalid_api_key: the Authorization header is malformed: %s', async (_name, write) => {
     const { server, secret } = await aKey();
     expect(await ask(server, { authorization: write(secret) })).toEqual(
       refusedOverHttp('UNAUTHENTICATED', invalidApiKey),
     );
   });
 
-  test('an unknown key is 401 invalid_api_key', async () => {
+  test('401 invalid_api_key: the key is unknown', async () => {
     const server = await aServer({ products: ['makistry'] });
     expect(await verify(server, anUnknownKey())).toEqual(refused('INVALID_CREDENTIAL', invalidApiKey));
     expect(await ask(server, bearer(anUnknownKey()))).toEqual(refusedOverHttp('UNAUTHENTICATED', invalidApiKey));
   });
 
-  test('a key that is disabled looks like a revoked one', async () => {
+  test('401 invalid_api_key: the key is disabled', async () => {
     const { server, owner, workspaceId, apiKey, secret } = await aKey();
     await updateApiKey(owner.client, { apiKeyId: apiKey.id, enabled: false });
     expect(await verify(server, secret)).toEqual(
@@ -411,7 +414,7 @@ describe('Error Responses', () => {
     expect(await ask(server, bearer(secret))).toEqual(refusedOverHttp('UNAUTHENTICATED', invalidApiKey));
   });
 
-  test('a public key on an internal route is 403 without a code', async () => {
+  test('403 without a code: a public key calls an internal route', async () => {
     const { server, workspaceId, apiKey, secret } = await aKey();
     expect(await verify(server, secret, { requires: ['internal:call'] })).toEqual(
       refused('FORBIDDEN', internalRoute, {
@@ -421,7 +424,7 @@ describe('Error Responses', () => {
     );
   });
 
-  test('no public key can be given the permission of an internal route', async () => {
+  test('a public key cannot be created with the permission of an internal route', async () => {
     const { owner } = await aKey();
     expect(await askForKey(owner.client, { name: 'sly', permissions: ['job:read', 'internal:call'] })).toEqual({
       __typename: 'ValidationError',
@@ -431,11 +434,11 @@ describe('Error Responses', () => {
     });
   });
 
-  test("a public key on what this server has for operators alone is FORBIDDEN, in the document's sense", async () => {
+  test('FORBIDDEN: a public key calls a mutation for operators, refused with the wording of the document', async () => {
     const { server, workspaceId, secret } = await aKey();
     const grant = `mutation { grantCredits(input: { workspaceId: "${workspaceId}", credits: 1 }) { __typename } }`;
     expect(await ask(server, bearer(secret), grant)).toEqual({
-      // What is wrong with one field stands beside the data of the others, with 200; its code says FORBIDDEN.
+      // An error of one field is returned beside the data, with status 200 and the code FORBIDDEN.
       status: 200,
       body: { data: null, errors: [failure('FORBIDDEN', internalRoute, 'grantCredits')] },
       headers: {},

@@ -26,24 +26,24 @@ import {
   updateApiKey,
 } from './calls.js';
 
-// Statements of the document that a key server cannot show: the Makra client for Python and its parameter, and where customers keep
-// a key (environment variables, .env files, secrets managers, CI), since both are on the customer's machines. Contacting
-// the operator happens by mail; what the operator then does is shown.
+// Not testable on a key server: the Makra client for Python and its parameter, and where customers store a
+// key (environment variables, .env files, secrets managers, CI). Customers contact the operator by mail; the
+// tests show what the operator then does.
 
 const missing = { status: 401, code: 'missing_credential', message: 'Send an API key.' };
 const invalid = { status: 401, code: 'invalid_credential', message: 'The API key is not valid.' };
 
-/** A key of the form that keys have here and that nobody was given: base62 has all that hex has. */
+/** An unknown key in the format of this server’s Makra keys. Hex is a subset of base62. */
 const anUnknownKey = () => randomBytes(22).toString('hex').slice(0, 43);
 
-/** An account that was let into the beta: its key was made by the operator. */
+/** An account in the beta, with a key that the operator created. */
 async function anAccount(kind: 'PERSONAL' | 'ORGANIZATION' = 'PERSONAL') {
   const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'makra', kind });
   return { server, owner, workspaceId, ...(await createApiKey(server.backend, { name: 'beta', workspaceId })) };
 }
 
 describe('Authentication', () => {
-  test('a request with the key is let through', async () => {
+  test('a request with the key is accepted', async () => {
     const { server, workspaceId, apiKey, secret } = await anAccount();
     expect(await verify(server, secret)).toEqual(allowed(apiKey, workspaceId));
     expect(await ask(server, { Authorization: `Bearer ${secret}` })).toEqual({
@@ -53,7 +53,7 @@ describe('Authentication', () => {
     });
   });
 
-  test('all requests are: one without a key is refused', async () => {
+  test('a request without a key is refused', async () => {
     const server = await aServer({ products: ['makra'] });
     expect(await verify(server, '')).toEqual(refused('MISSING_CREDENTIAL', missing));
     expect(await ask(server, {}, '{ credits { balance } }')).toEqual(
@@ -66,7 +66,7 @@ describe('Authentication', () => {
     ['cut short', anUnknownKey().slice(1)],
     ['with a character too many', `${anUnknownKey()}0`],
     ['the placeholder of the document', 'your-api-key'],
-  ])('a key that is none is refused: %s', async (_name, key) => {
+  ])('an invalid key is refused: %s', async (_name, key) => {
     const server = await aServer({ products: ['makra'] });
     expect(await verify(server, key)).toEqual(refused('INVALID_CREDENTIAL', invalid));
     expect(await ask(server, bearer(key))).toEqual(refusedOverHttp('UNAUTHENTICATED', invalid));
@@ -74,7 +74,7 @@ describe('Authentication', () => {
 });
 
 describe('Getting an API key', () => {
-  test('the server tells everybody what a key of Makra is: opaque, for everything, without price or limit', async () => {
+  test('the products query returns that Makra keys are opaque, without permissions, prices or limits', async () => {
     expect(await productsOf(await aServer({ products: ['makra'] }))).toEqual([
       {
         slug: 'makra',
@@ -91,7 +91,7 @@ describe('Getting an API key', () => {
     ]);
   });
 
-  test('keys are not self-serve: a person gets none in their own account', async () => {
+  test('keys are not self-serve: a person cannot create one in their personal account', async () => {
     const { owner } = await aWorkspaceWith({ product: 'makra' });
     expect(await askForKey(owner.client, { name: 'mine' })).toEqual({
       __typename: 'ForbiddenError',
@@ -103,7 +103,7 @@ describe('Getting an API key', () => {
   });
 
   test.each(['OWNER', 'ADMIN', 'MEMBER'] as const)(
-    'keys are not self-serve: %s of an organization gets none',
+    'keys are not self-serve: %s of an organization cannot create one',
     async (role) => {
       const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'makra', kind: 'ORGANIZATION' });
       const person = await aMember(server, owner, workspaceId, role);
@@ -117,7 +117,7 @@ describe('Getting an API key', () => {
   );
 
   test.each(['PERSONAL', 'ORGANIZATION'] as const)(
-    'the operator grants a key, which is tied to the account: %s',
+    'the operator creates a key, which belongs to the account: %s',
     async (kind) => {
       const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'makra', kind });
       expect(await askForKey(server.backend, { name: 'beta', workspaceId })).toEqual({
@@ -130,7 +130,7 @@ describe('Getting an API key', () => {
     },
   );
 
-  test('a key is opaque, and comes with nothing else', async () => {
+  test('a key is opaque, and is created without signing secret or free credits', async () => {
     const { apiKey, secret, signingSecret, freeCreditsRemaining } = await anAccount();
     expect(secret).toMatch(/^[0-9A-Za-z]{43}$/);
     expect({ apiKey, signingSecret, freeCreditsRemaining }).toEqual({
@@ -149,7 +149,7 @@ describe('Getting an API key', () => {
     });
   });
 
-  test('a key sees the account that it is tied to, and no other', async () => {
+  test('a key can read its own account and no other', async () => {
     const { server, owner, workspaceId, secret } = await anAccount();
     const otherId = await anOrganization(owner);
     const query = `{ own: workspace(id: "${workspaceId}") { id } other: workspace(id: "${otherId}") { id } }`;
@@ -160,12 +160,12 @@ describe('Getting an API key', () => {
     });
   });
 
-  test('a key opens all APIs: there is nothing that one could hold and another not', async () => {
+  test('a key is accepted for all APIs, because the product has no permissions', async () => {
     const { server, workspaceId, apiKey, secret } = await anAccount();
     expect(await verify(server, secret, { requires: [], product: 'makra' })).toEqual(allowed(apiKey, workspaceId));
   });
 
-  test('nothing is charged: the document names no price', async () => {
+  test('a charge is refused, because the document names no price', async () => {
     const { server, secret } = await anAccount();
     await expect(charge(server, secret, { action: 'solve' })).rejects.toThrow(
       'makra has no action of this name. It has no prices.',
@@ -174,7 +174,7 @@ describe('Getting an API key', () => {
 });
 
 describe('Managing secrets in different environments', () => {
-  test('keys of several environments are told apart by their names, and end one by one', async () => {
+  test('keys of several environments have names and are revoked separately', async () => {
     const { server, owner, workspaceId, secret } = await anAccount();
     const ci = await createApiKey(server.backend, { name: 'CI', workspaceId });
     expect((await keysOf(owner.client)).map(({ name }) => name)).toEqual(['CI', 'beta']);
@@ -183,7 +183,7 @@ describe('Managing secrets in different environments', () => {
     expect(await verify(server, secret)).toMatchObject({ valid: true });
   });
 
-  test('the log of this server never shows a key', async () => {
+  test('the log of this server never contains a key', async () => {
     const { server, secret } = await anAccount();
     await verify(server, secret);
     await ask(server, bearer(secret));
@@ -193,7 +193,7 @@ describe('Managing secrets in different environments', () => {
 });
 
 describe('If your key is compromised', () => {
-  test('the operator rotates it: the exposed key is refused from the next request on, and a new one works', async () => {
+  test('the operator rotates the key: the next request with the exposed key is refused, and the new one is valid', async () => {
     const { server, owner, workspaceId, apiKey, secret } = await anAccount();
     const next = await createApiKey(server.backend, { name: 'beta, rotated', workspaceId });
     expect(await revokeApiKey(server.backend, apiKey.id, 'exposed')).toEqual({ id: apiKey.id, status: 'REVOKED' });
@@ -204,7 +204,7 @@ describe('If your key is compromised', () => {
     expect(await keyOf(owner.client, apiKey.id)).toMatchObject({ status: 'REVOKED', revocationReason: 'exposed' });
   });
 
-  test('until the new key is made, the operator can switch the exposed one off', async () => {
+  test('the operator can disable the exposed key before creating the new one', async () => {
     const { server, workspaceId, apiKey, secret } = await anAccount();
     await updateApiKey(server.backend, { apiKeyId: apiKey.id, enabled: false });
     const disabled = { status: 401, code: 'key_disabled', message: 'The API key is disabled.' };
@@ -214,7 +214,7 @@ describe('If your key is compromised', () => {
     expect(await ask(server, bearer(secret))).toEqual(refusedOverHttp('UNAUTHENTICATED', disabled));
   });
 
-  test('customers contact the operator: not even an owner rotates, switches off, revokes or deletes a key', async () => {
+  test('an owner cannot rotate, disable, revoke or delete a key and has to contact the operator', async () => {
     const { server, owner, workspaceId, apiKey, secret } = await anAccount('ORGANIZATION');
     const refusal = (permission: string) => ({
       __typename: 'ForbiddenError',
@@ -230,8 +230,8 @@ describe('If your key is compromised', () => {
   });
 });
 
-describe('beside other products on one server', () => {
-  test('an opaque key is taken for no other product’s key, for no session and for no service', async () => {
+describe('several products on one server', () => {
+  test('an opaque key is not accepted as a key of another product, as a session or as a service token', async () => {
     const server = await aServer({ products: allProducts });
     const { personalWorkspaceId: workspaceId } = await aPerson(server);
     const { apiKey, secret } = await createApiKey(server.backend, { name: 'beta', workspaceId, product: 'makra' });
@@ -249,7 +249,7 @@ describe('beside other products on one server', () => {
     });
   });
 
-  test('a workspace that is suspended is told so', async () => {
+  test('a key of a suspended workspace is refused with workspace_suspended', async () => {
     const { server, workspaceId, apiKey, secret } = await anAccount();
     await suspendWorkspace(server, workspaceId);
     const suspended = { status: 403, code: 'workspace_suspended', message: 'The workspace is suspended.' };

@@ -26,8 +26,8 @@ import {
   updateApiKey,
 } from './calls.js';
 
-// Statements of the document that a key server cannot show: the Developer dashboard, which is a client of this API; where customers keep
-// a key; higher limits by mail, which are another product file; what images and animations look like.
+// Not testable on a key server: the Developer dashboard, which is a client of this API; where customers
+// store a key; higher limits by mail, which are another product file; what images and animations look like.
 
 const unauthenticated = { status: 401, code: '401', message: 'The API key is missing or not valid.' };
 const insufficient = { status: 402, code: '402', message: 'Insufficient credits: top up your balance to continue.' };
@@ -38,10 +38,10 @@ const minute = { limit: 60, windowSeconds: 60 };
 const hour = { limit: 1_000, windowSeconds: 3_600 };
 const minuteMs = 60_000;
 
-/** A key of the document's form that nobody was given. */
+/** An unknown key in the document’s format. */
 const anUnknownKey = () => `masko_${randomBytes(32).toString('hex')}`;
 
-/** Where a key stands after this many requests in a minute. */
+/** The rate limits of a key after a number of requests in one minute. */
 function limitsAfter(requests: number) {
   return {
     rateLimits: [
@@ -52,7 +52,7 @@ function limitsAfter(requests: number) {
   };
 }
 
-/** Where a key stands whose minute is the tighter window. */
+/** The headers of a key whose minute has the fewest remaining requests. */
 function headersAt(perMinute: number, perHour: number) {
   return [
     { name: 'X-RateLimit-Limit', value: '60' },
@@ -62,7 +62,7 @@ function headersAt(perMinute: number, perHour: number) {
   ];
 }
 
-/** Both windows in the words of the IETF's draft, which this server says beside the vendor's. */
+/** Both windows in the headers of the IETF draft, which this server sends in addition to the vendor’s. */
 function windowHeaders(perMinute: number, perHour: number) {
   return [
     { name: 'RateLimit-Policy', value: '"minute";q=60;w=60, "hour";q=1000;w=3600' },
@@ -73,7 +73,7 @@ function windowHeaders(perMinute: number, perHour: number) {
   ];
 }
 
-/** The key and its workspace, as a refusal shows them that knows the key. */
+/** The key and its workspace, as in a refusal of a known key. */
 function known(apiKey: { id: string }, workspaceId: string) {
   return { apiKey: { id: apiKey.id, name: expect.any(String) }, workspace: { id: workspaceId } };
 }
@@ -83,7 +83,7 @@ async function aKey() {
   return { server, owner, workspaceId, ...(await createApiKey(owner.client, { name: 'mascot' })) };
 }
 
-/** A key on a server of its own, whose clock this test moves. */
+/** A key on a server of its own, whose clock the test moves. */
 async function aKeyInTime() {
   const server = await startServer({ products: ['masko'] });
   const owner = await aPerson(server);
@@ -91,12 +91,12 @@ async function aKeyInTime() {
 }
 
 describe('Authentication', () => {
-  test('a request with the key as its Bearer token is let through', async () => {
+  test('a request with the key as its Bearer token is accepted', async () => {
     const { server, workspaceId, apiKey, secret } = await aKey();
     expect(await verify(server, secret)).toEqual(allowed(apiKey, workspaceId, limitsAfter(1)));
   });
 
-  test('an unauthenticated request is 401', async () => {
+  test('a request without a credential is 401', async () => {
     const server = await aServer({ products: ['masko'] });
     expect(await verify(server, '')).toEqual(refused('MISSING_CREDENTIAL', unauthenticated));
     expect(await ask(server, {}, '{ credits { balance } }')).toEqual(
@@ -106,7 +106,7 @@ describe('Authentication', () => {
 });
 
 describe('API Keys', () => {
-  test('the server tells everybody how the keys of Masko look, what they cost and what they are promised', async () => {
+  test('the products query returns the format, prices and rate limits of Masko keys without a credential', async () => {
     expect(await productsOf(await aServer({ products: ['masko'] }))).toEqual([
       {
         slug: 'masko',
@@ -128,13 +128,13 @@ describe('API Keys', () => {
     ]);
   });
 
-  test('a key is masko_ and 64 hex characters, and comes with no signing secret and no credits', async () => {
+  test('a key is masko_ and 64 hex characters, without signing secret or free credits', async () => {
     const { secret, signingSecret, freeCreditsRemaining } = await aKey();
     expect(secret).toMatch(/^masko_[0-9a-f]{64}$/);
     expect({ signingSecret, freeCreditsRemaining }).toEqual({ signingSecret: null, freeCreditsRemaining: 0 });
   });
 
-  test('only the SHA-256 hash is stored, beside the last four characters', async () => {
+  test('only the SHA-256 hash and the last four characters of a key are stored', async () => {
     const { server, apiKey, secret } = await aKey();
     const stored = await server.deps.db.keySecret.findMany({ where: { apiKeyId: apiKey.id } });
     expect(stored).toEqual([
@@ -151,7 +151,7 @@ describe('API Keys', () => {
     expect(Buffer.from(stored[0]?.hash ?? []).toString('hex')).toBe(createHash('sha256').update(secret).digest('hex'));
   });
 
-  test('the raw key is shown once and cannot be retrieved later', async () => {
+  test('the raw key is returned once and cannot be read again', async () => {
     const { owner, apiKey, secret } = await aKey();
     expect(await keysOf(owner.client)).toEqual([
       { id: apiKey.id, name: 'mascot', preview: secret.slice(-4), status: 'ACTIVE' },
@@ -159,7 +159,7 @@ describe('API Keys', () => {
     expect(JSON.stringify(await keyOf(owner.client, apiKey.id))).not.toContain(secret);
   });
 
-  test('a GET with the key in the Authorization header reads the credits, as the example of the document does', async () => {
+  test('a GET with the key in the Authorization header reads the credits, as in the document’s example', async () => {
     const { server, workspaceId, secret } = await aKey();
     await grantCredits(server, workspaceId, 12);
     const query = encodeURIComponent('{ credits { balance } }');
@@ -168,7 +168,7 @@ describe('API Keys', () => {
     expect(await response.json()).toEqual({ data: { credits: { balance: 12 } } });
   });
 
-  test('a compromised key that is revoked is refused immediately', async () => {
+  test('a compromised key is refused immediately after it is revoked', async () => {
     const { server, owner, apiKey, secret } = await aKey();
     expect(await revokeApiKey(owner.client, apiKey.id)).toEqual({ id: apiKey.id, status: 'REVOKED' });
     expect(await verify(server, secret)).toEqual(refused('INVALID_CREDENTIAL', unauthenticated));
@@ -177,7 +177,7 @@ describe('API Keys', () => {
 });
 
 describe('Creating API Keys', () => {
-  test('a key is created programmatically, by a person who signed in', async () => {
+  test('a signed-in person can create a key through the API', async () => {
     const { owner, workspaceId } = await aWorkspaceWith({ product: 'masko' });
     expect(await askForKey(owner.client, { name: 'script' })).toEqual({
       __typename: 'CreateApiKeyPayload',
@@ -185,7 +185,7 @@ describe('Creating API Keys', () => {
     });
   });
 
-  test('a workspace has up to 10 active keys; revoking or disabling one makes room', async () => {
+  test('a workspace can have 10 active keys, and revoking or disabling one allows another', async () => {
     const { owner } = await aWorkspaceWith({ product: 'masko' });
     const keys = [];
     for (let made = 0; made < 10; made += 1) keys.push(await createApiKey(owner.client, { name: `key ${made}` }));
@@ -211,7 +211,7 @@ describe('Creating API Keys', () => {
     expect(await updateApiKey(owner.client, { apiKeyId: second ?? '', enabled: true })).toEqual(limit);
   });
 
-  test('the limit is per workspace: an organization has 10 of its own', async () => {
+  test('the limit is per workspace: an organization can have 10 keys of its own', async () => {
     const { owner } = await aWorkspaceWith({ product: 'masko' });
     for (let made = 0; made < 10; made += 1) await createApiKey(owner.client, { name: `key ${made}` });
     const workspaceId = await anOrganization(owner);
@@ -222,7 +222,7 @@ describe('Creating API Keys', () => {
 });
 
 describe('Personal vs Organization Keys', () => {
-  test('a personal key deducts from personal credits, an organization key from the credit pool of the team', async () => {
+  test('a personal key deducts from personal credits, an organization key from the credits of the team', async () => {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'masko' });
     const organizationId = await anOrganization(owner);
     await grantCredits(server, workspaceId, 20);
@@ -240,7 +240,7 @@ describe('Personal vs Organization Keys', () => {
     expect(await creditsOf(owner.client, organizationId)).toEqual({ balance: 25, held: 0, available: 25 });
   });
 
-  test('a key accesses the workspace that it is of, and no other', async () => {
+  test('a key can access its own workspace and no other', async () => {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'masko' });
     const organizationId = await anOrganization(owner);
     const { apiKey, secret } = await createApiKey(owner.client, { name: 'team', workspaceId: organizationId });
@@ -260,7 +260,7 @@ describe('Personal vs Organization Keys', () => {
     });
   });
 
-  test('whoever switches workspaces sees the keys of the one that they switched to', async () => {
+  test('the list of keys contains only those of the selected workspace', async () => {
     const { owner, workspaceId } = await aWorkspaceWith({ product: 'masko' });
     const organizationId = await anOrganization(owner);
     await createApiKey(owner.client, { name: 'personal' });
@@ -270,7 +270,7 @@ describe('Personal vs Organization Keys', () => {
     expect(await names(organizationId)).toEqual(['team']);
   });
 
-  test.each(['OWNER', 'ADMIN'] as const)('a member who is %s creates organization keys', async (role) => {
+  test.each(['OWNER', 'ADMIN'] as const)('a member with the role %s can create organization keys', async (role) => {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'masko', kind: 'ORGANIZATION' });
     const person = await aMember(server, owner, workspaceId, role);
     expect(await askForKey(person.client, { name: 'team', workspaceId })).toEqual({
@@ -279,7 +279,7 @@ describe('Personal vs Organization Keys', () => {
     });
   });
 
-  test('a member who is MEMBER creates no organization keys, but has personal ones', async () => {
+  test('a member with the role MEMBER can create personal keys, but no organization keys', async () => {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'masko', kind: 'ORGANIZATION' });
     const member = await aMember(server, owner, workspaceId, 'MEMBER');
     expect(await askForKey(member.client, { name: 'team', workspaceId })).toEqual({
@@ -293,7 +293,7 @@ describe('Personal vs Organization Keys', () => {
     });
   });
 
-  test('nobody else creates keys in a workspace, since they do not see it', async () => {
+  test('a person who is not a member cannot see the workspace or create keys in it', async () => {
     const { server, workspaceId } = await aWorkspaceWith({ product: 'masko', kind: 'ORGANIZATION' });
     const stranger = await aPerson(server);
     expect(await askForKey(stranger.client, { name: 'team', workspaceId })).toEqual({
@@ -304,7 +304,7 @@ describe('Personal vs Organization Keys', () => {
     });
   });
 
-  test('any member uses an organization key: a MEMBER sees it, and requests with it are the team’s', async () => {
+  test('any member can use an organization key: a MEMBER sees it, and its requests deduct from the team’s credits', async () => {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'masko', kind: 'ORGANIZATION' });
     await grantCredits(server, workspaceId, 10);
     const { apiKey, secret } = await createApiKey(owner.client, { name: 'team', workspaceId });
@@ -318,7 +318,7 @@ describe('Personal vs Organization Keys', () => {
     expect(await creditsOf(member.client, workspaceId)).toEqual({ balance: 9, held: 0, available: 9 });
   });
 
-  test('an organization key stays the team’s when the admin who created it leaves', async () => {
+  test('an organization key stays valid after the admin who created it leaves', async () => {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'masko', kind: 'ORGANIZATION' });
     const admin = await aMember(server, owner, workspaceId, 'ADMIN');
     const { apiKey, secret } = await createApiKey(admin.client, { name: 'team', workspaceId });
@@ -332,7 +332,7 @@ describe('Personal vs Organization Keys', () => {
 });
 
 describe('Rate Limits', () => {
-  test('60 requests per minute per key are let through, and the 61st is 429', async () => {
+  test('60 requests per minute per key are accepted, and the 61st is 429', async () => {
     const { server, workspaceId, apiKey, secret } = await aKeyInTime();
     for (let request = 1; request <= 60; request += 1) {
       expect(await verify(server, secret)).toEqual(allowed(apiKey, workspaceId, limitsAfter(request)));
@@ -354,7 +354,7 @@ describe('Rate Limits', () => {
     expect(await verify(server, other.secret)).toEqual(allowed(other.apiKey, workspaceId, limitsAfter(1)));
   });
 
-  test('the window rolls: each request leaves it a minute later, and a refused one never was in it', async () => {
+  test('the window is rolling: an accepted request leaves it after a minute, and a refused one is not counted', async () => {
     const { server, workspaceId, apiKey, secret } = await aKeyInTime();
     const codes = async (requests: number) => {
       const seen = [];
@@ -380,14 +380,14 @@ describe('Rate Limits', () => {
     });
   });
 
-  test('1,000 requests per hour per key are let through, however they are spread, and the 1,001st is 429', async () => {
+  test('1,000 requests per hour per key are accepted, however they are distributed, and the 1,001st is 429', async () => {
     const { server, workspaceId, apiKey, secret } = await aKeyInTime();
     for (let request = 0; request < 1_000; request += 1) {
       if (request > 0 && request % 50 === 0) server.clock.advance(minuteMs);
       const { status } = await ask(server, bearer(secret), '{ __typename }');
       expect(status).toBe(200);
     }
-    // 50 in this minute: the minute would let 10 more through.
+    // 50 in this minute, so the limit per minute would accept 10 more.
     expect(await verify(server, secret)).toEqual(
       refused('RATE_LIMITED', tooMany, {
         ...known(apiKey, workspaceId),
@@ -400,7 +400,7 @@ describe('Rate Limits', () => {
           { name: 'X-RateLimit-Remaining', value: '0' },
           { name: 'X-RateLimit-Reset', value: expect.stringMatching(/^\d{10}$/) },
           ...windowHeaders(10, 0),
-          // The first minute's requests leave the hour 41 minutes from now.
+          // The requests of the first minute leave the window of the hour in 41 minutes.
           { name: 'Retry-After', value: expect.stringMatching(/^2[34]\d\d$/) },
         ],
       }),
@@ -409,7 +409,7 @@ describe('Rate Limits', () => {
     expect(await verify(server, secret)).toMatchObject({ valid: true, code: 'VALID' });
   });
 
-  test('the key’s own requests to this server count in the same windows, and are refused with 429 beyond them', async () => {
+  test('the requests of a key to this server count in the same windows, and are refused with 429 above the limits', async () => {
     const { server, workspaceId, apiKey, secret } = await aKeyInTime();
     const seen = [];
     for (let request = 1; request <= 60; request += 1) seen.push(await ask(server, bearer(secret)));
@@ -421,7 +421,7 @@ describe('Rate Limits', () => {
         headers: {
           'x-ratelimit-limit': '60',
           'x-ratelimit-remaining': String(59 - index),
-          // When the first of them leaves the window.
+          // The time when the first request leaves the window.
           'x-ratelimit-reset': resets[0],
         },
       })),
@@ -441,7 +441,7 @@ describe('Rate Limits', () => {
     expect((await ask(server, bearer(secret))).status).toBe(200);
   });
 
-  test('nothing is charged for a request beyond the limit', async () => {
+  test('a request above the limit takes no credits', async () => {
     const { server, workspaceId, secret } = await aKeyInTime();
     await grantCredits(server, workspaceId, 100);
     for (let request = 0; request < 60; request += 1) await ask(server, bearer(secret), '{ __typename }');
@@ -449,7 +449,7 @@ describe('Rate Limits', () => {
     expect(await creditsOf(server.backend, workspaceId)).toEqual({ balance: 100, held: 0, available: 100 });
   });
 
-  test('every response about a known key says where it stands, refusals included', async () => {
+  test('every response for a known key contains its rate limits, including refusals', async () => {
     const { server, owner, workspaceId, apiKey, secret } = await aKey();
     expect(await charge(server, secret, { action: 'image' })).toEqual(
       refused('INSUFFICIENT_CREDITS', insufficient, { ...known(apiKey, workspaceId), ...limitsAfter(1) }),
@@ -483,7 +483,7 @@ describe('Credits', () => {
     ]);
   });
 
-  test('the balance can be checked at any time, with the key or signed in', async () => {
+  test('the balance can be read at any time, with the key or a session', async () => {
     const { server, owner, workspaceId, secret } = await aKey();
     await grantCredits(server, workspaceId, 7);
     const balance = { balance: 7, held: 0, available: 7 };
@@ -505,7 +505,7 @@ describe('Error Codes', () => {
     expect(await ask(server, bearer(invalid))).toEqual(refusedOverHttp('UNAUTHENTICATED', unauthenticated));
   });
 
-  test('402: with too few credits the request is refused, and nothing is taken', async () => {
+  test('402: a request without sufficient credits is refused, and no credits are taken', async () => {
     const { server, owner, workspaceId, apiKey, secret } = await aKey();
     await grantCredits(server, workspaceId, 14);
     const animation = { action: 'animation', quantity: 3 };
@@ -520,8 +520,8 @@ describe('Error Codes', () => {
     );
   });
 
-  test('403: what the key may not do is denied in the same words by verification and by this server', async () => {
-    // The document's own API has no permissions to choose from: those of a product beside it stand in for a foreign resource.
+  test('403: a request without permission is refused with the same wording by verification and by this server', async () => {
+    // The document has no permissions, so one of another product represents a forbidden resource.
     const server = await aServer({ products: ['masko', 'craftkit'] });
     const owner = await aPerson(server);
     const { apiKey, secret } = await createApiKey(owner.client, { name: 'mascot' });
@@ -537,14 +537,14 @@ describe('Error Codes', () => {
     );
     const revoke = `mutation { revokeApiKey(input: { apiKeyId: "${apiKey.id}" }) { __typename } }`;
     expect(await ask(server, bearer(secret), revoke)).toEqual({
-      // What is wrong with one field stands beside the data of the others, with 200; its code says FORBIDDEN.
+      // An error of one field is returned beside the data, with status 200 and the code FORBIDDEN.
       status: 200,
       body: { data: null, errors: [failure('FORBIDDEN', denied, 'revokeApiKey')] },
       headers: { 'x-ratelimit-limit': '60', 'x-ratelimit-remaining': '59', 'x-ratelimit-reset': expect.any(String) },
     });
   });
 
-  test('404: the routes that manage keys say that there is no such resource', async () => {
+  test('404: mutations of another person’s key return NotFoundError in the wording of the document', async () => {
     const { owner } = await aKey();
     const stranger = await aKey();
     expect(await updateApiKey(owner.client, { apiKeyId: stranger.apiKey.id, name: 'mine' })).toEqual({

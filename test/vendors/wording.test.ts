@@ -4,7 +4,7 @@ import { allProducts, aServer, startServer } from '../harness.js';
 import { refused, refusedOverHttp } from './answers.js';
 import { ask, bearer, suspendWorkspace } from './calls.js';
 
-describe('whoever asks for a product hears that product, on a server that sells others before it', () => {
+describe('a refusal uses the wording of the requested product, not that of the first product of the server', () => {
   test('makepay, 401 Invalid MakePay API credentials: the product scope does not match', async () => {
     const server = await aServer({ products: allProducts });
     const owner = await aPerson(server);
@@ -36,7 +36,7 @@ describe('whoever asks for a product hears that product, on a server that sells 
   });
 });
 
-describe('a key that calls this server hears its product', () => {
+describe('a refusal by this server uses the wording of the key’s product', () => {
   test('craftkit, 403 partner_suspended: its project is suspended', async () => {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'craftkit' });
     const { secret } = await createApiKey(owner.client, { name: 'sync path' });
