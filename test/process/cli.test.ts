@@ -6,7 +6,7 @@ import type { Db } from '../../src/db/transaction.js';
 import { aCustomerWithKey, viewerOf, withToken } from './customer.js';
 import { patience, test } from './server-process.js';
 
-/** Does something in the database that the processes of a test have, while none of them runs. */
+/** Runs work in the database of the processes of a test, while none of them runs. */
 async function inDatabase<T>(
   folder: string,
   { DATABASE_URL }: Readonly<Record<string, string>>,
@@ -22,8 +22,8 @@ async function inDatabase<T>(
   }
 }
 
-describe('the shell of an operator', patience, () => {
-  test('migrates a database, so that a server that must not migrate starts on it', async ({
+describe('the tollkeeper command', patience, () => {
+  test('migrates a database, on which a server with migrations disabled then starts', async ({
     database,
     runShell,
     startServer,
@@ -34,7 +34,7 @@ describe('the shell of an operator', patience, () => {
     expect((await server.fetch('/health/ready')).status).toBe(200);
   });
 
-  test('makes a service token that works, lists it without its plaintext, and revokes it', async ({
+  test('creates a working service token, lists it without its plaintext, and revokes it', async ({
     database,
     runShell,
     startServer,
@@ -58,7 +58,7 @@ describe('the shell of an operator', patience, () => {
     expect(stdout).toMatch(new RegExp(`^${id}  …${token.slice(-4)}  \\S+  revoked \\S+  billing\n$`));
   });
 
-  test('follows the audit trail, and finds what was changed in it, or is another one than was noted', async ({
+  test('verifies the audit trail and reports changed events and differences from an earlier output', async ({
     folder,
     database,
     runShell,
@@ -91,7 +91,8 @@ describe('the shell of an operator', patience, () => {
       stderr: broken,
     });
 
-    // Whoever makes every hash anew, and the end too, is found by what was noted.
+    // Recomputing all hashes, including the head of the chain, is detected by comparison with the earlier
+    // output.
     await inDatabase(folder, database, (db) =>
       db.$transaction(async (tx) => {
         await tx.$executeRaw`SET LOCAL session_replication_role = replica`;
@@ -130,7 +131,7 @@ describe('the shell of an operator', patience, () => {
     });
   });
 
-  test('does not touch a data folder that a server holds', async ({ embeddedDatabase: _, runShell, startProcess }) => {
+  test('refuses a data folder that a running server holds', async ({ embeddedDatabase: _, runShell, startProcess }) => {
     await startProcess();
     expect(await runShell(['service-token', 'create', 'billing'])).toMatchObject({
       code: 1,
@@ -139,7 +140,7 @@ describe('the shell of an operator', patience, () => {
     });
   });
 
-  test('says what it can do', async ({ runShell }) => {
+  test('prints its usage', async ({ runShell }) => {
     for (const args of [[], ['help'], ['--help']]) {
       expect(await runShell(args)).toMatchObject({
         code: 0,
@@ -153,11 +154,11 @@ describe('the shell of an operator', patience, () => {
     [['service-token', 'create'], 'The name of the token is missing'],
     [['service-token', 'revoke'], 'The id of the token is missing'],
     [['audit'], 'Unknown command.'],
-  ] as const)('refuses %j with a sentence and 1', async ([args, sentence], { runShell }) => {
+  ] as const)('refuses %j with an error message and exit code 1', async ([args, sentence], { runShell }) => {
     expect(await runShell(args)).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(sentence) });
   });
 
-  test('refuses notes that are none, or that are not there', async ({ folder, database, runShell }) => {
+  test('refuses a file that is missing or is not an earlier output', async ({ folder, database, runShell }) => {
     await writeFile(join(folder, 'noted'), 'server 1 nonsense\n');
     expect(await runShell(['audit', 'verify', 'noted'], database)).toMatchObject({
       code: 1,
@@ -170,7 +171,7 @@ describe('the shell of an operator', patience, () => {
     });
   });
 
-  test('refuses to revoke a token that is not there', async ({ database, runShell }) => {
+  test('refuses to revoke an unknown token', async ({ database, runShell }) => {
     expect(await runShell(['service-token', 'revoke', 'svt_0'], database)).toEqual({
       code: 1,
       stdout: '',

@@ -21,7 +21,7 @@ const viewerDocument = graphql(`
   }
 `);
 
-/** A client with a service token or the token of a session. */
+/** A client with a service token or a session token. */
 export function withToken(server: ServerProcess, token: string): Client {
   return server.anonymous.with({ authorization: `Bearer ${token}` });
 }
@@ -30,21 +30,21 @@ export async function viewerOf(client: Client) {
   return (await client.run(viewerDocument)).viewer;
 }
 
-/** A person with a key, and what the key came with. */
+/** A person with an API key and its secret. */
 export async function aCustomerWithKey(server: ServerProcess) {
   const { client: customer, token: session, personalWorkspaceId: workspaceId } = await aPerson(server);
   const { secret } = await createApiKey(customer, { name: 'laptop' });
   return { customer, session, secret, workspaceId };
 }
 
-/** The balance, and the reasons of the last hundred entries. */
+/** The balance and the reasons of the latest 100 ledger entries. */
 export async function creditsOf(customer: Client) {
   const { credits } = await customer.run(creditsDocument);
   if (!credits) throw new Error('A person sees their credits.');
   return { balance: credits.balance, reasons: credits.entries.nodes.map(({ reason }) => reason) };
 }
 
-/** Adds one credit; it is back once the server said so. */
+/** Grants one credit. Resolves once the server has acknowledged it. */
 export async function grantOne(backend: Client, workspaceId: string, reason: string): Promise<void> {
   const { grantCredits } = await backend.run(grantDocument, { input: { workspaceId, credits: 1, reason } });
   if (grantCredits.__typename !== 'GrantCreditsPayload') throw new Error(JSON.stringify(grantCredits));

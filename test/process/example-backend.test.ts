@@ -10,7 +10,7 @@ import { freePort, patience, test } from './server-process.js';
 
 const token = `tks_${'Backend1'.repeat(4)}`;
 
-/** The backend of docs/verification.md, as it stands there. */
+/** Starts the unchanged backend of docs/verification.md. */
 async function startBackend(folder: string, serverUrl: string): Promise<{ url: string; child: ChildProcess }> {
   const page = await readFile(new URL('../../docs/verification.md', import.meta.url), 'utf8');
   const script = /```js\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
@@ -29,7 +29,7 @@ async function startBackend(folder: string, serverUrl: string): Promise<{ url: s
   return { url: `http://127.0.0.1:${port}`, child };
 }
 
-/** Asks until the backend listens. */
+/** Repeats the request until the backend listens. */
 async function ask(url: string, headers: Record<string, string> = {}): Promise<Response> {
   for (let tries = 1; ; tries += 1) {
     try {
@@ -41,8 +41,8 @@ async function ask(url: string, headers: Record<string, string> = {}): Promise<R
   }
 }
 
-describe('the backend that the page on verification shows', patience, () => {
-  test('serves and charges for a good key, hands rejections on in the words of the product, and says when it does not know', async ({
+describe('the example backend of docs/verification.md', patience, () => {
+  test('serves and charges a valid key, forwards rejections of the product, and answers 503 when verification is unavailable', async ({
     folder,
     startServer,
   }) => {

@@ -5,13 +5,13 @@ import { describe, expect } from 'vitest';
 import { freePort, patience, test } from './server-process.js';
 
 interface Step {
-  /** What is pasted into the second terminal. */
+  /** Commands to paste into the second terminal. */
   readonly script: string;
-  /** What the page shows of its output; null where it shows none. */
+  /** The output that the page shows; null if it shows none. */
   readonly shown: string | null;
 }
 
-/** README's first tour: what is pasted into the first terminal, and the steps of the second. */
+/** The first tour of README: the commands for the first terminal, and the steps for the second. */
 async function readTour(): Promise<{ firstTerminal: string; steps: Step[] }> {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
   const tour = /^## A first tour\n([\s\S]*?)^## /m.exec(readme)?.[1] ?? '';
@@ -23,7 +23,7 @@ async function readTour(): Promise<{ firstTerminal: string; steps: Step[] }> {
   };
 }
 
-/** Runs a script in one bash, and stops at its first failure. */
+/** Runs a script in one bash that stops at the first failure. */
 async function runBash(script: string, folder: string, port: number): Promise<string> {
   const bash = spawn('bash', ['-euo', 'pipefail', '-c', script], {
     cwd: folder,
@@ -48,12 +48,13 @@ function withoutChance(output: string): string {
 
 const mark = '-- end of step --';
 
-describe("README's first tour", patience, () => {
-  test('works as it stands, and shows what the page shows', async ({ folder, startServer }) => {
+describe('the first tour of README', patience, () => {
+  test('runs unchanged and prints the output that the page shows', async ({ folder, startServer }) => {
     const { firstTerminal, steps } = await readTour();
     expect(steps.length).toBeGreaterThan(6);
     const port = await freePort();
-    // What installs and starts is the only line that this run does in its own way: it is installed, and starts the same server.
+    // The line that installs and starts is left out: the test has installed and starts the same server
+    // itself.
     await runBash(firstTerminal.replace('npm ci && npm start\n', ''), folder, port);
     await startServer({ PORT: String(port) });
 

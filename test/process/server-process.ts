@@ -16,53 +16,55 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const serverScript = join(root, 'dist/main.js');
 const shellScript = join(root, 'dist/cli/main.js');
 
-/** Where a server keeps its data unless told. */
+/** The default data folder of a server. */
 const dataFolder = '.tollkeeper';
 
 type Variables = Readonly<Record<string, string>>;
 
-/** What a process printed and how it ended. `code` is null for one that a signal ended. */
+/** Output and exit code of a process. `code` is null if a signal ended it. */
 export interface Ended {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** The built server in a process of its own. */
+/** The built server in a separate process. */
 export interface ServerProcess {
   readonly url: string;
-  /** All that it wrote so far. */
+  /** Its output so far. */
   readonly stdout: () => string;
   readonly anonymous: Client;
   fetch(path: string, init?: RequestInit): Promise<Response>;
-  /** Sends a signal, and leaves the process to what it does about it. */
+  /** Sends a signal without waiting. */
   signal(name: NodeJS.Signals): void;
-  /** Waits until it wrote a text. */
+  /** Waits until its output contains a text. */
   said(text: string): Promise<void>;
-  /** Waits for its end. */
+  /** Waits until it exits. */
   ended(): Promise<Ended>;
-  /** Sends a signal and waits for the end. */
+  /** Sends a signal and waits until it exits. */
   end(name?: NodeJS.Signals): Promise<Ended>;
 }
 
 interface Fixtures {
-  /** A new folder, in which the processes of the test run, so that their data and `.env` are its own. */
+  /** A new working folder for the processes of the test, with its own data and `.env`. */
   folder: string;
   /** Puts a migrated, empty database into the folder. */
   embeddedDatabase: undefined;
-  /** A migrated, empty database: in the folder, or on the PostgreSQL of this run. It is what points a process at it. */
+  /** The variables of a migrated, empty database in the folder or on the PostgreSQL of this run. */
   database: Variables;
-  /** Starts a server on what is there, which is ready once this is back. @throws Error with what it wrote where it is not ready. */
+  /**
+   * Starts a server and waits until it is ready. @throws Error with its output if it does not become ready.
+   */
   startProcess: (variables?: Variables) => Promise<ServerProcess>;
-  /** As startProcess, on the database of the test. */
+  /** Like startProcess, on the database of the test. */
   startServer: (variables?: Variables) => Promise<ServerProcess>;
-  /** Runs the server for as long as it takes to end by itself. */
+  /** Runs the server until it exits by itself. */
   runServer: (variables?: Variables) => Promise<Ended>;
-  /** Runs a command of the operator's shell. */
+  /** Runs the tollkeeper command. */
   runShell: (args: readonly string[], variables?: Variables) => Promise<Ended>;
 }
 
-/** A test with processes. Whatever it leaves running is ended, and its folder is removed. */
+/** A test with processes. Processes that still run at its end are killed, and its folder is removed. */
 export const test = base.extend<Fixtures>({
   folder: async ({ task: _task }, use) => {
     const folder = await mkdtemp(join(tmpdir(), 'tollkeeper-process-'));
@@ -103,7 +105,7 @@ export const test = base.extend<Fixtures>({
   },
 });
 
-/** Starting takes a second; on a busy machine with others beside it, many. */
+/** A start takes a second, and many on a busy machine. */
 export const patience = { timeout: 240_000 };
 
 const readyMsMax = 100_000;
@@ -147,12 +149,12 @@ async function startServer(folder: string, variables: Variables): Promise<Server
 }
 
 /**
- * The flags of `npm start`, and two that leave out V8's optimizing compilers. Those take a third of a start, which pays off only for
- * processes that run for longer than a test.
+ * The flags of `npm start`, and two that disable the optimizing compilers of V8. These take a third of the
+ * start, which pays off only for processes that run longer than a test.
  */
 export const nodeFlags = ['--enable-source-maps', '--heap-growing-percent=30', '--no-opt', '--liftoff-only'];
 
-/** Passes on only the part of the tests' environment that finds programs. */
+/** Passes on only PATH from the environment of the tests. */
 function run(script: string, args: readonly string[], folder: string, variables: Variables): ChildProcess {
   ensureBuilt();
   return spawn(process.execPath, [...nodeFlags, script, ...args], {
@@ -171,15 +173,15 @@ function watch(child: ChildProcess): { ended: Promise<Ended>; stdout: () => stri
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     stderr += chunk;
   });
-  // `close` comes once all that it wrote has been read.
+  // `close` is emitted after all output has been read.
   const ended = once(child, 'close').then(([code]: (number | null)[]) => ({ code: code ?? null, stdout, stderr }));
   return { ended, stdout: () => stdout };
 }
 
-/** A port that nobody had a moment ago. */
+/** A port that was free a moment ago. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    // Below those that systems give to connections which go out, so that none of them takes it before it is used.
+    // Below the ephemeral ports, so that no outgoing connection takes it before it is used.
     const port = randomInt(20_000, 30_000);
     const server = createServer().listen(port, '127.0.0.1');
     const isFree = await once(server, 'listening').then(

@@ -8,7 +8,7 @@ import { test as base, patience } from './server-process.js';
 const token = `tks_${'Together1'.repeat(4)}`;
 
 const test = base.extend<{ variables: Record<string, string> }>({
-  /** What points a server at a PostgreSQL database that nobody has used. */
+  /** The variables of a new, empty PostgreSQL database. */
   variables: async ({ task: _task }, use) => {
     const { databaseUrl, remove } = await createTestDatabase();
     await use({
@@ -21,7 +21,7 @@ const test = base.extend<{ variables: Record<string, string> }>({
 });
 
 describe.skipIf(inject('databaseTemplate').kind !== 'postgresql')('several servers on one PostgreSQL', patience, () => {
-  test('start at once on a fresh database, and each serves what the other wrote', async ({
+  test('start concurrently on an empty database, and each serves what the other wrote', async ({
     startProcess,
     variables,
   }) => {
@@ -31,7 +31,7 @@ describe.skipIf(inject('databaseTemplate').kind !== 'postgresql')('several serve
     expect(await verify({ backend: withToken(other, token) }, secret)).toMatchObject({ valid: true });
   });
 
-  test('a server that was killed leaves nothing in the way of the next', async ({ startProcess, variables }) => {
+  test('start after another server was killed', async ({ startProcess, variables }) => {
     const killed = await startProcess(variables);
     const { session } = await aCustomerWithKey(killed);
     await killed.end('SIGKILL');
@@ -39,7 +39,7 @@ describe.skipIf(inject('databaseTemplate').kind !== 'postgresql')('several serve
     expect(await creditsOf(withToken(next, session))).toMatchObject({ balance: 100 });
   });
 
-  test('first starts at once print one service token between them', async ({ startProcess, variables }) => {
+  test('print exactly one service token when they first start concurrently', async ({ startProcess, variables }) => {
     const { TOLLKEEPER_SERVICE_TOKEN: _given, ...fresh } = variables;
     const servers = await Promise.all([startProcess(fresh), startProcess(fresh)]);
     const printed = servers.flatMap((server) => server.stdout().match(/Service token {2}tks_\w+/g) ?? []);

@@ -9,7 +9,7 @@ import { patience, type ServerProcess, test } from './server-process.js';
 const token = `tks_${'Ending1'.repeat(5)}`;
 const variables = { TOLLKEEPER_SERVICE_TOKEN: token, TOLLKEEPER_MUTATIONS_PER_MINUTE: '1000000' };
 
-/** A request whose body comes in two halves, the second when told. */
+/** A request whose body is sent in two halves, the second by `finish`. */
 async function beginRequest(server: ServerProcess) {
   const body = JSON.stringify({ query: '{ viewer { kind } }' });
   const sending = request(`${server.url}/graphql`, {
@@ -28,11 +28,11 @@ async function beginRequest(server: ServerProcess) {
   };
 }
 
-describe('ending', patience, () => {
-  test('SIGTERM finishes what is in flight, takes nothing new, and exits with 0', async ({ startServer }) => {
+describe('the end of a server', patience, () => {
+  test('by SIGTERM finishes requests in flight, refuses new ones, and exits with 0', async ({ startServer }) => {
     const server = await startServer(variables);
     const slow = await beginRequest(server);
-    // The first half has to have arrived.
+    // Waits until the first half has arrived.
     await sleep(200);
     server.signal('SIGTERM');
     await server.said('shutting down');
@@ -42,9 +42,7 @@ describe('ending', patience, () => {
     expect(await server.ended()).toMatchObject({ code: 0, stderr: '' });
   });
 
-  test('after kill -9 the server starts at once, and everything that it acknowledged is there', async ({
-    startServer,
-  }) => {
+  test('by kill -9 loses no acknowledged write, and the next start works immediately', async ({ startServer }) => {
     const killed = await startServer(variables);
     const { session, workspaceId } = await aCustomerWithKey(killed);
     const backend = withToken(killed, token);
@@ -64,7 +62,7 @@ describe('ending', patience, () => {
     const next = await startServer(variables);
     const { balance, reasons } = await creditsOf(withToken(next, session));
     expect(acknowledged.filter((reason) => !reasons.includes(reason))).toEqual([]);
-    // 100 free credits, and one for each grant; at most one for each lane was written and not yet acknowledged.
+    // 100 free credits and one per grant; per lane at most one grant was written but not acknowledged.
     expect(balance - 100 - acknowledged.length).toBeGreaterThanOrEqual(0);
     expect(balance - 100 - acknowledged.length).toBeLessThanOrEqual(lanes.length);
   });

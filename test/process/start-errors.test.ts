@@ -8,7 +8,7 @@ import { type Ended, freePort, patience, test } from './server-process.js';
 
 const encryptionKey = randomBytes(32).toString('base64');
 
-/** What an operator reads: the sentence alone, without a stack trace, and an exit code that says that nothing runs. */
+/** The error message: a single sentence without a stack trace, with exit code 1 and no other output. */
 function refusalOf({ code, stdout, stderr }: Ended): string {
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect(stderr).toMatch(/^[A-Z][^\n]*\.\n$/);
@@ -16,8 +16,8 @@ function refusalOf({ code, stdout, stderr }: Ended): string {
   return stderr.trimEnd();
 }
 
-describe('the server does not start, and says why', patience, () => {
-  test('with a product file that has a mistake', async ({ folder, runServer }) => {
+describe('the server refuses to start with an explanation', patience, () => {
+  test('with an invalid product file', async ({ folder, runServer }) => {
     await writeFile(
       join(folder, 'acme.yaml'),
       'slug: acme\ntitle: Acme\ndescription: Maps.\nissuers: { by: everybody }\n',
@@ -27,7 +27,7 @@ describe('the server does not start, and says why', patience, () => {
     );
   });
 
-  test('when PostgreSQL cannot be reached, without its password', async ({ runServer }) => {
+  test('when PostgreSQL cannot be reached, without revealing its password', async ({ runServer }) => {
     const port = await freePort();
     const DATABASE_URL = `postgresql://tollkeeper:hunter2@127.0.0.1:${port}/keys`;
     const refusal = refusalOf(await runServer({ DATABASE_URL, TOLLKEEPER_ENCRYPTION_KEY: encryptionKey }));
@@ -35,13 +35,13 @@ describe('the server does not start, and says why', patience, () => {
     expect(refusal).not.toContain('hunter2');
   });
 
-  test('with DATABASE_URL and no encryption key', async ({ runServer }) => {
+  test('with DATABASE_URL but no encryption key', async ({ runServer }) => {
     expect(refusalOf(await runServer({ DATABASE_URL: 'postgresql://tollkeeper@127.0.0.1:1/keys' }))).toMatch(
       /^DATABASE_URL is set, so TOLLKEEPER_ENCRYPTION_KEY must be set too: .*openssl rand -base64 32/,
     );
   });
 
-  test('when its port is in use, and shows its token once it does start', async ({
+  test('when its port is in use, and prints the service token at the first successful start', async ({
     database,
     runServer,
     startServer,
@@ -58,7 +58,7 @@ describe('the server does not start, and says why', patience, () => {
     expect(server.stdout()).toMatch(/Service token {2}tks_\w+/);
   });
 
-  test('when another process holds the data folder, which serves on', async ({
+  test('when another process holds the data folder, and that process continues to serve', async ({
     embeddedDatabase: _,
     runServer,
     startProcess,
@@ -70,20 +70,20 @@ describe('the server does not start, and says why', patience, () => {
     expect((await holder.fetch('/health/ready')).status).toBe(200);
   });
 
-  test('when its data folder cannot be one', async ({ folder, runServer }) => {
+  test('when its data folder cannot be created', async ({ folder, runServer }) => {
     await writeFile(join(folder, '.tollkeeper'), '');
     expect(refusalOf(await runServer())).toMatch(
       /^The data folder \.tollkeeper cannot be created \(.*TOLLKEEPER_DATA_DIR/,
     );
   });
 
-  test('when it must not migrate, and the database is behind', async ({ runServer }) => {
+  test('when migrations are disabled and the database is outdated', async ({ runServer }) => {
     expect(refusalOf(await runServer({ TOLLKEEPER_MIGRATE: 'false' }))).toMatch(
       /^The database is behind this version by \d+ of its migrations .*TOLLKEEPER_MIGRATE=true/,
     );
   });
 
-  test('with a mistake in a variable, whose value it does not repeat', async ({ runServer }) => {
+  test('with an invalid variable, without repeating its value', async ({ runServer }) => {
     expect(refusalOf(await runServer({ TOLLKEEPER_SERVICE_TOKEN: 'tks_hunter2' }))).toBe(
       'TOLLKEEPER_SERVICE_TOKEN must be tks_ and at least 32 letters and digits; remove it to have one created.',
     );

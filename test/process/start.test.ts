@@ -9,8 +9,8 @@ import { patience, test } from './server-process.js';
 const givenToken = `tks_${'Given1'.repeat(6)}`;
 const tokenPattern = /tks_[A-Za-z0-9]{32,}/g;
 
-describe('starting', patience, () => {
-  test('the first start prints a service token, the address of the playground, and a next command that works', async ({
+describe('the start of a server', patience, () => {
+  test('prints a service token, the playground URL and a working example command the first time', async ({
     startProcess,
   }) => {
     const server = await startProcess();
@@ -26,9 +26,7 @@ describe('starting', patience, () => {
     });
   });
 
-  test('a later start prints no token, and knows every account, session, credit and token of before', async ({
-    startServer,
-  }) => {
+  test('prints no token the second time and keeps accounts, sessions, credits and tokens', async ({ startServer }) => {
     const first = await startServer();
     const [token = ''] = first.stdout().match(tokenPattern) ?? [];
     const { session } = await aCustomerWithKey(first);
@@ -40,7 +38,7 @@ describe('starting', patience, () => {
     expect(await creditsOf(withToken(second, session))).toMatchObject({ balance: 100 });
   });
 
-  test('what .env says counts where the environment says nothing, and a token that is given is not printed', async ({
+  test('reads variables from .env that the environment does not set, and does not print a configured token', async ({
     folder,
     startServer,
   }) => {

@@ -13,7 +13,7 @@ const variables = {
   TOLLKEEPER_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
 };
 
-/** A receiver that does not answer until it is told to. */
+/** A receiver that does not respond until `answer` is called. */
 async function aSilentReceiver() {
   let answers = false;
   const { url, received } = await aReceiver((_request, response) => {
@@ -28,8 +28,8 @@ async function aSilentReceiver() {
   };
 }
 
-describe('a server that is killed', patience, () => {
-  test('leaves webhooks that the next one delivers within a minute, under the same ids', async ({ startServer }) => {
+describe('pending webhooks of a server', patience, () => {
+  test('that is killed are delivered by the next one within a minute, with the same ids', async ({ startServer }) => {
     const receiver = await aSilentReceiver();
     const killed = await startServer(variables);
     const { client: customer } = await aPerson(killed);
@@ -58,7 +58,7 @@ describe('a server that is killed', patience, () => {
     }
   });
 
-  test('and one that ends in order gives back what it has not finished, so that the next need not wait', async ({
+  test('that ends on SIGTERM are released, so that the next one delivers them without waiting', async ({
     startServer,
   }) => {
     const receiver = await aSilentReceiver();
