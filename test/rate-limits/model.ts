@@ -2,13 +2,13 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { RateLimit, RateLimitDecision } from '../../src/domain/rate-limits/limiter.js';
 
-/** Two or three limits over different windows, small enough that random requests meet all of them. */
+/** One to three limits with different windows, small enough that random requests reach all of them. */
 export const limits = fc.uniqueArray(
   fc.record({ limit: fc.integer({ min: 1, max: 6 }), windowSeconds: fc.integer({ min: 1, max: 12 }) }),
   { minLength: 1, maxLength: 3, selector: ({ windowSeconds }) => windowSeconds },
 );
 
-/** Milliseconds to the next request: often none, often just around the end of a window. */
+/** Milliseconds until the next request: often 0, often close to the end of a window. */
 export const gapMs = fc.oneof(
   fc.constant(0),
   fc.integer({ min: 0, max: 1_500 }),
@@ -17,7 +17,7 @@ export const gapMs = fc.oneof(
 
 export const request = fc.record({ gapMs, key: fc.constantFrom('a', 'b'), isTake: fc.nat(3).map((n) => n > 0) });
 
-/** What a limiter has to answer, by looking at every request that it ever let through. */
+/** The expected decision of a limiter, computed from every request that it has allowed. */
 export function decideNaively(
   times: readonly number[],
   limits: readonly RateLimit[],
@@ -28,7 +28,7 @@ export function decideNaively(
     all.filter((time) => time > moment - windowSeconds * 1_000 && time <= moment);
   const fits = (moment: number) => limits.every((limit) => within(moment, limit).length < limit.limit);
   const allowed = fits(nowMs);
-  // Room comes only when some request leaves some window.
+  // A request is allowed again only when an earlier one leaves a window.
   const leaveAt = times.flatMap((time) => limits.map(({ windowSeconds }) => time + windowSeconds * 1_000));
   const freeAt = allowed ? nowMs : Math.min(...leaveAt.filter((moment) => moment > nowMs && fits(moment)));
   const counted = allowed && isTake ? [...times, nowMs] : times;
@@ -47,7 +47,10 @@ export function decideNaively(
   };
 }
 
-/** No window, wherever it begins, contains more than its limit. Only windows that begin at a request need be looked at. */
+/**
+ * Expects that no window contains more requests than its limit. Checking the windows that begin at a request
+ * suffices.
+ */
 export function expectKept(times: readonly number[], limits: readonly RateLimit[]): void {
   for (const { limit, windowSeconds } of limits) {
     for (const start of times) {

@@ -12,7 +12,7 @@ export const metered = {
   issuers: { by: 'role', PERSONAL: ['OWNER'], ORGANIZATION: ['OWNER'] },
 } satisfies ProductFile;
 
-/** The path of a product file that lasts until the test ends. */
+/** The path of a product file that is removed when the test ends. */
 export async function productFile(rest: Partial<ProductFile>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tollkeeper-metered-'));
   onTestFinished(() => rm(folder, { recursive: true }));

@@ -1,24 +1,27 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** A way to a server that can be made slow, cut or closed, so that the server itself, which others use, stays as it is. */
+/**
+ * A TCP proxy that can be slowed down, stalled or closed, without affecting the server itself, which other
+ * tests use.
+ */
 export interface TcpProxy {
-  /** The server's address by way of this proxy. */
+  /** The URL of the server through this proxy. */
   readonly url: string;
-  /** How often a text came by on its way to the server. */
+  /** How often a text was sent to the server. */
   count(text: string): number;
-  /** From now on nothing passes, though connections are accepted. What is sent meanwhile arrives when it ends. */
+  /** Accepts connections but forwards nothing. What is sent meanwhile is forwarded by {@link resume}. */
   stall(): void;
   /** Ends a stall. */
   resume(): void;
-  /** Each answer takes this much longer. */
+  /** Delays each response by this time. */
   slowDown(ms: number): void;
-  /** Ends all connections. New ones are accepted. */
+  /** Closes all connections and accepts new ones. */
   drop(): void;
-  /** Ends all connections, and accepts none until {@link reopen}. */
+  /** Closes all connections and accepts none until {@link reopen}. */
   refuse(): Promise<void>;
   reopen(): Promise<void>;
-  /** Changes what is sent to the server, once, as soon as it changes anything. */
+  /** Applies `change` to the data sent to the server until it has changed something once. */
   changeOnce(change: (sent: string) => string): void;
   close(): Promise<void>;
 }

@@ -11,11 +11,11 @@ const rateLimits = [{ limit: 3, windowSeconds: 60 }];
 const open: RateLimitPolicy = { rateLimits, rateLimitFallback: 'open' };
 const closed: RateLimitPolicy = { rateLimits, rateLimitFallback: 'closed' };
 
-/** A limiter on a Redis that can be cut off, and a look at what that Redis holds. */
+/** A limiter on a Redis that can be cut off, and direct access to the state of that Redis. */
 async function aLimiter() {
   const proxy = await aProxy();
   const keyPrefix = aPrefix();
-  // A machine that is busy with other tests may keep anybody waiting; what a wait leads to is what is tested.
+  // Long enough for a busy machine: the tests check what a timeout leads to, not its length.
   const answerWithinMs = 250;
   const { windows, lines } = await someWindows({ url: proxy.url, keyPrefix, answerWithinMs });
   const { windows: direct } = await someWindows({ keyPrefix });
@@ -26,15 +26,18 @@ async function aLimiter() {
     answerWithinMs,
     take: (policy: RateLimitPolicy, key = 'a') => limiter.take(key, policy, new Date()),
     peek: (policy: RateLimitPolicy, key = 'a') => limiter.peek(key, policy, new Date()),
-    /** How many of a key's requests Redis holds. */
+    /** The number of requests of a key that Redis has counted. */
     held: async (key = 'a') => 3 - ((await direct.peek(key, rateLimits, new Date())).states[0]?.remaining ?? 0),
-    /** Waits until Redis decides again: it counts nothing, and only Redis can tell where the policy is closed. */
+    /**
+     * Waits until Redis decides again. `peek` counts nothing, and with a closed policy only Redis can answer
+     * it.
+     */
     untilBack: () => vi.waitFor(async () => expect(await limiter.peek('a', closed, new Date())).not.toBeNull(), 10_000),
   };
 }
 
-describeWithRedis('while Redis does not answer', () => {
-  test('the first request waits for as long as it may, and those after it for nothing', async () => {
+describeWithRedis('while Redis does not respond', () => {
+  test('the first request waits until the timeout and later requests do not wait', async () => {
     const { proxy, take, answerWithinMs, untilBack } = await aLimiter();
     proxy.stall();
     const first = await timed(() => take(open));
@@ -48,12 +51,12 @@ describeWithRedis('while Redis does not answer', () => {
     await untilBack();
   });
 
-  test('a request waits 50 ms, unless a test says otherwise', async () => {
+  test('a request waits 50 ms by default', async () => {
     const proxy = await aProxy();
     const { log } = aLog();
     const windows = openRedisWindows({ url: proxy.url, log, keyPrefix: aPrefix() });
     onTestFinished(() => windows.close());
-    // A busy machine needs several tries to answer in so short a time.
+    // A busy machine needs several attempts to respond in so short a time.
     expect(await windows.waitUntilUp(20_000)).toBeNull();
     proxy.stall();
     const limiter = createSharedLimiter(windows);
@@ -62,7 +65,7 @@ describeWithRedis('while Redis does not answer', () => {
     expect(ms).toBeLessThan(150);
   });
 
-  test('an open product goes on by what this process knows, which includes what it let through before', async () => {
+  test('an open product is limited by the counts of this process, including requests from before the outage', async () => {
     const { proxy, take, untilBack } = await aLimiter();
     expect(await take(open)).toMatchObject({ allowed: true, states: [{ remaining: 2 }] });
     expect(await take(open)).toMatchObject({ allowed: true, states: [{ remaining: 1 }] });
@@ -74,7 +77,7 @@ describeWithRedis('while Redis does not answer', () => {
     await untilBack();
   });
 
-  test('a closed product is unavailable, never over its limit, and says nothing of where it stands', async () => {
+  test('a closed product answers UnavailableError, never RATE_LIMITED, and reports no rate limit state', async () => {
     const { proxy, take, peek, held, untilBack } = await aLimiter();
     await take(closed);
     await proxy.refuse();
@@ -90,7 +93,7 @@ describeWithRedis('while Redis does not answer', () => {
     expect(await take(closed)).toMatchObject({ allowed: true, states: [{ remaining: 1 }] });
   });
 
-  test('a request that reaches Redis too late counts in no window', async () => {
+  test('a request that reaches Redis after its timeout is not counted', async () => {
     const { proxy, take, held, answerWithinMs, untilBack } = await aLimiter();
     await take(closed);
     proxy.stall();
@@ -99,7 +102,7 @@ describeWithRedis('while Redis does not answer', () => {
     const evaluated = proxy.count('evalsha');
     proxy.resume();
     await untilBack();
-    // It did arrive.
+    // The requests did arrive.
     expect(proxy.count('evalsha')).toBeGreaterThan(evaluated);
     expect(await held()).toBe(1);
   });
@@ -107,25 +110,28 @@ describeWithRedis('while Redis does not answer', () => {
   test.each([
     ['does not answer', 'stall', 'resume'],
     ['lost its connections and takes no new ones', 'refuse', 'reopen'],
-  ] as const)('a Redis that %s is asked again by itself, and both are logged once', async (_, cut, mend) => {
-    const { proxy, lines, take, held, untilBack } = await aLimiter();
-    const logged = () => lines.map(({ level, msg }) => [level, msg]);
-    const up = [30, 'Redis answers: rate limits are shared'];
-    const away = [40, 'Redis does not answer: the rateLimitFallback of each product applies until it does'];
-    expect(logged()).toEqual([up]);
-    await proxy[cut]();
-    for (let request = 0; request < 20; request += 1) await take(open, `k${request}`);
-    // Long enough for several tries to reach it.
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
-    expect(logged()).toEqual([up, away]);
-    await proxy[mend]();
-    await untilBack();
-    expect(logged()).toEqual([up, away, up]);
-    await take(open);
-    expect(await held()).toBe(1);
-  });
+  ] as const)(
+    'a Redis that %s is used again automatically, and outage and recovery are logged once',
+    async (_, cut, mend) => {
+      const { proxy, lines, take, held, untilBack } = await aLimiter();
+      const logged = () => lines.map(({ level, msg }) => [level, msg]);
+      const up = [30, 'Redis answers: rate limits are shared'];
+      const away = [40, 'Redis does not answer: the rateLimitFallback of each product applies until it does'];
+      expect(logged()).toEqual([up]);
+      await proxy[cut]();
+      for (let request = 0; request < 20; request += 1) await take(open, `k${request}`);
+      // Long enough for several reconnection attempts.
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      expect(logged()).toEqual([up, away]);
+      await proxy[mend]();
+      await untilBack();
+      expect(logged()).toEqual([up, away, up]);
+      await take(open);
+      expect(await held()).toBe(1);
+    },
+  );
 
-  test('connections that are dropped are replaced at once, with nothing sent twice', async () => {
+  test('dropped connections are replaced immediately and no request is sent twice', async () => {
     const { proxy, take, held, untilBack } = await aLimiter();
     await take(open);
     for (let round = 0; round < 3; round += 1) {
@@ -138,11 +144,11 @@ describeWithRedis('while Redis does not answer', () => {
     expect(await held()).toBe(1);
   });
 
-  test('an answer that came while this process was busy is no late answer', async () => {
+  test('a response that arrives while this process is busy does not count as late', async () => {
     const answerWithinMs = 250;
     const { windows, lines } = await someWindows({ answerWithinMs });
     const taking = windows.take('a', rateLimits, new Date());
-    // The request is sent after this turn of the event loop.
+    // The request is sent after this iteration of the event loop.
     setImmediate(() =>
       setImmediate(() => {
         const until = performance.now() + answerWithinMs + 100;
@@ -157,7 +163,7 @@ describeWithRedis('while Redis does not answer', () => {
 describeWithRedis('a server that starts', () => {
   const nobody = 'redis://someone:hunter2secret@127.0.0.1:1';
 
-  test('without Redis starts where its products can be served without it, and says so', async () => {
+  test('starts without Redis when all products are open, and logs the outage', async () => {
     const { log, lines } = aLog();
     const { limiter, close } = await openLimiter(nobody, await loadProducts(['masko']), log);
     onTestFinished(close);
@@ -174,7 +180,7 @@ describeWithRedis('a server that starts', () => {
     expect(JSON.stringify(lines)).not.toContain('someone');
   });
 
-  test('without Redis does not start where a product is closed without it, and says what to do', async () => {
+  test('refuses to start without Redis when a product is closed, with instructions', async () => {
     const { log, lines } = aLog();
     const products = await loadProducts(['default', await productFile({ rateLimits, rateLimitFallback: 'closed' })]);
     const failure: unknown = await openLimiter(nobody, products, log, 600).catch((error: unknown) => error);
@@ -187,9 +193,9 @@ describeWithRedis('a server that starts', () => {
     expect(`${failure} ${JSON.stringify(lines)}`).not.toContain('hunter2secret');
   });
 
-  test('with a password that Redis refuses says why, without the password', async () => {
+  test('logs why Redis refuses its password, without the password', async () => {
     const proxy = await aProxy();
-    // Whatever the Redis of this run wants, it does not know this user.
+    // No Redis knows this user, whatever its configuration.
     const url = new URL(proxy.url);
     url.username = 'nobody';
     url.password = 'hunter2secret';
@@ -200,7 +206,7 @@ describeWithRedis('a server that starts', () => {
     expect(JSON.stringify(lines)).not.toContain('hunter2secret');
   });
 
-  test('with a Redis that is still starting finds it by itself', async () => {
+  test('connects automatically to a Redis that starts later', async () => {
     const proxy = await aProxy();
     await proxy.refuse();
     const { log, lines } = aLog();
@@ -216,7 +222,7 @@ describeWithRedis('a server that starts', () => {
     expect(await limiter.peek(aPrefix(), closed, new Date())).toMatchObject({ allowed: true });
   });
 
-  test('without REDIS_URL keeps its limits to itself', async () => {
+  test('counts rate limits in memory without REDIS_URL', async () => {
     const { log, lines } = aLog();
     const { limiter, close } = await openLimiter(null, await loadProducts(['masko']), log);
     onTestFinished(close);

@@ -10,8 +10,8 @@ const minuteAndHour = [
   { limit: 1_000, windowSeconds: 3_600 },
 ];
 
-describeWithRedis('windows in Redis', () => {
-  test('answer any sequence as those in memory do, as if every request were remembered', async () => {
+describeWithRedis('rate limit windows in Redis', () => {
+  test('decide any sequence of requests like the windows in memory and like a complete request history', async () => {
     const { windows } = await someWindows({ usesCallersTime: true });
     let run = 0;
     await fc.assert(
@@ -36,7 +36,7 @@ describeWithRedis('windows in Redis', () => {
     );
   });
 
-  test('stand still, as those in memory do, while a clock goes back, and for no longer than the longest window', async () => {
+  test('tolerate a clock that goes back by up to the longest window, like those in memory', async () => {
     const { windows } = await someWindows({ usesCallersTime: true });
     const inMemory = createRollingWindows();
     const limits = [{ limit: 2, windowSeconds: 10 }];
@@ -53,7 +53,7 @@ describeWithRedis('windows in Redis', () => {
       [101, true, 0],
       [95, false, 0],
       [91, false, 0],
-      // 11 s before the last request: whatever clock said that was wrong.
+      // 11 s before the last request: the later time is taken as wrong.
       [90, true, 1],
       [89, true, 0],
       [99, false, 0],
@@ -61,7 +61,7 @@ describeWithRedis('windows in Redis', () => {
     ]);
   });
 
-  test('are never exceeded by several processes that ask at once, wherever a window begins', async () => {
+  test('are never exceeded by concurrent requests of several processes, for any start of a window', async () => {
     const keyPrefix = aPrefix();
     const limits = [
       { limit: 15, windowSeconds: 1 },
@@ -81,7 +81,7 @@ describeWithRedis('windows in Redis', () => {
         }
       }),
     );
-    // Redis decided between the two moments; a window that holds both of the outer ones holds all between.
+    // Redis decided between sending and response; a window that contains both contains the decision.
     for (const { limit, windowSeconds } of limits) {
       for (const first of letThrough) {
         const inside = letThrough.filter(
@@ -90,12 +90,12 @@ describeWithRedis('windows in Redis', () => {
         expect(inside.length).toBeLessThanOrEqual(limit);
       }
     }
-    // And they are used up: 15 at the start and after 1 s, 5 after 2 s, 15 again after 3 s and 4 s.
+    // The limits are also used up: 15 at the start and after 1 s, 5 after 2 s, 15 again after 3 s and 4 s.
     expect(letThrough.length).toBeGreaterThanOrEqual(50);
     expect(letThrough.length).toBeLessThanOrEqual(70);
   });
 
-  test('are used up exactly by those who come at once through several processes, and count no refusal', async () => {
+  test('allow exactly the limit for concurrent requests of several processes and count no refused request', async () => {
     const keyPrefix = aPrefix();
     const processes = await Promise.all([1, 2].map(async () => (await someWindows({ keyPrefix })).windows));
     const decisions = await Promise.all(
@@ -120,7 +120,7 @@ describeWithRedis('windows in Redis', () => {
     });
   });
 
-  test('take what arrives together in one round trip, and one at a time', async () => {
+  test('batch concurrent requests into one round trip, with one round trip at a time', async () => {
     const proxy = await aProxy();
     const { windows } = await someWindows({ url: proxy.url });
     const take = (count: number) =>
@@ -136,11 +136,11 @@ describeWithRedis('windows in Redis', () => {
     expect(await roundTrips(1_200)).toBe(3);
     proxy.slowDown(15);
     const gathered = await Promise.all([roundTrips(1), ...Array.from({ length: 20 }, () => take(1))]);
-    // The first went alone, and all others together with the next.
+    // The first is sent alone, and all others together in the next round trip.
     expect(gathered[0]).toBeLessThanOrEqual(2);
   });
 
-  test('are asked again in full where Redis has forgotten the script', async () => {
+  test('send the full script when Redis no longer has it cached', async () => {
     const proxy = await aProxy();
     const { windows } = await someWindows({ url: proxy.url });
     proxy.changeOnce((sent) => sent.replace(/(evalsha\r\n\$40\r\n)[0-9a-f]{40}/, `$1${'0'.repeat(40)}`));
@@ -157,7 +157,7 @@ describeWithRedis('windows in Redis', () => {
     expect(proxy.count('eval\r\n') - before).toBe(1);
   });
 
-  test('keep no more of a key than its limits need, and nothing once its windows are empty', async () => {
+  test('store only the requests of a key that its limits need, and expire once its windows are empty', async () => {
     const keyPrefix = aPrefix();
     const { windows } = await someWindows({ keyPrefix, usesCallersTime: true });
     const redis = new Redis(redisUrl());
@@ -169,7 +169,8 @@ describeWithRedis('windows in Redis', () => {
     const startMs = Date.UTC(2030, 0, 1);
     for (let step = 0; step < 300; step += 1) await windows.take('a', limits, new Date(startMs + step * 400));
     expect(await redis.llen(`${keyPrefix}a`)).toBe(20);
-    // Three come each second, so after half a minute the longer window is full; 61 s later only what is new is kept.
+    // Three requests per second fill the longer window in half a minute; 61 s later only the new request is
+    // stored.
     await windows.take('a', limits, new Date(startMs + 300 * 400 + 61_000));
     expect(await redis.llen(`${keyPrefix}a`)).toBe(1);
     expect(await redis.pttl(`${keyPrefix}a`)).toBeGreaterThan(55_000);

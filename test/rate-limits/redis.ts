@@ -11,7 +11,10 @@ import { openProxy, type TcpProxy } from './proxy.js';
 
 const { REDIS_URL } = process.env;
 
-/** These tests want a real Redis or Valkey, and run where REDIS_URL names one. Others may be using it: every test has keys of its own. */
+/**
+ * These tests require a Redis or Valkey and run if REDIS_URL names one. It may be shared: each test has its
+ * own key prefix.
+ */
 export const describeWithRedis = describe.skipIf(!REDIS_URL);
 
 export function redisUrl(): string {
@@ -34,7 +37,7 @@ export function aLog() {
   return { log: createLog({ level: 'trace', destination }), lines };
 }
 
-/** Windows that are open until the test ends, and answer, with patience for a busy machine. */
+/** Windows that are connected and closed when the test ends, with a timeout for a busy machine. */
 export async function someWindows(
   options: Partial<RedisWindowsOptions> = {},
 ): Promise<{ windows: RedisWindows; lines: readonly Record<string, unknown>[] }> {
@@ -46,7 +49,7 @@ export async function someWindows(
   return { windows, lines };
 }
 
-/** A way to the Redis that can be cut, until the test ends. */
+/** A proxy to Redis that is closed when the test ends. */
 export async function aProxy(): Promise<TcpProxy> {
   const proxy = await openProxy(redisUrl());
   onTestFinished(() => proxy.close());

@@ -18,7 +18,7 @@ const verifications = (count: number, secret: string) =>
       `v${index}: verifyApiKey(input: { credential: { bearer: "${secret}" } }) { code headers { name value } }`,
   ).join('\n')} }`;
 
-/** Two servers on one database and one Redis, as two processes are, and a key that both know. */
+/** Two servers on one database and one Redis, like two processes, and a key that both accept. */
 async function twoServers(product: string, url = redisUrl()) {
   const keyPrefix = aPrefix();
   const [one, other] = await Promise.all(
@@ -34,7 +34,7 @@ async function twoServers(product: string, url = redisUrl()) {
 }
 
 describeWithRedis('servers that share a Redis', () => {
-  test('promise a key its limits once between them, for verifications and its own requests alike', async () => {
+  test('share the limits of a key, for verifications and for its own requests', async () => {
     const { one, other, secret, ownHeaders } = await twoServers('masko');
     const answers = await Promise.all(
       [one, other].flatMap((server) =>
@@ -53,7 +53,7 @@ describeWithRedis('servers that share a Redis', () => {
     }
   });
 
-  test('say the same in the headers of a verification, in both forms', async () => {
+  test('return the shared state in both forms of rate limit headers of a verification', async () => {
     const { one, other, secret } = await twoServers('masko');
     await one.backend.send(verifications(3, secret));
     const { data } = await other.backend.send<Record<string, Verified>>(verifications(1, secret));
@@ -69,7 +69,7 @@ describeWithRedis('servers that share a Redis', () => {
     });
   });
 
-  test('put ids into the names of its keys, and no secret', async () => {
+  test('store ids and no secrets in the names of Redis keys', async () => {
     const { one, keyPrefix, apiKey, secret } = await twoServers('masko');
     await one.backend.send(verifications(1, secret));
     const redis = new Redis(redisUrl());
@@ -83,7 +83,7 @@ describeWithRedis('servers that share a Redis', () => {
     expect(names.join()).not.toContain(secret.slice(-12));
   });
 
-  test('answer 503 for a closed product while Redis is away: no refusal by limits, no charge, and what is known to be wrong stays wrong', async () => {
+  test('answer 503 for a closed product during an outage of Redis, charge nothing, and still reject missing permissions', async () => {
     const proxy = await aProxy();
     const product = await productFile({
       rateLimits: [{ limit: 5, windowSeconds: 60 }],
