@@ -18,7 +18,7 @@ const second = 1_000;
 const hour = 3_600 * second;
 const day = 24 * hour;
 
-/** A customer with an endpoint that answers so, and one event that waits. */
+/** A customer with an endpoint that responds with `answer`, and one pending event. */
 async function anAnswer(answer: Answer) {
   const server = await aWebhookServer();
   const customer = await aCustomer(server);
@@ -36,7 +36,7 @@ async function anAnswer(answer: Answer) {
       if (delivery === undefined) throw new Error('There is no delivery.');
       return delivery;
     },
-    /** Milliseconds from now until it is tried again. */
+    /** Milliseconds until the next attempt. */
     async waitMs() {
       return Date.parse((await this.readDelivery()).nextAttemptAt ?? '') - server.now().getTime();
     },
@@ -48,8 +48,8 @@ const answerWith =
   (_request, response) =>
     response.writeHead(status, headers).end(body);
 
-describe('an attempt that fails is made again', () => {
-  test('ten times over 75 hours, under one id, each signed anew', async () => {
+describe('a failed delivery is retried', () => {
+  test('up to ten attempts over 75 hours, with one id and a new signature each', async () => {
     const { server, customer, receiver, readDelivery } = await anAnswer(answerWith(500, {}, 'broken'));
     const begun = server.now().getTime();
     for (let attempt = 1; attempt <= 10; attempt += 1) {
@@ -103,7 +103,7 @@ describe('an attempt that fails is made again', () => {
     expect(await readEndpoint()).toMatchObject({ enabled: true, failingSince: null });
   });
 
-  test('with jitter, the schedule stretched and shortened by a tenth at most', () => {
+  test('with a jitter of at most 10 percent of the delay', () => {
     const outcome = { status: 500, failure: null, retryAfter: null, responseStart: '' };
     const at = new Date(0);
     const delays = (random: number) =>
@@ -123,7 +123,7 @@ describe('an attempt that fails is made again', () => {
   });
 });
 
-describe('what counts as a failure', () => {
+describe('the outcome of an attempt', () => {
   test.each([
     [301, { location: '/elsewhere' }],
     [302, { location: 'http://169.254.169.254/latest/meta-data' }],
@@ -132,7 +132,7 @@ describe('what counts as a failure', () => {
     [404, {}],
     [429, {}],
     [500, {}],
-  ])('%i, and a redirect is not followed', async (status, headers) => {
+  ])('is a failure for status %i, and redirects are not followed', async (status, headers) => {
     const { server, receiver, readDelivery } = await anAnswer(answerWith(status, headers));
     await server.deliver();
     expect(receiver.received).toHaveLength(1);
@@ -140,13 +140,13 @@ describe('what counts as a failure', () => {
     expect({ state, status: attempts.nodes[0]?.status }).toEqual({ state: 'PENDING', status });
   });
 
-  test.each([200, 201, 202, 204, 299])('%i does not', async (status) => {
+  test.each([200, 201, 202, 204, 299])('is a success for status %i', async (status) => {
     const { server, readDelivery } = await anAnswer(answerWith(status));
     await server.deliver();
     expect(await readDelivery()).toMatchObject({ state: 'DELIVERED', attemptCount: 1 });
   });
 
-  test('silence, after the time that an attempt may take', async () => {
+  test('is a failure for a timeout', async () => {
     const { server, readDelivery } = await anAnswer(() => undefined);
     await server.deliver();
     const { attempts } = await readDelivery();
@@ -157,7 +157,7 @@ describe('what counts as a failure', () => {
     expect(attempts.nodes[0]?.durationMs).toBeLessThan(timeoutMs * 5);
   });
 
-  test('a connection that breaks, and one that nobody takes', async () => {
+  test('is a failure for a connection that is closed or refused', async () => {
     const broken = await anAnswer((_request, response) => response.destroy());
     await broken.server.deliver();
     expect((await broken.readDelivery()).attempts.nodes[0]).toMatchObject({ failure: 'CONNECTION_FAILED' });
@@ -167,7 +167,7 @@ describe('what counts as a failure', () => {
     expect((await readDelivery()).attempts.nodes[0]).toMatchObject({ failure: 'CONNECTION_FAILED' });
   });
 
-  test('what is no HTTP, and what is no TLS', async () => {
+  test('is a failure for an invalid HTTP response and a failed TLS handshake', async () => {
     const liar = createServer((socket) => socket.end('220 mail.example.com ESMTP\r\n'));
     await new Promise<void>((resolve) => liar.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => void liar.close());
@@ -185,11 +185,11 @@ describe('what counts as a failure', () => {
   });
 });
 
-describe('of an answer', () => {
-  test('no more than its start is read and kept, without what a terminal would obey', async () => {
+describe('the response to an attempt', () => {
+  test('is read and stored only up to 1,000 characters, without control characters', async () => {
     const { server, readDelivery } = await anAnswer((_request, response) => {
       response.write('\u001b[31mred\u0000\u202e ä\n');
-      // A body without an end.
+      // An endless body.
       const more = setInterval(() => response.write('x'.repeat(10_000)), 1);
       response.on('close', () => clearInterval(more));
     });
@@ -200,7 +200,7 @@ describe('of an answer', () => {
     expect(attempts.nodes[0]?.responseStart).toHaveLength(1_000);
   });
 
-  test('the status decides, though the body never comes or is not what it says', async () => {
+  test('is judged by its status even if the body is missing or malformed', async () => {
     for (const answer of [
       ((_request, response) => void response.writeHead(200, { 'content-length': 100 }).flushHeaders()) as Answer,
       ((_request, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end('no gzip')) as Answer,
@@ -212,7 +212,7 @@ describe('of an answer', () => {
   });
 });
 
-describe('Retry-After is honoured within bounds', () => {
+describe('Retry-After is respected within bounds', () => {
   test.each([
     ['120', 120 * second],
     ['0', 5 * second],
@@ -228,7 +228,7 @@ describe('Retry-After is honoured within bounds', () => {
     expect(Math.abs(wait - expected)).toBeLessThan(2 * second);
   });
 
-  test('a date', async () => {
+  test('as a date', async () => {
     const inTenMinutes = () => new Date(Date.now() + 600 * second).toUTCString();
     const { server, waitMs, ...rest } = await anAnswer((_request, response) =>
       response.writeHead(429, { 'retry-after': inTenMinutes() }).end(),
@@ -239,8 +239,8 @@ describe('Retry-After is honoured within bounds', () => {
   });
 });
 
-describe('an endpoint is disabled', () => {
-  test('by 410 at once, with what waits for it, and the other endpoints of the workspace are told', async () => {
+describe('an endpoint', () => {
+  test('is disabled immediately by 410, its deliveries are cancelled, and other endpoints are notified', async () => {
     const { server, customer, endpoint, readEndpoint, receiver } = await anAnswer(answerWith(410));
     const other = await aReceiver();
     await createEndpoint(customer, other.url, ['webhook_endpoint.disabled']);
@@ -275,7 +275,7 @@ describe('an endpoint is disabled', () => {
     ]);
   });
 
-  test('by five days without a success, and not by 100 hours', async () => {
+  test('is disabled by failures over five days, and not over 100 hours', async () => {
     const { server, customer, readEndpoint } = await anAnswer(answerWith(500));
     await server.deliver();
     for (let failures = 1; failures <= 5; failures += 1) {
@@ -290,7 +290,7 @@ describe('an endpoint is disabled', () => {
     expect(await readEndpoint()).toMatchObject({ enabled: false, disabledReason: 'FAILING' });
   });
 
-  test('not by two failures with nothing between them', async () => {
+  test('is not disabled by two failures ten days apart without attempts in between', async () => {
     const { server, customer, readEndpoint } = await anAnswer(answerWith(500));
     await server.deps.db.webhookDelivery.deleteMany({ where: { workspaceId: customer.workspaceId } });
     await publish(server, customer.apiKeyId);
@@ -302,7 +302,7 @@ describe('an endpoint is disabled', () => {
     expect(await readEndpoint()).toMatchObject({ enabled: true });
   });
 
-  test('and begins anew when it is enabled again', async () => {
+  test('gets new deliveries after it is enabled again', async () => {
     const { server, customer, endpoint, receiver } = await anAnswer((_request, response, index) =>
       response.writeHead(index === 0 ? 410 : 200).end(),
     );

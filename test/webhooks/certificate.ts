@@ -1,4 +1,4 @@
-/** A certificate that nobody trusts but whoever is told to, for hooks.example.com. It was made for these tests, and is of no use elsewhere. */
+/** A self-signed certificate for hooks.example.com, used only by these tests. */
 export const certificate = `-----BEGIN CERTIFICATE-----
 MIIBrDCCAVOgAwIBAgIUbWfLBSiPXet9cFrFR6Y2NVkqSIYwCgYIKoZIzj0EAwIw
 HDEaMBgGA1UEAwwRaG9va3MuZXhhbXBsZS5jb20wIBcNMjYxMTIwMjEwMTU4WhgP

@@ -82,23 +82,23 @@ const rotateDocument = graphql(`
   }
 `);
 
-/** A server of its own whose clock can be moved, and which delivers to loopback when told. */
+/** A separate server with a clock that tests move, which delivers to loopback on `deliver`. */
 export interface WebhookServer extends TestServer {
-  /** The present of the server's clock. */
+  /** The current time of the clock of the server. */
   now(): Date;
-  /** Another worker over the same database. */
+  /** Another worker on the same database. */
   aWorker(options?: Partial<WorkerOptions> & Partial<SendOptions>): Promise<WebhookWorker>;
   /** Delivers until nothing is due. */
   deliver(): Promise<void>;
 }
 
-/** Attempts of the tests give up early. */
+/** Timeout of an attempt in these tests, in milliseconds. */
 export const timeoutMs = 2_000;
 
 export async function aWebhookServer(options: Parameters<typeof startServer>[0] = {}): Promise<WebhookServer> {
   const server = await startServer({ products: ['default', 'masko'], webhooksAllowPrivate: true, ...options });
   const { run } = await sharedDatabase();
-  // What earlier tests left behind is nobody's: a worker would find it, since one database serves all.
+  // Cancels what earlier tests left pending: a worker would claim it, because all tests share one database.
   await server.deps.db.webhookDelivery.updateMany({
     where: { state: 'PENDING' },
     data: { state: 'CANCELLED', endedAt: server.deps.clock(), leaseId: null },
@@ -119,7 +119,7 @@ export async function aWebhookServer(options: Parameters<typeof startServer>[0] 
   };
 }
 
-/** Claims and waits until a claim finds nothing. */
+/** Claims and delivers until a claim finds nothing. */
 export async function deliverAll(worker: WebhookWorker): Promise<void> {
   while ((await worker.claim()) > 0) await worker.settled();
 }
@@ -151,7 +151,7 @@ export async function tryCreateEndpoint(client: Client, input: CreateWebhookEndp
   return (await client.run(createEndpointDocument, { input })).createWebhookEndpoint;
 }
 
-/** A new endpoint of a key. @throws Error where it was refused. */
+/** Creates an endpoint of a key. @throws Error if it is refused. */
 export async function createEndpoint({ client, apiKeyId }: Customer, url: string, eventTypes: string[] = []) {
   const result = await tryCreateEndpoint(client, { apiKeyId, url, eventTypes });
   return expectMember(result, 'CreateWebhookEndpointPayload').endpoint;

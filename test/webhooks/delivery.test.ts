@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { aCustomer, aWebhookServer, createEndpoint, publish, readDeliveries, rotateSigningSecret } from './customer.js';
 import { aReceiver, isSignedWith, verifyDelivery } from './receiver.js';
 
-test('what is published arrives signed, in the shape of Standard Webhooks, and is written down', async () => {
+test('a published event is delivered in the signed format of Standard Webhooks and its attempt is recorded', async () => {
   const server = await aWebhookServer();
   const customer = await aCustomer(server);
   const receiver = await aReceiver();
@@ -48,7 +48,7 @@ test('what is published arrives signed, in the shape of Standard Webhooks, and i
   ]);
 });
 
-test('a rotation signs with the new secret at once, and during an overlap with both', async () => {
+test('a rotated signing secret signs immediately, and during an overlap both secrets sign', async () => {
   const server = await aWebhookServer();
   const customer = await aCustomer(server);
   const receiver = await aReceiver();

@@ -14,7 +14,7 @@ import {
 } from './customer.js';
 import { aReceiver, type Received, type VerifiedPayload, verifyDelivery } from './receiver.js';
 
-/** A customer with an endpoint at which everything arrives, and what arrived there, verified. */
+/** A customer with an endpoint, and the verified payloads that it received. */
 async function aListener(eventTypes: string[] = []) {
   const server = await aWebhookServer();
   const customer = await aCustomer(server);
@@ -26,7 +26,7 @@ async function aListener(eventTypes: string[] = []) {
     endpoint,
     async heard(): Promise<VerifiedPayload[]> {
       await server.deliver();
-      // Deliveries overtake each other; ids sort by time.
+      // Deliveries arrive in any order; ids sort by time.
       return receiver.received
         .splice(0)
         .sort((one, other) => (idOf(one) < idOf(other) ? -1 : 1))
@@ -57,8 +57,8 @@ async function update({ client, apiKeyId }: Customer, fields: string) {
   expect(errors).toEqual([]);
 }
 
-describe('what happens to a key is told to its endpoints', () => {
-  test('api_key.updated says what changed, and a change of nothing is none', async () => {
+describe('the endpoints of a key receive', () => {
+  test('api_key.updated with the changed fields, and no event without a change', async () => {
     const { customer, heard } = await aListener();
     await update(customer, 'name: "other", enabled: false');
     await update(customer, 'name: "other"');
@@ -71,14 +71,14 @@ describe('what happens to a key is told to its endpoints', () => {
     ]);
   });
 
-  test('api_key.rotated and signing_secret.rotated say when the old secrets end', async () => {
+  test('api_key.rotated and signing_secret.rotated with the end of the old secrets', async () => {
     const { server, customer, heard } = await aListener();
     const { errors } = await customer.client.send(
       `mutation { rotateApiKey(input: { apiKeyId: "${customer.apiKeyId}", overlapSeconds: 60 }) { __typename } }`,
     );
     expect(errors).toEqual([]);
     await rotateSigningSecret(customer.client, customer.apiKeyId, 60);
-    // The overlap lets the old secret verify this.
+    // During the overlap the old secret still verifies the delivery.
     const [rotated, signing] = await heard();
     expect(rotated).toEqual({
       type: 'api_key.rotated',
@@ -93,7 +93,7 @@ describe('what happens to a key is told to its endpoints', () => {
     expect(Date.parse(String(signing?.data.oldSecretRetiresAt))).toBeGreaterThan(server.now().getTime());
   });
 
-  test('api_key.revoked is the last that the endpoints of a key hear', async () => {
+  test('api_key.revoked as the last event of a key', async () => {
     const { server, customer, heard } = await aListener();
     await revokeApiKey(customer.client, customer.apiKeyId, 'leaked');
     await grantCredits(server, customer.workspaceId, 5);
@@ -107,7 +107,7 @@ describe('what happens to a key is told to its endpoints', () => {
     ]);
   });
 
-  test('a key that is deleted tells that it ended, unless it had ended before', async () => {
+  test('api_key.revoked for a deleted key, unless it was revoked before', async () => {
     const { customer, heard } = await aListener();
     await customer.client.send(`mutation { deleteApiKey(input: { apiKeyId: "${customer.apiKeyId}" }) { __typename } }`);
     expect((await heard()).map(({ type }) => type)).toEqual(['api_key.revoked']);
@@ -119,7 +119,7 @@ describe('what happens to a key is told to its endpoints', () => {
     expect((await other.heard()).map(({ type }) => type)).toEqual(['api_key.revoked']);
   });
 
-  test('api_key.expiring is told a week and a day before, once each, however many processes look', async () => {
+  test('api_key.expiring once a week and once a day before the end, regardless of the number of processes', async () => {
     const { server, customer, heard } = await aListener();
     const day = 86_400_000;
     const expiresAt = new Date(server.now().getTime() + 8 * day);
@@ -136,7 +136,7 @@ describe('what happens to a key is told to its endpoints', () => {
     await look();
     await look();
     expect(await heard()).toEqual([{ type: 'api_key.expiring', timestamp, data: { ...told, daysBefore: 1 } }]);
-    // Another end is another announcement.
+    // A new expiry date is announced again.
     await update(customer, `expiresAt: "${new Date(server.now().getTime() + 3 * day).toISOString()}"`);
     await heard();
     await look();
@@ -144,7 +144,7 @@ describe('what happens to a key is told to its endpoints', () => {
   });
 });
 
-describe('what concerns a workspace is told to the endpoints of all its keys', () => {
+describe('the endpoints of all keys of a workspace receive', () => {
   test('api_key.created, credits.granted and workspace.suspended', async () => {
     const { server, customer, heard } = await aListener();
     const { apiKey } = await createApiKey(customer.client, { name: 'second', product: 'default', environment: 'TEST' });
@@ -176,7 +176,7 @@ describe('what concerns a workspace is told to the endpoints of all its keys', (
     ]);
   });
 
-  test('each delivery is signed with the secret of the key whose endpoint it is', async () => {
+  test('each delivery signed with the secret of the key that owns the endpoint', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     const { apiKey, signingSecret } = await createApiKey(customer.client, { name: 'second', product: 'default' });
@@ -196,7 +196,7 @@ describe('what concerns a workspace is told to the endpoints of all its keys', (
     ]);
   });
 
-  test('nothing of one workspace reaches another', async () => {
+  test('no events of another workspace', async () => {
     const { server, heard } = await aListener();
     const stranger = await aCustomer(server);
     await grantCredits(server, stranger.workspaceId, 5);
@@ -205,11 +205,11 @@ describe('what concerns a workspace is told to the endpoints of all its keys', (
   });
 });
 
-describe('scarce credits', () => {
+describe('credit alerts', () => {
   const spend = ({ secret }: Customer, server: WebhookServer, quantity: number, hold = false) =>
     charge(server, secret, { action: 'request', quantity, hold });
 
-  test('credits.low is told when they fall to the line, once, and again only after more were added', async () => {
+  test('send credits.low once when the balance falls to the threshold, and again only after a grant', async () => {
     const { server, customer, heard } = await aListener(['credits.low', 'credits.exhausted']);
     const { workspaceId } = customer;
     await spend(customer, server, 79);
@@ -228,7 +228,7 @@ describe('scarce credits', () => {
     expect((await heard()).map(({ data }) => data.available)).toEqual([9]);
   });
 
-  test('credits.exhausted is told when nothing is left, and a batch that crosses both lines tells both', async () => {
+  test('send credits.exhausted at 0, and both events when a charge crosses both thresholds', async () => {
     const { server, customer, heard } = await aListener(['credits.low', 'credits.exhausted']);
     await spend(customer, server, 100);
     expect((await heard()).map(({ type }) => type).sort()).toEqual(['credits.exhausted', 'credits.low']);
@@ -236,7 +236,7 @@ describe('scarce credits', () => {
     expect(await heard()).toEqual([]);
   });
 
-  test('holds that come and go around the line tell nothing new', async () => {
+  test('send nothing new when holds cross the threshold repeatedly', async () => {
     const { server, customer, heard } = await aListener(['credits.low']);
     for (let turn = 0; turn < 3; turn += 1) {
       const { charge: held } = await spend(customer, server, 90, true);
@@ -247,7 +247,7 @@ describe('scarce credits', () => {
     expect(await heard()).toHaveLength(1);
   });
 
-  test('an owner says where the line is, or that there is none', async () => {
+  test('use the threshold that an owner sets, or none', async () => {
     const { server, customer, heard } = await aListener(['credits.low']);
     const setLowAt = (credits: number | null) =>
       customer.client.send(
@@ -267,7 +267,7 @@ describe('scarce credits', () => {
     expect(await heard()).toEqual([]);
   });
 
-  test('what nobody listens to is not kept', async () => {
+  test('are not stored without an endpoint', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     await spend(customer, server, 100);
@@ -275,12 +275,12 @@ describe('scarce credits', () => {
   });
 });
 
-describe('an event commits with what caused it, or not at all', () => {
-  test('what is rolled back is not told', async () => {
+describe('a webhook event', () => {
+  test('is not sent when the transaction of its cause is rolled back', async () => {
     const { server, customer, heard } = await aListener();
     const { db } = server.deps;
     const before = await db.webhookEvent.count();
-    // The audit trail refuses the row, so all that came before it in the transaction is undone.
+    // The audit trail refuses the row, so the whole transaction is rolled back.
     await db.$executeRawUnsafe(`
       CREATE FUNCTION refuse_for_test() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF NEW."workspaceId" = '${customer.workspaceId}' THEN RAISE EXCEPTION 'refused'; END IF;
@@ -301,7 +301,7 @@ describe('an event commits with what caused it, or not at all', () => {
 });
 
 describe('publishEvent', () => {
-  test('with an idempotency key publishes once, however often and however many ask at once', async () => {
+  test('with an idempotency key publishes once for repeated and concurrent requests', async () => {
     const { server, customer, heard, endpoint } = await aListener();
     const ask = (job: number) =>
       tryPublish(server.backend, {
@@ -323,7 +323,7 @@ describe('publishEvent', () => {
     const server = await aWebhookServer();
     return { server, customer: await aCustomer(server) };
   }
-  /** One customer for all refused types, which write nothing. */
+  /** One customer for all refused types, because refusals write nothing. */
   function forRefusals() {
     shared ??= open();
     return shared;
@@ -349,7 +349,7 @@ describe('publishEvent', () => {
     });
   });
 
-  test('without a listener is kept all the same, so that its key counts', async () => {
+  test('without an endpoint stores the event, so that its idempotency key is replayed', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     const input = { workspaceId: customer.workspaceId, type: 'job.finished', data: {}, idempotencyKey: 'a' };
@@ -358,7 +358,7 @@ describe('publishEvent', () => {
   });
 });
 
-test('what was delivered can be read for 30 days, and what still waits is kept', async () => {
+test('delivered events are deleted after 30 days, and pending ones are not', async () => {
   const { server, customer, endpoint } = await aListener();
   const old = await publish(server, customer.apiKeyId, 'job.old');
   await server.deliver();
@@ -376,7 +376,7 @@ test('what was delivered can be read for 30 days, and what still waits is kept',
   expect(await db.webhookAttempt.count({ where: { workspaceId: customer.workspaceId } })).toBe(0);
 });
 
-test('an endpoint hears only of what it listens for', async () => {
+test('an endpoint receives only the event types that it subscribes to', async () => {
   const { server, customer, heard } = await aListener(['job.finished', 'credits.granted']);
   await publish(server, customer.apiKeyId, 'job.finished');
   await publish(server, customer.apiKeyId, 'job.started');

@@ -11,19 +11,19 @@ import { certificate, privateKey } from './certificate.js';
 import { hostileAddresses, hostileHosts, publicAddresses } from './hostile-addresses.js';
 import { aReceiver } from './receiver.js';
 
-/** What got through to where a connection would have been opened. */
+/** A fake network that records what passed the guard. */
 interface FakeNetwork extends Network {
   readonly resolved: string[];
-  /** The addresses that a socket was given. */
+  /** The addresses that sockets connected to. */
   readonly connectedTo: string[];
-  /** All that was written to sockets. */
+  /** Everything that was written to sockets. */
   readonly written: () => string;
 }
 
 /**
- * A network without a wire: sockets ask for names as Node's do, and are connected to what they are told.
- * @param answers what the resolver says, one answer after the other; the last one stays
- * @param arrivesAt where a socket ends up, whatever it was told
+ * A network in memory: sockets resolve names like those of Node, and connect to the resulting address.
+ * @param answers the answers of the resolver in order; the last one is repeated
+ * @param arrivesAt the remote address of every socket, whatever address it was given
  */
 function fakeNetwork(answers: readonly (readonly string[])[] = [], arrivesAt?: string): FakeNetwork {
   const resolved: string[] = [];
@@ -67,7 +67,7 @@ function fakeNetwork(answers: readonly (readonly string[])[] = [], arrivesAt?: s
   };
 }
 
-/** How a connection goes: null where it stands, else what ended it. */
+/** The outcome of a connection: null if it is established, else its error. */
 function connect(network: Network, url: string, allowsPrivate = false): Promise<Error | null> {
   return new Promise((resolve) => {
     try {
@@ -82,17 +82,17 @@ function connect(network: Network, url: string, allowsPrivate = false): Promise<
 
 const refused = expect.any(AddressRefusedError);
 
-describe('no hostile address gets through', () => {
-  test('the corpus has more than two hundred of each kind', () => {
+describe('a hostile address', () => {
+  test('is one of a corpus of more than 400 hosts and 300 resolved addresses', () => {
     expect(new Set(hostileHosts.map(({ text }) => text)).size).toBeGreaterThan(400);
     expect(new Set(hostileAddresses.map(({ text }) => text)).size).toBeGreaterThan(300);
   });
 
-  test('in the place of the host, in any notation, when the connection is made', async () => {
+  test('is refused as the host of a connection in any notation', async () => {
     const through: string[] = [];
     for (const { what, text } of hostileHosts) {
       const network = fakeNetwork();
-      // What is no URL at all cannot be called either.
+      // A host that makes the URL invalid cannot be requested either.
       if (!URL.canParse(`https://${text}/`)) continue;
       const outcome = await connect(network, `https://${text}/`);
       if (!(outcome instanceof AddressRefusedError) || network.connectedTo.length > 0)
@@ -101,7 +101,7 @@ describe('no hostile address gets through', () => {
     expect(through).toEqual([]);
   });
 
-  test('nor when an endpoint is created', () => {
+  test('is refused as the host of a new endpoint', () => {
     const through = hostileHosts.filter(({ text }) => {
       try {
         parseEndpointUrl('url', `https://${text}/`, false);
@@ -113,7 +113,7 @@ describe('no hostile address gets through', () => {
     expect(through).toEqual([]);
   });
 
-  test('as what a name resolves to, alone or among good ones', async () => {
+  test('is refused as a resolved address, alone or among public ones', async () => {
     const through: string[] = [];
     for (const { what, text } of hostileAddresses) {
       for (const answer of [[text], ['93.184.215.14', text], [text, '2606:4700::1111']]) {
@@ -126,7 +126,7 @@ describe('no hostile address gets through', () => {
     expect(through).toEqual([]);
   });
 
-  test('as where a socket ends up, whatever it was told: not a byte is sent', async () => {
+  test('is refused as the remote address of a socket before a byte is sent', async () => {
     for (const { text } of hostileAddresses) {
       const network = fakeNetwork([['93.184.215.14']], text);
       expect(await connect(network, 'https://hooks.example.com/')).toEqual(refused);
@@ -135,14 +135,14 @@ describe('no hostile address gets through', () => {
   });
 
   test.each(['nonsense', '', '1.2.3', '999.1.1.1', '::ffff', '93.184.215.14 ', 'fe80::1%eth0', '2606:4700::1%1'])(
-    'and what is no address is none that is public: %j',
+    'includes malformed addresses, which are never public: %j',
     (text) => {
       expect(isPublicAddress(text)).toBe(false);
     },
   );
 });
 
-test('public addresses get through, by name and by themselves', async () => {
+test('public addresses are allowed, by name and as literals', async () => {
   for (const address of publicAddresses) {
     const byName = fakeNetwork([[address]]);
     expect(await connect(byName, 'https://hooks.example.com/')).toBeNull();
@@ -153,15 +153,15 @@ test('public addresses get through, by name and by themselves', async () => {
   }
 });
 
-describe('a name that resolves to something else each time', () => {
-  test('is resolved once for a connection, which goes to the address that was checked', async () => {
+describe('a name with changing addresses (DNS rebinding)', () => {
+  test('is resolved once per connection, which uses the checked address', async () => {
     const network = fakeNetwork([['93.184.215.14'], ['127.0.0.1']]);
     expect(await connect(network, 'https://rebind.example.com/')).toBeNull();
     expect(network.resolved).toEqual(['rebind.example.com']);
     expect(network.connectedTo).toEqual(['93.184.215.14']);
   });
 
-  test('gets nowhere with any attempt at which it is hostile', async () => {
+  test('is refused at every attempt at which it resolves to a hostile address', async () => {
     const answers = hostileAddresses.flatMap(({ text }) => [['93.184.215.14'], [text]]);
     const network = fakeNetwork(answers);
     const send = createSender({ allowsPrivate: false, network, timeoutMs: 20 });
@@ -183,7 +183,7 @@ describe('over a real socket', () => {
     headers: { 'webhook-id': 'evt_1', 'webhook-timestamp': '1', 'webhook-signature': 'v1,a' },
   });
 
-  test('this machine is refused by address and by name, and nothing arrives', async () => {
+  test('loopback is refused by address and by name, and nothing is sent', async () => {
     const receiver = await aReceiver();
     const { port } = new URL(receiver.url);
     const send = createSender({ allowsPrivate: false });
@@ -196,7 +196,7 @@ describe('over a real socket', () => {
     expect(receiver.received).toEqual([]);
   });
 
-  test('it is reached where the operator allows it, for development', async () => {
+  test('loopback is allowed when the operator enables private addresses', async () => {
     const receiver = await aReceiver();
     const send = createSender({ allowsPrivate: true });
     expect(await send(request(receiver.url))).toMatchObject({ status: 200, failure: null });
@@ -205,13 +205,13 @@ describe('over a real socket', () => {
 });
 
 describe('over TLS', () => {
-  /** Names lead to this machine, and the certificate of these tests is trusted where that is said. */
+  /** Resolves all names to loopback and trusts the given certificate authorities. */
   const networkOf = (ca: string[]): Network => ({
     resolve: (_hostname, answer) => answer(null, [{ address: '127.0.0.1', family: 4 }]),
     connect: ({ tls, ...options }) => connectTls({ ...options, ca, ALPNProtocols: ['http/1.1'], ...tls }),
   });
 
-  test('the certificate has to be trusted, and to be that of the name', async () => {
+  test('the certificate must be trusted and match the host name', async () => {
     const arrived: string[] = [];
     const server = createServer({ cert: certificate, key: privateKey }, (message, response) => {
       arrived.push(`${message.headers.host} ${(message.socket as TLSSocket).servername}`);
@@ -236,7 +236,7 @@ describe('over TLS', () => {
   });
 });
 
-describe('an endpoint is https', () => {
+describe('an endpoint URL must be https', () => {
   test.each([
     ['http://hooks.example.com/', false, null],
     ['https://hooks.example.com/', false, 'https://hooks.example.com/'],

@@ -1,4 +1,4 @@
-/** Addresses of IPv4 that no webhook may reach, and what each is. */
+/** IPv4 addresses that no webhook may reach, with the kind of each. */
 const hostileIpv4: Readonly<Record<string, string>> = {
   '0.0.0.0': 'unspecified',
   '0.1.2.3': 'this network',
@@ -31,7 +31,7 @@ const hostileIpv4: Readonly<Record<string, string>> = {
   '255.255.255.255': 'broadcast',
 };
 
-/** Addresses of IPv6 that no webhook may reach, beside those that carry one of IPv4. */
+/** IPv6 addresses that no webhook may reach, except those that embed an IPv4 address. */
 const hostileIpv6: Readonly<Record<string, string>> = {
   '::': 'unspecified',
   '::1': 'loopback',
@@ -82,13 +82,13 @@ const hostileIpv6: Readonly<Record<string, string>> = {
 
 const hex = (byte: number) => byte.toString(16).padStart(2, '0');
 
-/** An address of IPv4 as it stands within one of IPv6. */
+/** An IPv4 address as two groups of an IPv6 address. */
 function groupsOf(address: string): string {
   const [a = 0, b = 0, c = 0, d = 0] = address.split('.').map(Number);
   return `${hex(a)}${hex(b)}:${hex(c)}${hex(d)}`;
 }
 
-/** The ways of writing an address of IPv4 where a URL has its host. */
+/** Notations of an IPv4 address as the host of a URL. */
 const hostNotations: Readonly<Record<string, (address: string) => string>> = {
   dotted: (address) => address,
   'with a full stop at the end': (address) => `${address}.`,
@@ -106,7 +106,7 @@ const hostNotations: Readonly<Record<string, (address: string) => string>> = {
   'ideographic full stops': (address) => address.replaceAll('.', '。'),
 };
 
-/** The ways in which an address of IPv6 carries one of IPv4. */
+/** Embeddings of an IPv4 address in an IPv6 address. */
 const embeddings: Readonly<Record<string, (address: string) => string>> = {
   'IPv4-mapped': (address) => `::ffff:${address}`,
   'IPv4-mapped, in groups': (address) => `::ffff:${groupsOf(address)}`,
@@ -135,7 +135,7 @@ export interface HostileAddress {
   readonly text: string;
 }
 
-/** What a resolver might answer, in the canonical notations of both families. */
+/** Possible answers of a resolver, in the canonical notations of both families. */
 export const hostileAddresses: readonly HostileAddress[] = [
   ...Object.entries(hostileIpv4).map(([text, what]) => ({ what, text })),
   ...Object.entries(hostileIpv6).map(([text, what]) => ({ what, text })),
@@ -144,7 +144,7 @@ export const hostileAddresses: readonly HostileAddress[] = [
   ),
 ];
 
-/** What might stand in a URL in the place of the host. */
+/** Possible hosts of a URL. */
 export const hostileHosts: readonly HostileAddress[] = [
   ...Object.keys(hostileIpv4).flatMap((address) =>
     Object.entries(hostNotations).map(([what, write]) => ({ what: `${address}, ${what}`, text: write(address) })),
@@ -155,7 +155,7 @@ export const hostileHosts: readonly HostileAddress[] = [
   { what: 'link-local with a zone', text: '[fe80::1%25eth0]' },
 ];
 
-/** Addresses of the public internet, so that refusing everything is no way out. */
+/** Public addresses, which detect a guard that refuses everything. */
 export const publicAddresses: readonly string[] = [
   '1.1.1.1',
   '8.8.8.8',

@@ -24,10 +24,10 @@ const batchCount = 5;
 const eventsPerBatch = scaled({ full: 20, short: 1 });
 const eventCount = batchCount * eventsPerBatch;
 const attemptMs = 3_000;
-/** One process does everything here, so it does less at a time. */
+/** Lower than the defaults, because one process runs everything here. */
 const limits = { attempts: 120, failingAttempts: 30, perEndpoint: 4 };
 
-/** What endpoints do with an attempt: whose first word is `healthy` answer 2xx sooner or later. */
+/** Behaviours of endpoints. Those that begin with `healthy` eventually respond with 2xx. */
 const behaviours: Readonly<Record<string, (response: ServerResponse, random: number) => void>> = {
   'healthy, prompt': (response) => response.writeHead(204).end(),
   'healthy, slow': (response) => void setTimeout(() => response.end('ok'), 5),
@@ -40,7 +40,7 @@ const behaviours: Readonly<Record<string, (response: ServerResponse, random: num
   lies: (response) => void response.socket?.end('HTTP/1.1 2OO OK\r\n\r\n'),
 };
 
-/** What the ten endpoints of a key do. */
+/** Behaviours of the endpoints of a key, except for the silent one. */
 const behavioursOfKey = [
   'healthy, prompt',
   'healthy, prompt',
@@ -72,7 +72,7 @@ async function aCrowdOfReceivers() {
   return { url, arrivals };
 }
 
-/** A worker that can be killed at any moment: what it has sent may have arrived, and nothing of it is written down. */
+/** A worker that can be killed at any time: what it sent may have arrived, but none of it is recorded. */
 async function aKillableWorker(server: WebhookServer) {
   const { run } = await sharedDatabase();
   const sender = createSender({ allowsPrivate: true, timeoutMs: attemptMs });
@@ -90,7 +90,7 @@ async function aKillableWorker(server: WebhookServer) {
   };
 }
 
-/** @returns the ids of the events. */
+/** @returns the ids of the events */
 async function publishToAll(server: WebhookServer, workspaceId: string, jobs: readonly number[]): Promise<string[]> {
   const fields = jobs.map(
     (job) =>
@@ -103,7 +103,7 @@ async function publishToAll(server: WebhookServer, workspaceId: string, jobs: re
   return Object.values(data ?? {}).map(({ event }) => event.id);
 }
 
-/** A customer with the most endpoints that a workspace can have, spread over ten keys. */
+/** A customer with the maximum number of endpoints of a workspace, on ten keys. */
 async function aCustomerWithManyEndpoints(server: WebhookServer, url: string) {
   const customer = await aCustomer(server);
   const keys: Customer[] = [customer];
@@ -123,14 +123,14 @@ async function aCustomerWithManyEndpoints(server: WebhookServer, url: string) {
   return { workspaceId: customer.workspaceId, keys, ownerOf };
 }
 
-/** A secret that signs, and between which moments. */
+/** A signing secret and the period in which it is valid. */
 interface Term {
   readonly secret: string;
   readonly from: number;
   until: number;
 }
 
-test(`of ${eventCount * keyCount * endpointsPerKey} deliveries, each event arrives at every healthy endpoint and verifies with a secret that was valid, whatever dies and is rotated`, async () => {
+test(`of ${eventCount * keyCount * endpointsPerKey} deliveries, each arrives at every healthy endpoint with a valid signature despite killed workers and rotations`, async () => {
   const server = await aWebhookServer();
   const receivers = await aCrowdOfReceivers();
   const { workspaceId, keys, ownerOf } = await aCustomerWithManyEndpoints(server, receivers.url);
@@ -153,7 +153,9 @@ test(`of ${eventCount * keyCount * endpointsPerKey} deliveries, each event arriv
 
   const workers = await Promise.all([1, 2].map(() => aKillableWorker(server)));
   let killed = 0;
-  /** Lets every worker claim, and kills one in every tenth round. @returns whether there was anything to claim. */
+  /**
+   * Lets every worker claim and kills one in every tenth round. @returns whether any worker claimed something
+   */
   const work = async (round: number) => {
     const claimed = await Promise.all(workers.map((worker) => worker.claim()));
     if (round % 10 === 5) {
@@ -172,7 +174,7 @@ test(`of ${eventCount * keyCount * endpointsPerKey} deliveries, each event arriv
       for (const id of await publishToAll(server, workspaceId, jobs)) {
         for (const path of healthy) expected.add(`${id} ${path}`);
       }
-      // Half of the keys with an overlap, half of them at once.
+      // Half of the keys with an overlap, half without.
       for (const [index, key] of keys.entries())
         if (index % batchCount === batch) await rotate(key, index < 5 ? 600 : 0);
     }
@@ -190,7 +192,8 @@ test(`of ${eventCount * keyCount * endpointsPerKey} deliveries, each event arriv
   for (let rounds = 1; isPublishing || rounds % 10 > 0 || missing() > 0; rounds += 1) {
     quiet = (await work(rounds)) || isPublishing ? 0 : quiet + 1;
     if (quiet < 5) continue;
-    // Nothing more is due: leases of the dead run out, and what failed is tried again.
+    // Nothing more is due: moves the clock until leases of killed workers expire or failed deliveries are
+    // retried.
     quiet = 0;
     server.clock.advance(Math.random() < 0.5 ? leaseMs : 331_000);
   }
@@ -210,7 +213,7 @@ test(`of ${eventCount * keyCount * endpointsPerKey} deliveries, each event arriv
     const at = Number(headers['webhook-timestamp']) * 1_000;
     vi.setSystemTime(at);
     const owner = ownerOf.get(path);
-    // A timestamp is a whole second.
+    // The timestamp is in whole seconds.
     const valid = (owner && terms.get(owner))?.filter(({ from, until }) => from < at + 1_000 && until > at) ?? [];
     return !valid.some(({ secret }) => isAccepted(secret, body, headers));
   });

@@ -12,15 +12,15 @@ export interface Received {
 }
 
 export interface Receiver {
-  /** Where it listens, without a path. */
+  /** Its URL without a path. */
   readonly url: string;
   readonly received: Received[];
 }
 
-/** How a receiver answers. Without an answer of its own it says 200. */
+/** How a receiver responds. The default is 200. */
 export type Answer = (request: Received, response: ServerResponse, index: number) => void;
 
-/** A receiver on loopback that keeps what arrives, until the test ends. */
+/** A receiver on loopback that records requests until the test ends. */
 export async function aReceiver(answer: Answer = (_request, response) => response.end('thanks')): Promise<Receiver> {
   const received: Received[] = [];
   const server = createServer((request: IncomingMessage, response: ServerResponse) => {
@@ -30,7 +30,7 @@ export async function aReceiver(answer: Answer = (_request, response) => respons
         received.push(arrived);
         answer(arrived, response, received.length - 1);
       },
-      // Who sent it died in the middle.
+      // The sender was killed during the request.
       () => undefined,
     );
   });
@@ -52,8 +52,8 @@ export interface VerifiedPayload {
 }
 
 /**
- * Verifies a delivery with the public library, at the time of its attempt: the library refuses what is older than five minutes, and the
- * clocks of these tests move. @throws WebhookVerificationError
+ * Verifies a delivery with the public library, at the time of its attempt, because the library refuses
+ * deliveries older than five minutes and the clocks of these tests move. @throws WebhookVerificationError
  */
 export function verifyDelivery(secret: string, { headers, body }: Received): VerifiedPayload {
   vi.useFakeTimers({ toFake: ['Date'], now: Number(headers['webhook-timestamp']) * 1000 });

@@ -8,7 +8,7 @@ import { aCustomer, aWebhookServer, createEndpoint, publish, readDeliveries, rot
 
 const pathOf = (name: string) => fileURLToPath(new URL(`../../docs/receivers/${name}`, import.meta.url));
 
-/** A receiver of the documentation in a process of its own, and the lines that it prints. */
+/** A receiver of the documentation in a separate process, and its output lines. */
 async function startReceiver(command: string, script: string, secret: string) {
   const port = await freePort();
   const child: ChildProcess = spawn(command, [pathOf(script)], {
@@ -28,7 +28,7 @@ const receivers = [
 ] as const;
 
 describe.each(receivers)('the receiver in %s', (_name, command, script, isThere) => {
-  test.skipIf(!isThere)('takes what this server delivers, also in the overlap of a rotation', async () => {
+  test.skipIf(!isThere)('accepts deliveries of this server, including during the overlap of a rotation', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     const receiver = await startReceiver(command, script, customer.signingSecret);
@@ -46,7 +46,7 @@ describe.each(receivers)('the receiver in %s', (_name, command, script, isThere)
     ]);
   });
 
-  test.skipIf(!isThere)('refuses what is not genuine', async () => {
+  test.skipIf(!isThere)('refuses requests that are not signed correctly', async () => {
     const secret = `whsec_${Buffer.alloc(32, 1).toString('base64')}`;
     const other = `whsec_${Buffer.alloc(32, 2).toString('base64')}`;
     const { url } = await startReceiver(command, script, secret);

@@ -14,7 +14,7 @@ import {
 } from './customer.js';
 import { aReceiver, verifyDelivery } from './receiver.js';
 
-/** A worker that sends so. */
+/** A worker that delivers with `send`. */
 async function aWorkerThat(server: WebhookServer, send: SendWebhook, limits = {}) {
   const { run } = await sharedDatabase();
   return createWebhookWorker(server.deps, { run, send, limits });
@@ -23,8 +23,8 @@ async function aWorkerThat(server: WebhookServer, send: SendWebhook, limits = {}
 const delivered = { status: 200, failure: null, retryAfter: null, responseStart: '' } as const;
 const never = new Promise<never>(() => undefined);
 
-describe('a worker that is killed', () => {
-  test('leaves deliveries that go on within a minute, under the same id', async () => {
+describe('a delivery claimed by a worker', () => {
+  test('that is killed is sent by another worker within a minute', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     const receiver = await aReceiver();
@@ -42,7 +42,7 @@ describe('a worker that is killed', () => {
     ]);
   });
 
-  test('writes nothing once its lease is over: the attempt of whoever has it now counts', async () => {
+  test('whose lease has expired records only the attempt of the current holder of the lease', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     const endpoint = await createEndpoint(customer, 'http://127.0.0.1:9/');
@@ -65,7 +65,7 @@ describe('a worker that is killed', () => {
     ]);
   });
 
-  test('and one that ends in order gives back what it has not finished', async () => {
+  test('that stops gracefully is released immediately', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     const receiver = await aReceiver();
@@ -79,7 +79,7 @@ describe('a worker that is killed', () => {
   }, 15_000);
 });
 
-test('many workers at once take each delivery once', async () => {
+test('concurrent workers claim each delivery once', async () => {
   const server = await aWebhookServer();
   const customer = await aCustomer(server);
   const urls = ['a', 'b', 'c'].map((path) => `http://127.0.0.1:9/${path}`);
@@ -99,8 +99,8 @@ test('many workers at once take each delivery once', async () => {
   expect(new Set(sent).size).toBe(120);
 });
 
-describe('one slow endpoint', () => {
-  test('holds up no other, however much waits for it', async () => {
+describe('deliveries to a quick endpoint', () => {
+  test('are not delayed by a slow endpoint with many pending deliveries', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     await createEndpoint(customer, 'http://127.0.0.1:9/slow', ['job.slow', 'job.finished']);
@@ -129,7 +129,7 @@ describe('one slow endpoint', () => {
     expect(arrived).toHaveLength(30);
   });
 
-  test('nor do many that fail: they share a part of the attempts, one at a time each', async () => {
+  test('are not delayed by many failing endpoints, which share a part of the attempts, one at a time each', async () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     for (const path of ['1', '2', '3', '4', '5', '6']) {
