@@ -16,7 +16,7 @@ const lastGrantDocument = graphql(`
   }
 `);
 
-/** Accounts, charges and grants that contradict the ledger. There are none at any time, whatever happened. */
+/** Queries for accounts, charges and grants that contradict the ledger. All must be empty at any time. */
 const contradictions = {
   'accounts that are not the sum of their lines': `
     SELECT a."workspaceId", a."balance", a."held", e.* FROM "CreditAccount" a
@@ -59,7 +59,7 @@ const contradictions = {
       AND NOT EXISTS (SELECT FROM "AuditEvent" a WHERE a."subjectId" = e."id" AND a."action" = 'credits.granted')`,
 };
 
-/** What a grant settles: what remains of all of them is the balance. */
+/** Workspaces in which the remaining credits of all grants do not add up to the balance. */
 const unsettled = `
   SELECT a."workspaceId", a."balance", g."remaining" FROM "CreditAccount" a
   JOIN (SELECT "workspaceId", sum("remaining") AS "remaining" FROM "CreditGrant" GROUP BY 1) g ON g."workspaceId" = a."workspaceId"
@@ -82,13 +82,13 @@ interface Granted {
   reason: string;
 }
 
-/** What was found of what nobody was told of. */
+/** Unacknowledged effects in the database. */
 export interface Found {
-  /** Charges and grants that were sent once, not acknowledged, and stand all the same. */
+  /** The number of charges and grants that were written but not acknowledged. */
   readonly unacknowledged: number;
 }
 
-/** Compares what servers acknowledged with what their database holds, which itself has to be sound. */
+/** Expects a consistent database that contains everything that the servers acknowledged. */
 export async function expectConsistentDatabase(
   { postgresql, databaseUrl, backend }: { postgresql: OwnPostgresql; databaseUrl: string; backend: Client },
   { charges, grants }: RequestLog,

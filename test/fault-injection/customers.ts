@@ -16,7 +16,7 @@ const firstGrantDocument = graphql(`
   }
 `);
 
-/** Who pays: a workspace with a key. */
+/** A workspace with an API key. */
 export interface Customer {
   readonly workspaceId: string;
   readonly apiKeyId: string;
@@ -26,13 +26,13 @@ export interface Customer {
 /** More than any test spends. */
 const firstCredits = 100_000_000;
 
-/** Makes customers on a server. */
+/** A factory of customers on a server. */
 export async function openShop(server: ServerProcess) {
   const { client: owner, token: session } = await aPerson(server);
   const backend = backendAt(server.url);
   return {
     owner,
-    /** The token of the owner's session, which every server knows. */
+    /** The session token of the owner, which every server accepts. */
     session,
     backend,
     async aCustomer(product: string): Promise<Customer> {
@@ -46,13 +46,13 @@ export async function openShop(server: ServerProcess) {
   };
 }
 
-/** A key of a workspace, and its secret. */
+/** Creates a key of a workspace. Returns its id and secret. */
 export async function aKey(owner: Client, workspaceId: string, product: string) {
   const { apiKey, secret } = await createApiKey(owner, { workspaceId, name: 'ci', product });
   return { apiKeyId: apiKey.id, secret };
 }
 
-/** Makes so many customers of a product. */
+/** Creates `count` customers of a product. */
 export function customersOf(
   shop: Awaited<ReturnType<typeof openShop>>,
   count: number,

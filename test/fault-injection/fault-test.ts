@@ -8,20 +8,20 @@ import { type OwnRedis, openRedis } from './own-redis.js';
 import { productsOnSale } from './products.js';
 
 interface Fixtures {
-  /** The tests of a file share it: making one takes longer than most of what they do. */
+  /** Shared by the tests of a file, because creating one takes longer than most of them. */
   postgresql: OwnPostgresql;
   redis: OwnRedis;
   chance: SeededRandom;
-  /** The address of a database of the test's own, empty until the first server starts. */
+  /** The URL of a database of the test, empty until the first server starts. */
   databaseUrl: string;
-  /** What points a server at that database, and has it sell {@link productsOnSale}. */
+  /** The variables of a server on that database with the products {@link productsOnSale}. */
   variables: Readonly<Record<string, string>>;
 }
 
-/** The backend's credential, on every server of these tests. */
+/** The service token of the backend, on every server of these tests. */
 export const serviceToken = `tks_${'Faults1'.repeat(5)}`;
 
-/** A test with a PostgreSQL and a Redis that nobody else uses. */
+/** A test with its own PostgreSQL and Redis. */
 export const test = base.extend<Fixtures>({
   postgresql: [
     // biome-ignore lint/correctness/noEmptyPattern: vitest reads from the pattern what a fixture needs.
@@ -44,7 +44,7 @@ export const test = base.extend<Fixtures>({
   databaseUrl: async ({ postgresql }, use) => {
     const { databaseUrl, remove } = await postgresql.createDatabase();
     await use(databaseUrl);
-    // A test may fail while it is away. And each file that is left would be looked at whenever it recovers.
+    // A failed test may leave it stopped. Remaining databases would slow down its recovery in later tests.
     await postgresql.start();
     await remove();
   },
@@ -61,5 +61,5 @@ export const test = base.extend<Fixtures>({
   },
 });
 
-/** These tests wait for much, each wait with a limit of its own; on a busy machine the limits are far away. */
+/** Each wait in these tests has its own limit; this timeout covers a busy machine. */
 export const patience = { timeout: 500_000 };

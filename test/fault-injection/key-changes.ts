@@ -22,17 +22,17 @@ const resumeDocument = graphql(`
   }
 `);
 
-/** A process, as its callers see it. */
+/** The clients of a process. */
 export interface Process {
   readonly backend: Client;
   /** The owner of all workspaces. */
   readonly owner: Client;
 }
 
-/** What can be done to a key or to its workspace, and how verifications end from then on. */
+/** A change of a key or its workspace, and the result code of verifications after it. */
 export interface Change {
   readonly code: 'VALID' | 'DISABLED' | 'WORKSPACE_SUSPENDED' | 'INVALID_CREDENTIAL';
-  /** It is back once the process has acknowledged it. */
+  /** Resolves once the process has acknowledged the change. */
   make(process: Process, subject: Customer): Promise<unknown>;
 }
 
@@ -62,7 +62,7 @@ const resume: Change = {
 };
 const revoke: Change = { code: 'INVALID_CREDENTIAL', make: ({ owner }, { apiKeyId }) => revokeApiKey(owner, apiKeyId) };
 
-/** What befalls a key from its first day to its last. */
+/** Sequences of changes over the life of a key. */
 export const courses: readonly (readonly Change[])[] = [
   [disable, enable, suspend, resume, revoke],
   [suspend, resume, disable, enable, revoke],
@@ -70,8 +70,9 @@ export const courses: readonly (readonly Change[])[] = [
 ];
 
 /**
- * Makes a change through one process while both verify the key, with a charge and without. Each verification that is sent to the
- * other once the change was acknowledged ends as the change says; those under way may end either way.
+ * Makes a change through one process while both verify the key, with and without a charge. Each verification
+ * that is sent to the other process after the acknowledgement has the new code; those in flight may have
+ * either.
  */
 export async function expectSeenAtOnce(
   change: Change,
@@ -90,7 +91,7 @@ export async function expectSeenAtOnce(
   const verifying = [elsewhere, elsewhere, through].map((process, index) => keepVerifying(process, index % 2 === 0));
   const changing = change.make(through, subject).then(async () => {
     isAcknowledged = true;
-    // Nothing stands between the two.
+    // Sent immediately after the acknowledgement.
     const { code } = await verify(elsewhere, subject.secret);
     expect(code, 'the very next verification').toBe(change.code);
   });

@@ -6,23 +6,23 @@ import { nodeFlags } from '../process/server-process.js';
 
 const serverScript = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
-/** The built server in a process that is made to be killed. */
+/** The built server in a process that a test kills. */
 export interface KillableServer {
-  /** Its address as soon as it serves. @throws Error with what it wrote where it ended before */
+  /** Resolves to its URL once it serves. @throws Error with its output if it exits before */
   readonly ready: Promise<string>;
-  /** kill -9, wherever it is. It is back once the process is gone. @throws Error where it had ended by itself */
+  /** Sends SIGKILL and waits until the process has exited. @throws Error if it had exited by itself */
   kill(): Promise<void>;
 }
 
 export function startKillableServer(folder: string, variables: Readonly<Record<string, string>>): KillableServer {
   const child = spawn(process.execPath, [...nodeFlags, serverScript], {
     cwd: folder,
-    // The system chooses the port, so that nobody else can have taken it meanwhile.
+    // The system chooses the port, so that no other process can take it first.
     env: { PATH: process.env.PATH, ...variables, PORT: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const gone = once(child, 'close');
-  // For a test that fails in the middle.
+  // For a test that fails before it kills the server.
   onTestFinished(() => void child.kill('SIGKILL'));
   let stdout = '';
   let stderr = '';
@@ -34,14 +34,14 @@ export function startKillableServer(folder: string, variables: Readonly<Record<s
       stdout += chunk;
       const port = findPort(stdout);
       if (port === null) return;
-      // One line per request follows, which nobody needs.
+      // The rest of the log, one line per request, is discarded.
       child.stdout.off('data', read).resume();
       resolve(`http://127.0.0.1:${port}`);
     };
     child.stdout.setEncoding('utf8').on('data', read);
     gone.then(() => reject(new Error(`A server ended before it served: ${stdout}${stderr}`)), reject);
   });
-  // Whoever kills it early may never look.
+  // A test that kills it early may never await `ready`.
   ready.catch(() => undefined);
   return {
     ready,
@@ -53,7 +53,7 @@ export function startKillableServer(folder: string, variables: Readonly<Record<s
   };
 }
 
-/** The port that the line says which tells that it is ready. */
+/** The port in the log line "Tollkeeper is ready", or null. */
 function findPort(stdout: string): string | null {
   const line = stdout.split('\n').find((text) => text.endsWith('"msg":"Tollkeeper is ready"}'));
   return /"port":(\d+)/.exec(line ?? '')?.[1] ?? null;

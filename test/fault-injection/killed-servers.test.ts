@@ -12,30 +12,30 @@ import { describeFaultInjection } from './programs.js';
 import { backendAt } from './request.js';
 import { createRequestLog } from './request-log.js';
 
-/** Kills of serving servers. Those that are killed while they start are not counted. */
+/** Number of kills of serving servers. Kills during a start are not counted. */
 const killsWanted = Number(process.env.FAULT_KILLS || scaled({ full: 100, short: 15 }));
 
-/** How many live at a time. Two that start take all there is of a small machine. */
+/** How many servers run at a time. Two that start use a small machine fully. */
 const places = 2;
 
-/** How long a server that serves has left to live. */
+/** The longest time from ready until the kill. */
 const lifeMsMax = 300;
 
-/** A start takes about as long, so that the kill meets any moment of it. */
+/** About the duration of a start, so that a kill occurs at any point of it. */
 const startMsMax = 1_200;
 
-/** How long a request waits for one who is to be killed, before it goes to the survivor. */
+/** How long a request waits for a server that will be killed before it is sent to the survivor. */
 const waitMs = 500;
 
-/** The servers that serve just now, and the one that nobody kills. */
+/** The serving servers, and the survivor, which is never killed. */
 function createFleet(survivor: Client, chance: SeededRandom) {
   const mortal = new Set<Client>();
   return {
     add: (server: Client) => void mortal.add(server),
     remove: (server: Client) => void mortal.delete(server),
     /**
-     * Most requests wait for one who will be killed. Who was not answered by such a one asks at once, most often the survivor, while
-     * the database may still be at what the killed one had begun.
+     * Most requests wait for a server that will be killed. A repeated request is sent immediately, usually to
+     * the survivor, while the database may still run what the killed server had begun.
      */
     async pick(isRepetition: boolean): Promise<Client> {
       const giveUpAt = performance.now() + (isRepetition ? 0 : waitMs);
@@ -47,7 +47,7 @@ function createFleet(survivor: Client, chance: SeededRandom) {
 
 describeFaultInjection('servers that are killed under load', () => {
   test(
-    `${killsWanted} kills at random points lose no acknowledged charge, and charge nothing twice`,
+    `${killsWanted} kills at random points lose no acknowledged charge and charge nothing twice`,
     patience,
     async ({ chance, folder, variables, postgresql, databaseUrl, startProcess }) => {
       const survivor = await startProcess(variables);
@@ -61,7 +61,7 @@ describeFaultInjection('servers that are killed under load', () => {
         isOver = true;
       });
 
-      /** One place in the fleet: whoever is killed there is replaced. */
+      /** Keeps one server of the fleet running: a killed server is replaced. */
       async function keepPlace(chance: SeededRandom) {
         while (kills.serving < killsWanted && !isOver) {
           const server = startKillableServer(folder, variables);
@@ -74,7 +74,7 @@ describeFaultInjection('servers that are killed under load', () => {
           const client = backendAt(await server.ready);
           fleet.add(client);
           await sleep(chance.between(0, lifeMsMax));
-          // From here on nobody new comes: who gets no answer is one who was being served.
+          // From here on it gets no new requests: only requests in flight are lost.
           fleet.remove(client);
           await server.kill();
           kills.serving += 1;
@@ -103,7 +103,7 @@ describeFaultInjection('servers that are killed under load', () => {
         found,
       });
       expect(kills.serving).toBeGreaterThanOrEqual(killsWanted);
-      // Else nobody was served when they were killed, and nothing was tried.
+      // Otherwise the servers were killed without requests in flight, and the test shows nothing.
       expect(heard.lost).toBeGreaterThan(killsWanted / 2);
     },
   );

@@ -40,38 +40,38 @@ export interface LoadOptions {
   readonly customers: readonly Customer[];
   readonly journal: RequestLog;
   readonly chance: SeededRandom;
-  /** How many ask at the same time. */
+  /** Number of concurrent clients. */
   readonly askers: number;
-  /** Whom to ask; `isRepetition` where another one, or the same, has just ended without an answer. */
+  /** Chooses the server of a request; `isRepetition` if the previous one ended without a response. */
   readonly pickServer: (isRepetition: boolean) => Promise<Client>;
-  /** The longest pause of an asker between two orders. */
+  /** The longest pause of a client between two orders. */
   readonly pauseMsMax?: number;
 }
 
 export interface Load {
-  /** Lets all askers finish what they are at. @throws Error for the first answer that nobody may get */
+  /** Lets all clients finish their current order. @throws Error for the first invalid response */
   stop(): Promise<void>;
-  /** Rejects as soon as somebody got an answer that nobody may get. */
+  /** Rejects at the first invalid response. */
   readonly failed: Promise<never>;
 }
 
-/** What an order waits before it is sent again. Shorter than servers ask for, so that they are asked a lot while they are out. */
+/** Delay before a retry. Shorter than Retry-After, so that there are many requests during an outage. */
 const againMs = 100;
 
 /**
- * Starts customers' requests of all kinds: charges, holds and what becomes of them, and grants. Those with an idempotency key are sent
- * again until they are acknowledged; those without are sent once.
+ * Starts requests of all kinds: charges, holds with capture or release, and grants. Those with an idempotency
+ * key are retried until they are acknowledged; those without are sent once.
  */
 export function startLoad({ customers, journal, chance, askers, pickServer, pauseMsMax = 0 }: LoadOptions): Load {
   let isStopped = false;
-  /** Nobody will answer any more: the test has ended, with this load or before it. */
+  /** The test has ended, so no server responds any more. */
   let isOver = false;
   onTestFinished(() => {
     isStopped = true;
     isOver = true;
   });
 
-  /** Asks until there is data. Of a server that ended nothing can be awaited, so another one is asked at once. */
+  /** Retries until there is data. After a lost response it immediately retries at another server. */
   async function insist<Data, Input>(
     document: TypedDocumentString<Data, Input>,
     variables: Input & Record<string, unknown>,
@@ -146,7 +146,7 @@ export function startLoad({ customers, journal, chance, askers, pickServer, paus
     }
     const order = journal.orderCharge(customer, { credits, hold: false, isRetried });
     await charge(customer, order);
-    // A customer who did not hear of it, so asks once more.
+    // Retries an acknowledged charge, like a client that lost the response.
     if (isRetried && chance.percent(25)) await charge(customer, order);
   }
 

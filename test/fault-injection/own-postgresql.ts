@@ -10,15 +10,15 @@ import { freePort } from '../process/server-process.js';
 import { type OwnProcess, startOwn, startUntilReady } from './own-process.js';
 import { findPostgresql, findPostgresqlUser } from './programs.js';
 
-/** A PostgreSQL that a test may stop as it likes. What it acknowledges waits for the disk, as its defaults say. */
+/** A PostgreSQL that a test may stop at any time. Commits wait for the disk, as by default. */
 export interface OwnPostgresql {
-  /** Starts it where it does not run. It is back once it takes connections. */
+  /** Starts it if it is stopped. Resolves once it accepts connections. */
   start(): Promise<void>;
-  /** SIGINT ends sessions and writes all down, SIGQUIT leaves the rest to recovery, SIGKILL leaves everything where it is. */
+  /** SIGINT is a fast shutdown, SIGQUIT an immediate shutdown that requires recovery, SIGKILL a crash. */
   stop(signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL'): Promise<void>;
-  /** Makes an empty database. */
+  /** Creates an empty database. */
   createDatabase(): Promise<{ databaseUrl: string; remove: () => Promise<void> }>;
-  /** Runs a statement as its superuser. */
+  /** Runs a statement as superuser. */
   query<Row extends object>(databaseUrl: string, text: string, values?: readonly unknown[]): Promise<Row[]>;
   readonly url: string;
   close(): Promise<void>;
@@ -28,7 +28,7 @@ export async function openPostgresql(): Promise<OwnPostgresql> {
   const programs = findPostgresql();
   if (programs === null) throw new Error('There is no PostgreSQL to start.');
   const user = findPostgresqlUser();
-  // Another user has to get there, which the folder that TMPDIR names may not allow.
+  // Another user must be able to access the folder, which TMPDIR may not allow.
   const folder = await mkdtemp(join('uid' in user ? '/tmp' : tmpdir(), 'tollkeeper-faults-postgresql-'));
   if ('uid' in user) chownSync(folder, user.uid, user.gid);
   const data = join(folder, 'data');
@@ -77,7 +77,7 @@ async function query<Row extends object>(
   values: readonly unknown[] = [],
 ): Promise<Row[]> {
   const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 });
-  // A server that ends in the middle is told of by the query.
+  // The query reports a server that ends meanwhile.
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -3,17 +3,17 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A program that a test started, and nobody else uses. */
+/** A program that a test started for itself. */
 export interface OwnProcess {
   readonly child: ChildProcess;
   hasEnded(): boolean;
-  /** Sends a signal and waits for the end. */
+  /** Sends a signal and waits until it exits. */
   end(signal: NodeJS.Signals): Promise<void>;
 }
 
 const endMsMax = 30_000;
 
-/** Starts a program whose words go to a file. It does not outlive the process of the tests. */
+/** Starts a program that logs to a file. It is killed when the process of the tests exits. */
 export function startOwn(program: string, args: readonly string[], logPath: string, options: SpawnOptions): OwnProcess {
   const log = openSync(logPath, 'a');
   const child = spawn(program, args, { ...options, stdio: ['ignore', log, log] });
@@ -41,8 +41,8 @@ const readyMsMax = 60_000;
 const lookEveryMs = 25;
 
 /**
- * Starts a program and waits until `isReady` does not throw. One that ends instead is started again, since what a killed one held, its
- * port and its shared memory, is free a moment later.
+ * Starts a program and waits until `isReady` does not throw. A program that exits is started again, because
+ * the port and the shared memory of a killed predecessor are released with a delay.
  */
 export async function startUntilReady(
   start: () => OwnProcess,

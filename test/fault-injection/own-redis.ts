@@ -6,12 +6,12 @@ import { freePort } from '../process/server-process.js';
 import { type OwnProcess, startOwn, startUntilReady } from './own-process.js';
 import { findRedis } from './programs.js';
 
-/** A Redis, or Valkey, that a test may kill and hang as it likes. It forgets everything when it ends. */
+/** A Redis or Valkey that a test may kill or suspend at any time. It does not persist data. */
 export interface OwnRedis {
   readonly url: string;
   start(): Promise<void>;
   kill(): Promise<void>;
-  /** It takes connections, and answers nobody. */
+  /** Suspends it: it accepts connections but does not respond. */
   hang(): void;
   resume(): void;
   close(): Promise<void>;

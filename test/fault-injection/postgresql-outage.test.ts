@@ -9,14 +9,14 @@ import type { OwnPostgresql } from './own-postgresql.js';
 import { describeFaultInjection } from './programs.js';
 import { createRequestLog } from './request-log.js';
 
-/** Ways in which a PostgreSQL goes away, from the politest to the rudest. The rudest two leave it to recover from its log. */
+/** Ways to stop PostgreSQL. After the last two it recovers from its write-ahead log. */
 const outages = {
   'is shut down': (postgresql: OwnPostgresql) => postgresql.stop('SIGINT'),
   'is shut down at once': (postgresql: OwnPostgresql) => postgresql.stop('SIGQUIT'),
   'is killed': (postgresql: OwnPostgresql) => postgresql.stop('SIGKILL'),
 };
 
-/** From when PostgreSQL takes connections again until the first charge is acknowledged. */
+/** Maximum time from when PostgreSQL accepts connections until the first verification succeeds. */
 const recoveryMsMax = 10_000;
 
 const awayAnswer = {
@@ -27,9 +27,9 @@ const awayAnswer = {
   ],
 };
 
-describeFaultInjection('a PostgreSQL that goes away under load and comes back', () => {
+describeFaultInjection('an outage of PostgreSQL under load', () => {
   test.for(Object.entries(outages))(
-    'when it %s, servers answer 503 and recover by themselves, and nothing acknowledged is lost',
+    'in which it %s makes servers answer 503 until they recover automatically, and loses nothing acknowledged',
     patience,
     async ([, stop], { chance, variables, postgresql, databaseUrl, startProcess }) => {
       const server = await startProcess(variables);
@@ -53,7 +53,7 @@ describeFaultInjection('a PostgreSQL that goes away under load and comes back', 
         const saidBefore = journal.heard.unavailable;
         await Promise.race([sleep(chance.between(200, 600)), load.failed]);
         await expect.poll(() => journal.heard.unavailable, { timeout: recoveryMsMax }).toBeGreaterThan(saidBefore);
-        // The process is well; it is only not to be sent requests.
+        // The process is healthy but not ready for requests.
         expect((await server.fetch('/health/live')).status).toBe(200);
         expect((await server.fetch('/health/ready')).status).toBe(503);
         await postgresql.start();
@@ -66,7 +66,7 @@ describeFaultInjection('a PostgreSQL that goes away under load and comes back', 
       await Promise.race([sleep(500), load.failed]);
       await load.stop();
 
-      // The server never ended, so every request had an answer.
+      // The server never exited, so every request got a response.
       expect(journal.heard.lost).toBe(0);
       const found = await expectConsistentDatabase({ postgresql, databaseUrl, backend }, journal);
       console.info('answers, orders that stand unacknowledged, recovery:', { heard: journal.heard, found, recoveryMs });
@@ -74,7 +74,7 @@ describeFaultInjection('a PostgreSQL that goes away under load and comes back', 
   );
 
   test(
-    'while it is away, whoever asks for anything is told to come back, whatever they hold',
+    'makes every request answer 503 with Retry-After, for any credential',
     patience,
     async ({ variables, postgresql, startProcess }) => {
       const server = await startProcess(variables);

@@ -1,7 +1,7 @@
 import type { ProductFile } from '../../src/products/product.js';
 import { metered } from '../rate-limits/product.js';
 
-/** Every action costs a credit a unit, rounded up. */
+/** Every action costs one credit per unit, rounded up. */
 const prices = { call: { credits: 1, unit: 'unit', description: 'A call.' } };
 
 function product(slug: string, rest: Partial<ProductFile>): ProductFile {
@@ -9,17 +9,20 @@ function product(slug: string, rest: Partial<ProductFile>): ProductFile {
   return { ...metered, slug, prices, credential: { transport: 'bearer', secrets }, ...rest };
 }
 
-/** More than any test asks for, so that a refusal by this limit is a false one. */
+/** Higher than any test reaches, so that a refusal by this limit is an error. */
 const unreachable = [{ limit: 1_000_000, windowSeconds: 60 }];
 
-/** The limits of the products `tight`, which is closed without Redis, and `scarce`, which is open. */
+/** The limits of the products `tight`, with rateLimitFallback closed, and `scarce`, with open. */
 export const tightLimits = [
   { limit: 20, windowSeconds: 1 },
   { limit: 30, windowSeconds: 2 },
 ];
 export const scarceLimit = { limit: 5, windowSeconds: 3_600 };
 
-/** What the servers of these tests sell: no limits, limits that nobody reaches, and limits that are reached. */
+/**
+ * The products of these tests: without limits, with limits that are never reached, and with limits that are
+ * reached.
+ */
 export const productsOnSale: readonly ProductFile[] = [
   product('unlimited', {}),
   product('open', { rateLimits: unreachable, rateLimitFallback: 'open' }),

@@ -5,7 +5,10 @@ import { describe, inject } from 'vitest';
 
 const installationsFolder = '/usr/lib/postgresql';
 
-/** The folder of PostgreSQL's programs, initdb among them: the newest of Debian's packages, or what PATH has. Null where there is none. */
+/**
+ * The folder of the PostgreSQL programs such as initdb: the newest Debian package, or that on PATH. Null if
+ * there is none.
+ */
 export function findPostgresql(): string | null {
   const versions = existsSync(installationsFolder) ? readdirSync(installationsFolder) : [];
   const folders = versions.sort((a, b) => Number(b) - Number(a)).map((v) => join(installationsFolder, v, 'bin'));
@@ -14,7 +17,7 @@ export function findPostgresql(): string | null {
   return installed ?? (onPath && dirname(realpathSync(onPath)));
 }
 
-/** The path of Redis's server, or of Valkey's. Null where there is neither. */
+/** The path of the server program of Redis or Valkey. Null if there is neither. */
 export function findRedis(): string | null {
   return findOnPath('redis-server') ?? findOnPath('valkey-server');
 }
@@ -24,7 +27,7 @@ function findOnPath(program: string): string | null {
   return folders.map((folder) => join(folder, program)).find((path) => existsSync(path)) ?? null;
 }
 
-/** PostgreSQL does not run as root, so it is run as the user that its package made. Empty for anybody else, who runs it themselves. */
+/** PostgreSQL does not run as root, so for root this is the user of its package. Empty for any other user. */
 export function findPostgresqlUser(): { uid: number; gid: number } | Record<string, never> {
   if (process.getuid?.() !== 0) return {};
   const idOf = (flag: string, user: string) =>
@@ -33,13 +36,13 @@ export function findPostgresqlUser(): { uid: number; gid: number } | Record<stri
     try {
       return { uid: idOf('-u', user), gid: idOf('-g', user) };
     } catch {
-      // The next one, then.
+      // Try the next user.
     }
   }
   throw new Error('PostgreSQL does not run as root, and this machine has neither the user postgres nor nobody.');
 }
 
-/** Why these tests cannot run here; null where they can. */
+/** Why these tests cannot run here; null if they can. */
 function findObstacle(): string | null {
   if (inject('databaseTemplate').kind !== 'postgresql') {
     return 'not run: they belong to the run with the services, npm run test:services';
@@ -51,11 +54,11 @@ function findObstacle(): string | null {
   return missing.length === 0 ? null : `not run: this machine has no ${missing.join(' and no ')}`;
 }
 
-/** What servers must survive, tried on a PostgreSQL and a Redis of its own. They take a minute, so they run with the services only. */
+/** Tests on their own PostgreSQL and Redis. They take a minute, so they run only in the run with services. */
 export function describeFaultInjection(name: string, body: () => void): void {
   const obstacle = findObstacle();
   if (obstacle === null) return void describe(name, body);
-  // A run that was asked for the services says why these were left out.
+  // The run with services prints why these tests are skipped.
   if (inject('databaseTemplate').kind === 'postgresql') console.info(`${name}: ${obstacle}.`);
   describe.skip(`${name} (${obstacle})`, body);
 }

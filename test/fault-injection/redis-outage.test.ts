@@ -18,27 +18,27 @@ const checkDocument = graphql(`
   }
 `);
 
-/** How one verification ends: its code, or that it is to be tried again. */
+/** The outcome of one verification: its code, `unavailable` or `lost`. */
 async function check(backend: Client, { secret }: Customer): Promise<string> {
   const heard = await ask(backend, checkDocument, { bearer: secret });
   return heard.kind === 'data' ? heard.data.verifyApiKey.code : heard.kind;
 }
 
-/** Ways in which a Redis goes away, and comes back. */
+/** Ways to interrupt Redis and to restore it. */
 const outages = {
   'is killed': { begin: (redis: OwnRedis) => redis.kill(), end: (redis: OwnRedis) => redis.start() },
   hangs: { begin: async (redis: OwnRedis) => redis.hang(), end: async (redis: OwnRedis) => redis.resume() },
 };
 
-/** It is looked for every few seconds at the least. */
+/** The server attempts to reconnect at least every few seconds. */
 const recoveryMsMax = 15_000;
 
-/** A request waits 50 ms for Redis; the rest is the machine's. */
+/** A request waits 50 ms for Redis; the rest is for a busy machine. */
 const answerMsMax = 2_000;
 
-describeFaultInjection('a Redis that goes away under load and comes back', () => {
+describeFaultInjection('an outage of Redis under load', () => {
   test.for(Object.entries(outages))(
-    'when it %s, open products go on and closed ones answer 503, nobody gets a false 429, and it is used again by itself',
+    'in which it %s affects only closed products, which answer 503 until recovery, and causes no false 429',
     patience,
     async ([, { begin, end }], { chance, variables, redis, postgresql, databaseUrl, startProcess }) => {
       const server = await startProcess({ ...variables, REDIS_URL: redis.url });
@@ -51,7 +51,7 @@ describeFaultInjection('a Redis that goes away under load and comes back', () =>
       const [scarce] = await customersOf(shop, 1, 'scarce');
       const [shut] = closedCustomers;
       if (!scarce || !shut) throw new Error('There are customers of both.');
-      // A refusal by the limits of these two is a false one, and the load stops at it.
+      // No request reaches the limits of these two, so a 429 is an error and stops the load.
       const loads = [
         startLoad({
           customers: openCustomers,
@@ -98,7 +98,7 @@ describeFaultInjection('a Redis that goes away under load and comes back', () =>
       await Promise.all(loads.map((load) => load.stop()));
 
       expect(slowestMs).toBeLessThan(answerMsMax);
-      // An open product needs no Redis, so nobody was told to come back.
+      // An open product does not need Redis, so none of its requests got 503.
       expect(open.heard).toMatchObject({ unavailable: 0, lost: 0 });
       expect(closed.heard.lost).toBe(0);
       for (const journal of [open, closed])
@@ -113,7 +113,7 @@ describeFaultInjection('a Redis that goes away under load and comes back', () =>
   );
 
   test(
-    'an open product keeps its limits by what the process knows, which includes what it let through before',
+    'limits an open product by the counts of the process, including requests from before the outage',
     patience,
     async ({ variables, redis, startProcess }) => {
       const server = await startProcess({ ...variables, REDIS_URL: redis.url });

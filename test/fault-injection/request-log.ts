@@ -1,6 +1,6 @@
 import type { Customer } from './customers.js';
 
-/** A charge that somebody asked for. `quantity` is its name as well: nobody else asks for the same. */
+/** A charge that a client requested. The unique `quantity` identifies it. */
 export interface ChargeOrder {
   readonly workspaceId: string;
   readonly quantity: number;
@@ -9,11 +9,11 @@ export interface ChargeOrder {
   readonly idempotencyKey: string | null;
   /** As it was acknowledged; null until it is. */
   chargeId: string | null;
-  /** How its hold ended, as it was acknowledged. */
+  /** The acknowledged end of its hold; null until it is acknowledged. */
   settled: { readonly state: 'CAPTURED' | 'RELEASED'; readonly credits: number } | null;
 }
 
-/** Credits that were to be added. `reason` is its name as well. */
+/** A grant that a client requested. The unique `reason` identifies it. */
 export interface GrantOrder {
   readonly workspaceId: string;
   readonly credits: number;
@@ -23,17 +23,17 @@ export interface GrantOrder {
   entryId: string | null;
 }
 
-/** All that was asked of the servers, and what of it they acknowledged: what the database has to agree with in the end. */
+/** All requests to the servers and their acknowledgements, which the database must agree with in the end. */
 export interface RequestLog {
   readonly charges: readonly ChargeOrder[];
   readonly grants: readonly GrantOrder[];
-  /** How many requests were answered, were told to come back, or ended without an answer. */
+  /** The number of requests that were answered, refused as unavailable, or lost without a response. */
   readonly heard: Record<'data' | 'unavailable' | 'lost', number>;
   orderCharge(customer: Customer, rest: { credits: number; hold: boolean; isRetried: boolean }): ChargeOrder;
   orderGrant(customer: Customer, rest: { credits: number; isRetried: boolean }): GrantOrder;
 }
 
-/** Small enough to round up to one more credit at the most, and large enough to tell orders apart. */
+/** Small enough to add at most one credit by rounding up, and large enough to distinguish orders. */
 const quantityStep = 1e-6;
 
 export function createRequestLog(): RequestLog {
@@ -45,7 +45,7 @@ export function createRequestLog(): RequestLog {
     heard: { data: 0, unavailable: 0, lost: 0 },
     orderCharge({ workspaceId }, { credits, hold, isRetried }) {
       const number = charges.length + 1;
-      // Digits beyond the sixth would be those of binary fractions.
+      // Removes digits that come from binary fractions.
       const quantity = Number((credits - 1 + number * quantityStep).toFixed(6));
       const idempotencyKey = isRetried ? `charge-${number}` : null;
       const order = { workspaceId, quantity, credits, hold, idempotencyKey, chargeId: null, settled: null };

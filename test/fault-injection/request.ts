@@ -2,20 +2,24 @@ import type { TypedDocumentString } from '../generated/graphql.js';
 import { type Answer, Client } from '../harness.js';
 import { serviceToken } from './fault-test.js';
 
-/** The longest that anybody may be kept waiting, whatever is broken. */
+/** The maximum duration of a request in any outage. */
 const answerMsMax = 15_000;
 
-/** What came of a request: its data; a refusal that may be tried again; or nothing, since the server ended before it answered. */
+/**
+ * The outcome of a request: its data, a refusal that may be retried, or no response because the server ended.
+ */
 export type Heard<Data> = { readonly kind: 'data'; readonly data: Data } | { readonly kind: 'unavailable' | 'lost' };
 
-/** The product's backend, at one server. */
+/** The client of a backend at one server. */
 export function backendAt(url: string): Client {
   const patient = (path: string, init?: RequestInit) =>
     fetch(`${url}${path}`, { ...init, signal: AbortSignal.timeout(answerMsMax) });
   return new Client(patient, { authorization: `Bearer ${serviceToken}` });
 }
 
-/** Asks once. @throws Error for every answer that is neither data nor the one that an outage gives, and for one that does not come. */
+/**
+ * Sends a request once. @throws Error for a response that is neither data nor a valid 503, and for a timeout
+ */
 export async function ask<Data, Input>(
   client: Client,
   document: TypedDocumentString<Data, Input>,
@@ -34,7 +38,7 @@ export async function ask<Data, Input>(
   throw new Error(`An answer that nobody may get: ${status} ${JSON.stringify({ data, errors })}`);
 }
 
-/** 503, with nothing delivered, one code, and when to come back. */
+/** Whether it is a 503 without data, with one error code and Retry-After. */
 function isClearlyUnavailable({ status, headers, data, errors }: Answer<unknown>): boolean {
   return (
     status === 503 &&
@@ -45,7 +49,10 @@ function isClearlyUnavailable({ status, headers, data, errors }: Answer<unknown>
   );
 }
 
-/** fetch says so of a connection that is refused, and of one that ends before the answer does. An answer that does not come is no such end. */
+/**
+ * Whether fetch failed because the connection was refused or ended before the response was complete. A
+ * timeout is not.
+ */
 function isConnectionEnd(error: unknown): boolean {
   return error instanceof TypeError && /^(fetch failed|terminated)$/.test(error.message);
 }

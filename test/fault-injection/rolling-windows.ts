@@ -1,15 +1,15 @@
 import { expect } from 'vitest';
 import type { RateLimit } from '../../src/domain/rate-limits/limiter.js';
 
-/** A request that was let through: the decision fell between the two, on the clock of the tests. */
+/** An allowed request. It was decided between the two times, on the clock of the tests. */
 export interface Letting {
   readonly sentMs: number;
   readonly answeredMs: number;
 }
 
 /**
- * No window contains more than its limit, wherever it begins: of those that were sent after a moment and answered within the window's
- * length of it, all were decided in it. Only moments at which one was sent need be looked at.
+ * Expects that no window contains more requests than its limit: requests that were sent and answered within a
+ * window were decided in it. Checking the windows that begin when a request is sent suffices.
  */
 export function expectKept(lettings: readonly Letting[], limits: readonly RateLimit[]): void {
   for (const { limit, windowSeconds } of limits) {
