@@ -10,7 +10,7 @@ import { variableNames } from '../../src/settings.js';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const schema = buildSchema(await readFile(join(root, 'schema.graphql'), 'utf8'));
 
-/** The pages for people, by their path in the repository. */
+/** The text of the documentation pages by path in the repository. */
 const pages = await readPages();
 
 async function readPages(): Promise<ReadonlyMap<string, string>> {
@@ -24,7 +24,7 @@ async function read(path: string): Promise<[string, string]> {
   return [path, await readFile(join(root, path), 'utf8')];
 }
 
-/** Links to files of this repository, each with the heading that it points at. */
+/** Links to files of this repository, each with the heading that it refers to. */
 function linksOf(text: string): { target: string; heading: string | undefined }[] {
   return [...withoutCode(text).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)].map(
     ([, target = '', heading]) => ({
@@ -38,7 +38,7 @@ function withoutCode(text: string): string {
   return text.replaceAll(/^```[\s\S]*?^```$/gm, '');
 }
 
-/** Headings as links name them: lower case, without punctuation, hyphens for blanks. */
+/** Headings as in link fragments: lower case, without punctuation, with hyphens for spaces. */
 function headingsOf(text: string): string[] {
   return [...withoutCode(text).matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
     title
@@ -49,8 +49,8 @@ function headingsOf(text: string): string[] {
   );
 }
 
-describe('links between pages lead somewhere', () => {
-  test.each([...pages.keys()])('%s', async (path) => {
+describe('documentation links', () => {
+  test.each([...pages.keys()])('of %s point to existing files and headings', async (path) => {
     for (const { target, heading } of linksOf(pages.get(path) ?? '')) {
       const place = target === '' ? path : relative(root, join(root, dirname(path), target));
       await expect(stat(join(root, place)), `${path} links to ${target}`).resolves.toBeDefined();
@@ -59,7 +59,7 @@ describe('links between pages lead somewhere', () => {
     }
   });
 
-  test('every page is reached from the index', () => {
+  test('from the indexes reach every page', () => {
     const indexes = ['docs/README.md', 'docs/decisions/README.md'];
     const reached = indexes.flatMap((index) =>
       linksOf(pages.get(index) ?? '').map(({ target }) => join(dirname(index), target)),
@@ -69,7 +69,7 @@ describe('links between pages lead somewhere', () => {
   });
 });
 
-test('every operation that a page shows is one of the schema', () => {
+test('every GraphQL operation in the documentation is valid in the schema', () => {
   const operations = [...pages].flatMap(([path, text]) =>
     [...text.matchAll(/^```graphql\n([\s\S]*?)^```$/gm)].map(([, document = '']) => ({ path, document })),
   );
@@ -79,7 +79,7 @@ test('every operation that a page shows is one of the schema', () => {
   }
 });
 
-test.each(['README.md', 'docs/getting-started.md'])('the product that %s shows is one', async (path) => {
+test.each(['README.md', 'docs/getting-started.md'])('the product file in %s loads', async (path) => {
   const product = /^```yaml\n([\s\S]*?)^```$/m.exec(pages.get(path) ?? '')?.[1] ?? '';
   const folder = await mkdtemp(join(tmpdir(), 'tollkeeper-docs-'));
   onTestFinished(() => rm(folder, { recursive: true }));
@@ -87,8 +87,8 @@ test.each(['README.md', 'docs/getting-started.md'])('the product that %s shows i
   expect((await loadProducts([join(folder, 'acme.yaml')])).primary.slug).toBe('acme');
 });
 
-describe('environment variables', () => {
-  test("README's table has every variable, and no other", () => {
+describe('the list of environment variables', () => {
+  test('in README has every variable and no other', () => {
     const table = /^## Environment variables\n([\s\S]*?)^## /m.exec(pages.get('README.md') ?? '')?.[1] ?? '';
     const named = [...table.matchAll(/^\| (`[^|]+`) \|/gm)].flatMap(
       ([, cell = '']) => cell.match(/[A-Z][A-Z_]+/g) ?? [],
@@ -96,7 +96,7 @@ describe('environment variables', () => {
     expect(named.sort()).toEqual([...variableNames].sort());
   });
 
-  test('.env.example has every variable, and no other', async () => {
+  test('in .env.example has every variable and no other', async () => {
     const example = await readFile(join(root, '.env.example'), 'utf8');
     const named = [...example.matchAll(/^# ([A-Z][A-Z_]+)=/gm)].map(([, name]) => name);
     expect(named.sort()).toEqual([...variableNames].sort());

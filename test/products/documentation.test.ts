@@ -21,7 +21,7 @@ async function loadText(text: string) {
   return (await loadProducts([path])).primary;
 }
 
-test('the complete example is a product, and states every field that a product has', async () => {
+test('the complete example of the guide loads and contains every field of a product', async () => {
   const product = await loadText(example ?? '');
   expect(product).toEqual(parse(example ?? '', (key, value) => withDefaults(key, value)));
   const written: Record<string, unknown> = parse(example ?? '');
@@ -29,18 +29,18 @@ test('the complete example is a product, and states every field that a product h
   expect(Object.keys(written.wording ?? {}).sort()).toEqual(Object.keys(product.wording).sort());
 });
 
-/** What the example leaves out on purpose: a permission is grantable unless it says otherwise. */
+/** Adds the default that the example leaves out on purpose: a permission is grantable. */
 function withDefaults(key: unknown, value: unknown): unknown {
   const isPermission = typeof key === 'string' && /^[a-z]+:[a-z]+$/.test(key) && typeof value === 'object';
   return isPermission ? { grantable: true, ...value } : value;
 }
 
-test('the header pair of the guide is a credential', async () => {
+test('the header pair of the guide is a valid credential', async () => {
   const product = await loadText((example ?? '').replace(/^credential:.*?^$/ms, headerPair ?? ''));
   expect(product.credential).toEqual(parse(headerPair ?? '').credential);
 });
 
-test('the guide lists each default wording as it is', () => {
+test('the guide lists the default status and code of each rejection', () => {
   const { wording } = productSchema.parse({
     slug: 'bare',
     title: 'Bare',
@@ -52,6 +52,6 @@ test('the guide lists each default wording as it is', () => {
   expect(listed).toEqual(Object.entries(wording).map(([outcome, { status, code }]) => [outcome, String(status), code]));
 });
 
-test('the guide names every preset', () => {
+test('the guide mentions every preset', () => {
   expect(presetNames.filter((name) => !guide.includes(`\`${name}\``))).toEqual([]);
 });

@@ -24,7 +24,7 @@ const acme = {
 
 let files = 0;
 
-/** Writes a file of its own and gives its path. */
+/** Writes a new file and returns its path. */
 async function aFile(content: string | Uint8Array | object, extension = 'yaml'): Promise<string> {
   files += 1;
   const path = join(folder, `product-${files}.${extension}`);
@@ -33,7 +33,7 @@ async function aFile(content: string | Uint8Array | object, extension = 'yaml'):
   return path;
 }
 
-/** The message with which loading fails; FILE stands for the last path. */
+/** The error message of loading, with FILE1, FILE2 … in place of the paths. */
 async function refusal(...names: string[]): Promise<string> {
   const error: unknown = await loadProducts(names).then(
     () => null,
@@ -45,8 +45,8 @@ async function refusal(...names: string[]): Promise<string> {
 
 const seeGuide = 'docs/products.md describes every field.';
 
-describe('loading', () => {
-  test('the first product that is named is the primary one, and each is found by its slug', async () => {
+describe('loading products', () => {
+  test('makes the first product the primary one and finds each by its slug', async () => {
     const products = await loadProducts([await aFile(acme), 'masko']);
     expect(products.all.map(({ slug }) => slug)).toEqual(['acme', 'masko']);
     expect(products.primary.slug).toBe('acme');
@@ -54,7 +54,7 @@ describe('loading', () => {
     expect(products.find('constructor')).toBeNull();
   });
 
-  test('YAML and JSON say the same', async () => {
+  test('gives the same product for YAML and JSON', async () => {
     const [yaml, yml, json] = [
       await aFile(acme, 'yaml'),
       await aFile(acme, 'yml'),
@@ -65,7 +65,7 @@ describe('loading', () => {
     expect(loaded[2]).toEqual(loaded[0]);
   });
 
-  test('what a file leaves out has its default', async () => {
+  test('sets the default of every omitted field', async () => {
     const { primary } = await loadProducts([await aFile(acme)]);
     expect({ ...primary, wording: Object.keys(primary.wording).length }).toEqual({
       ...acme,
@@ -91,7 +91,7 @@ describe('loading', () => {
     });
   });
 
-  test('a wording of the product replaces one outcome and leaves the others', async () => {
+  test('replaces only the default wording that the product overrides', async () => {
     const own = { status: 403, code: null, message: 'No.' };
     const { wording } = (await loadProducts([await aFile({ ...acme, wording: { FORBIDDEN: own } })])).primary;
     const bare = (await loadProducts([await aFile(acme)])).primary.wording;
@@ -99,8 +99,8 @@ describe('loading', () => {
   });
 });
 
-describe('a name', () => {
-  test('that is almost a preset is answered with the nearest one', async () => {
+describe('the list of products', () => {
+  test('with a misspelled preset is refused with the nearest name', async () => {
     await expect(loadProducts(['maskoo'])).rejects.toThrow(
       new StartError(
         'There is no preset called "maskoo". Did you mean masko? The presets are default, makistry, makra, masko, makepay, craftkit. To use a product file, give its path, which ends in .json, .yaml, .yml.',
@@ -109,7 +109,7 @@ describe('a name', () => {
   });
 
   test.each(['', 'something else entirely', 'constructor', 'x'.repeat(10_000)])(
-    'that is near no preset is answered with all of them (%#)',
+    'with an unknown preset is refused with the names of all presets (%#)',
     async (name) => {
       await expect(loadProducts([name])).rejects.toThrow(
         new StartError(
@@ -119,13 +119,13 @@ describe('a name', () => {
     },
   );
 
-  test('with another extension is refused', async () => {
+  test('with a file of another extension is refused', async () => {
     expect(await refusal('./acme.toml')).toBe(
       'The product file FILE1 must end in .json, .yaml, .yml. The presets are default, makistry, makra, masko, makepay, craftkit.',
     );
   });
 
-  test('must be there, and there are at most 100', async () => {
+  test('must contain 1 to 100 products', async () => {
     expect(await refusal()).toBe(
       'The list of products is empty. Add a preset (default, makistry, makra, masko, makepay, craftkit) or the path of a product file.',
     );
@@ -136,8 +136,8 @@ describe('a name', () => {
   });
 });
 
-describe('a file', () => {
-  test('that does not exist is named', async () => {
+describe('a product file', () => {
+  test('that does not exist is refused with its path', async () => {
     expect(await refusal(join(folder, 'none.yaml'))).toBe(
       "The product file FILE1 does not exist. Relative paths start at the server's working directory.",
     );
@@ -173,18 +173,18 @@ describe('a file', () => {
   test.each([
     ['an open bracket', 'slug: acme\nissuers: [1', 'line 2, column 12: Flow sequence in block collection'],
     ['a tab', 'slug: acme\nissuers:\n\tby: operator\n', 'line 3, column 1: Tabs are not allowed as indentation'],
-    ['a field stated twice', 'slug: acme\ntitle: A\nslug: acme\n', 'line 3, column 1: Map keys must be unique'],
+    ['a duplicate field', 'slug: acme\ntitle: A\nslug: acme\n', 'line 3, column 1: Map keys must be unique'],
     ['two documents', 'slug: acme\n---\nslug: acme\n', 'line 2, column 1: Source contains multiple documents'],
-    ['a tag of its own', 'slug: !secret acme\n', 'line 1, column 7: Unresolved tag: !secret'],
-    ['an alias to nothing', 'slug: *acme\n', ''],
-    ['brackets without end', '['.repeat(100_000), ''],
-  ])('with %s is answered with the line', async (_what, text, where) => {
+    ['a custom tag', 'slug: !secret acme\n', 'line 1, column 7: Unresolved tag: !secret'],
+    ['an undefined alias', 'slug: *acme\n', ''],
+    ['100,000 open brackets', '['.repeat(100_000), ''],
+  ])('with %s is refused with the position of the error', async (_what, text, where) => {
     expect(await refusal(await aFile(text))).toContain(
       `The product file FILE1 cannot be read as YAML or JSON: ${where}`,
     );
   });
 
-  test('whose aliases multiply is refused', async () => {
+  test('with exponentially nested aliases is refused', async () => {
     const levels = Array.from({ length: 9 }, (_, i) => `a${i + 1}: &a${i + 1} [${`*a${i}, `.repeat(9)}]`);
     expect(await refusal(await aFile(['a0: &a0 [x]', ...levels].join('\n')))).toBe(
       'The product file FILE1 cannot be read as YAML or JSON: Excessive alias count indicates a resource exhaustion attack',
@@ -193,17 +193,17 @@ describe('a file', () => {
 
   test.each([
     ['a trailing comma', '{\n  "slug": "acme",\n}', 'line 3, column 1: Expected double-quoted property name'],
-    ['a comma too many', '{\n "issuers": [\n  1,\n ]\n}', "line 4, column 2: Unexpected token ']'"],
-    ['a word', '{\n "signingSecrets": tru\n}', "line 2, column 23: Unexpected token '\n'"],
-    ['another format', 'slug: acme\n', "line 1, column 1: Unexpected token 's'"],
-  ])('called JSON with %s is answered with the line', async (_what, text, where) => {
+    ['a trailing comma in a list', '{\n "issuers": [\n  1,\n ]\n}', "line 4, column 2: Unexpected token ']'"],
+    ['an unquoted word', '{\n "signingSecrets": tru\n}', "line 2, column 23: Unexpected token '\n'"],
+    ['YAML content', 'slug: acme\n', "line 1, column 1: Unexpected token 's'"],
+  ])('named .json with %s is refused with the position of the error', async (_what, text, where) => {
     expect(await refusal(await aFile(text, 'json'))).toBe(
       `The product file FILE1 is not valid JSON: ${where}. Correct it, or save it as .yaml.`,
     );
   });
 });
 
-test('whatever a file holds, it is a product or a StartError', async () => {
+test('any content of a product file either loads or fails with a StartError', async () => {
   const text = fc.oneof(
     fc.string(),
     fc.json(),
@@ -228,7 +228,7 @@ test('whatever a file holds, it is a product or a StartError', async () => {
   );
 });
 
-describe('a field', () => {
+describe('a field of a product file', () => {
   const { LIVE } = acme.credential.secrets;
   const format = (changes: object) => ({
     credential: { transport: 'bearer', secrets: { LIVE: { ...LIVE, ...changes } } },
@@ -246,23 +246,19 @@ describe('a field', () => {
 
   test.each<[string, object, string]>([
     ['that is unknown', { slugg: 'x' }, 'slugg is not a field here: did you mean slug?'],
-    ['that is like no other', { pineapple: 'x' }, 'pineapple is not a field of a product file.'],
+    ['that resembles no known field', { pineapple: 'x' }, 'pineapple is not a field of a product file.'],
     [
-      'that is unknown further in',
+      'that is unknown at a deeper level',
       format({ lenght: 3 }),
       'credential.secrets.LIVE.lenght is not a field here: did you mean length?',
     ],
-    ['that holds a number for text', { title: 5 }, 'title must be text, not a number (put it in quotes).'],
-    ['that holds text for a number', { freeCredits: 'many' }, 'freeCredits must be a number, not text.'],
-    [
-      'that holds a fraction',
-      { holdSeconds: 1.5 },
-      'holdSeconds must be a whole number, not a number with a fraction.',
-    ],
-    ['that holds text for a truth', { signingSecrets: 'yes' }, 'signingSecrets must be true or false, not text.'],
-    ['that holds a mapping for a list', { rateLimits: {} }, 'rateLimits must be a list, not a mapping.'],
-    ['that holds a list for a mapping', { prices: [] }, 'prices must be a mapping of names, not a list.'],
-    ['that is left empty', { issuers: null }, 'issuers must be a mapping of fields, not empty.'],
+    ['with a number instead of text', { title: 5 }, 'title must be text, not a number (put it in quotes).'],
+    ['with text instead of a number', { freeCredits: 'many' }, 'freeCredits must be a number, not text.'],
+    ['with a fraction', { holdSeconds: 1.5 }, 'holdSeconds must be a whole number, not a number with a fraction.'],
+    ['with text instead of a boolean', { signingSecrets: 'yes' }, 'signingSecrets must be true or false, not text.'],
+    ['with a mapping instead of a list', { rateLimits: {} }, 'rateLimits must be a list, not a mapping.'],
+    ['with a list instead of a mapping', { prices: [] }, 'prices must be a mapping of names, not a list.'],
+    ['that is empty', { issuers: null }, 'issuers must be a mapping of fields, not empty.'],
     ['that is too small', format({ length: 23 }), 'credential.secrets.LIVE.length must be at least 24.'],
     ['that is too large', { freeCredits: 2_000_000_000 }, 'freeCredits must be at most 1000000000.'],
     ['that is not finite', { freeCredits: Number.POSITIVE_INFINITY }, 'freeCredits must be a number, not Infinity.'],
@@ -272,25 +268,33 @@ describe('a field', () => {
       { rateLimits: [1, 2, 3, 4, 5].map((n) => ({ limit: n, windowSeconds: n })) },
       'rateLimits must have at most 4 entries.',
     ],
-    ['in a list', { rateLimits: [{ limit: 0, windowSeconds: 1 }] }, 'rateLimits[0].limit must be at least 1.'],
     [
-      'that is one of several',
+      'with an invalid value in a list',
+      { rateLimits: [{ limit: 0, windowSeconds: 1 }] },
+      'rateLimits[0].limit must be at least 1.',
+    ],
+    [
+      'with an unknown enum value',
       format({ alphabet: 'base64' }),
       'credential.secrets.LIVE.alphabet must be hex or base62.',
     ],
-    ['that decides on others', { issuers: { by: 'anyone' } }, 'issuers.by must be role, permission or operator.'],
+    [
+      'with an unknown discriminator',
+      { issuers: { by: 'anyone' } },
+      'issuers.by must be role, permission or operator.',
+    ],
     [
       'with a name in the wrong form',
       { permissions: { read: { description: 'x' } } },
       'permissions.read is not a valid name: it must have the form resource:action.',
     ],
     [
-      'with an unspeakable name',
+      'with a control character in a name',
       { prices: { 'A\nb': {} } },
       'prices."A\\nb" is not a valid name: it must be 1 to 40 of a-z, 0-9, _ and -, beginning with a letter.',
     ],
     [
-      'that names no feature',
+      'that refers to an unknown feature',
       { permissions: { 'a:b': { description: 'x', feature: 'constructor' } } },
       'permissions.a:b.feature is not a feature of this product: constructor.',
     ],
@@ -300,17 +304,17 @@ describe('a field', () => {
       'rateLimits must not have two limits with the same windowSeconds.',
     ],
     [
-      'that rotates what is not there',
+      'that permits rotation of missing signing secrets',
       { keyPermissions: ['signingSecret:rotate'] },
       'keyPermissions must not include signingSecret:rotate unless signingSecrets is true.',
     ],
     [
-      'with a prefix of service tokens',
+      'with the prefix of service tokens',
       format({ prefix: 'tks_a' }),
       "credential.secrets.LIVE.prefix must not begin with tks_, the prefix of this server's service tokens.",
     ],
     [
-      'with the form of a session',
+      'with the format of session tokens',
       format({ prefix: '' }),
       'credential.secrets.LIVE.prefix must contain _ or -, or length must change: 32 letters and digits are the format of session tokens.',
     ],
@@ -320,26 +324,26 @@ describe('a field', () => {
       'credential.secrets.LIVE.prefix must consist of letters, digits, _ and -, or be empty.',
     ],
     [
-      'with test keys like live keys',
+      'with indistinguishable TEST and LIVE keys',
       { credential: { transport: 'bearer', secrets: { LIVE, TEST: { ...LIVE, alphabet: 'base62' } } } },
       'credential.secrets.TEST.prefix must differ from the prefix of LIVE, because a key could match both formats.',
     ],
     [
-      'with one header for both halves',
+      'with the same header for id and secret',
       pair({ secretHeader: 'x-id' }),
       'credential.secretHeader must differ from keyIdHeader.',
     ],
     [
-      'with a header that is taken',
+      'with a reserved header',
       pair({ keyIdHeader: 'authorization' }),
       'credential.keyIdHeader must not be a reserved header: authorization, cookie, host, origin, content-type, content-length.',
     ],
-  ])('%s is named, with what is expected', async (_what, changes, expected) => {
+  ])('%s is refused with its path and the expected value', async (_what, changes, expected) => {
     const message = await refusal(await aFile({ ...acme, ...changes }));
     expect(message.replace(/line \d+/, 'line N')).toBe(`The product file FILE1, line N: ${expected} ${seeGuide}`);
   });
 
-  test('that is missing is named, on the line of what should hold it', async () => {
+  test('that is missing is refused with the line of its parent', async () => {
     const { slug: _slug, ...rest } = acme;
     expect(await refusal(await aFile(rest))).toBe(
       `The product file FILE1, line 1: slug is missing: it must be text. ${seeGuide}`,
@@ -351,7 +355,7 @@ describe('a field', () => {
     );
   });
 
-  test('is named with its line, and the first mistake of the file comes first', async () => {
+  test('is refused with its line, and the first error of the file is reported first', async () => {
     const text = `# my product\n${stringify(acme)}rateLimits:\n  - limit: 1\n    windowSeconds: 60\n  - limit: 0\n    windowSeconds: 3600\nextra: 1\n`;
     const line = text.split('\n').indexOf('  - limit: 0') + 1;
     expect(await refusal(await aFile(text))).toBe(
@@ -364,7 +368,7 @@ describe('a field', () => {
   });
 });
 
-describe('two products', () => {
+describe('two products of one server', () => {
   const bearer = (slug: string, secret: object, test?: object) => ({
     ...acme,
     slug,
@@ -382,7 +386,7 @@ describe('two products', () => {
     },
   });
 
-  test('of one slug are refused', async () => {
+  test('with the same slug are refused', async () => {
     expect(await refusal(await aFile(acme), await aFile(acme))).toBe(
       'The product file FILE1 and the product file FILE2 have the same slug, acme. Change one of them.',
     );
@@ -395,29 +399,29 @@ describe('two products', () => {
   });
 
   test.each<[string, object, object]>([
-    ['one format', { prefix: 'k_', alphabet: 'hex', length: 32 }, { prefix: 'k_', alphabet: 'hex', length: 32 }],
+    ['the same format', { prefix: 'k_', alphabet: 'hex', length: 32 }, { prefix: 'k_', alphabet: 'hex', length: 32 }],
     [
-      'one alphabet within the other',
+      'an alphabet that contains the other',
       { prefix: 'k_', alphabet: 'hex', length: 32 },
       { prefix: 'k_', alphabet: 'base62', length: 32 },
     ],
     [
-      'a checksum where the other is random',
+      'a checksum in place of random characters',
       { prefix: 'k_', alphabet: 'base62', length: 30, checksum: 'crc32-base62' },
       { prefix: 'k_', alphabet: 'base62', length: 36 },
     ],
     [
-      'a prefix where the other is random',
+      'a prefix in place of random characters',
       { prefix: '', alphabet: 'base62', length: 43 },
       { prefix: 'abc', alphabet: 'hex', length: 40 },
     ],
-  ])('with %s cannot be told apart', async (_what, one, other) => {
+  ])('with %s are refused as ambiguous', async (_what, one, other) => {
     expect(await refusal(await aFile(bearer('one', one)), await aFile(bearer('other', other)))).toBe(
       'The product file FILE1 and the product file FILE2 have ambiguous credentials: a key of credential.secrets.LIVE could belong to both. Change one of the prefixes.',
     );
   });
 
-  test('are compared in all environments', async () => {
+  test('are compared for ambiguity in all environments', async () => {
     const [a, b, c] = ['a_', 'b_', 'c_'].map((prefix) => ({ prefix, alphabet: 'hex', length: 32 }));
     expect(await refusal(await aFile(bearer('one', a ?? {}, b)), await aFile(bearer('other', c ?? {}, b)))).toContain(
       'a key of credential.secrets.TEST could belong to both',
@@ -428,16 +432,16 @@ describe('two products', () => {
     ['prefix', { prefix: 'k_', alphabet: 'hex', length: 32 }, { prefix: 'l_', alphabet: 'hex', length: 32 }],
     ['length', { prefix: 'k_', alphabet: 'hex', length: 32 }, { prefix: 'k_', alphabet: 'hex', length: 33 }],
     [
-      'random part, where a prefix has a sign that it lacks',
+      'alphabet, which lacks a character of the prefix',
       { prefix: '', alphabet: 'base62', length: 43 },
       { prefix: 'ab_', alphabet: 'hex', length: 40 },
     ],
-  ])('that differ in their %s are both sold', async (_what, one, other) => {
+  ])('that differ in their %s are both loaded', async (_what, one, other) => {
     const products = await loadProducts([await aFile(bearer('one', one)), await aFile(bearer('other', other))]);
     expect(products.all.map(({ slug }) => slug)).toEqual(['one', 'other']);
   });
 
-  test('with key ids of one form are refused, whatever their headers are called', async () => {
+  test('with the same key id format are refused, regardless of their header names', async () => {
     for (const header of ['x-id', 'x-other-id']) {
       expect(await refusal(await aFile(pair('one', 'id_')), await aFile(pair('other', 'id_', header)))).toBe(
         'The product file FILE1 and the product file FILE2 have ambiguous credentials: a key of credential.keyId could belong to both. Change one of the prefixes.',
@@ -445,7 +449,7 @@ describe('two products', () => {
     }
   });
 
-  test('may share their headers, and a header pair does not meet a bearer key', async () => {
+  test('may share header names, and a header pair does not conflict with a bearer key', async () => {
     const bearerLikePair = bearer('bearer', { prefix: 'id_', alphabet: 'base62', length: 24 });
     const products = await loadProducts([
       await aFile(pair('one', 'id_')),

@@ -4,23 +4,23 @@ import type { Product, RefusalCode } from '../../src/products/product.js';
 
 const { all } = await loadProducts(presetNames);
 
-/** One row of the table in which the vendors differ: each preset's value of it. */
+/** One value of each preset, by slug. */
 function row<T>(take: (product: Product) => T): Record<string, T> {
   return Object.fromEntries(all.map((product) => [product.slug, take(product)]));
 }
 
-/** The status and the code in which a product refuses. */
+/** Status and code of the rejections of a product. */
 function refusals(slug: string, codes: readonly (RefusalCode | 'NOT_FOUND' | 'INTERNAL')[]) {
   const wording = all.find((product) => product.slug === slug)?.wording;
   return Object.fromEntries(codes.map((code) => [code, [wording?.[code].status, wording?.[code].code]]));
 }
 
-test('all presets can be sold by one server, each under its own name', () => {
+test('one server can load all presets, each with its own slug', () => {
   expect(all.map((product) => product.slug)).toEqual([...presetNames]);
   expect(presetNames).toEqual(['default', 'makistry', 'makra', 'masko', 'makepay', 'craftkit']);
 });
 
-test('each preset writes its keys as its document fixes them', () => {
+test('each preset has the key format of its vendor document', () => {
   expect(row((product) => product.credential)).toEqual({
     default: {
       transport: 'bearer',
@@ -49,7 +49,7 @@ test('each preset writes its keys as its document fixes them', () => {
   });
 });
 
-test('each preset lets those issue keys whom its document names', () => {
+test('each preset has the issuers of its vendor document', () => {
   const ownersAndAdmins = { by: 'role', PERSONAL: ['OWNER'], ORGANIZATION: ['ADMIN', 'OWNER'] };
   expect(row((product) => product.issuers)).toEqual({
     default: ownersAndAdmins,
@@ -61,7 +61,7 @@ test('each preset lets those issue keys whom its document names', () => {
   });
 });
 
-test('each preset grants its keys what its document lists, and withholds the rest', () => {
+test('each preset has the grantable and the withheld permissions of its vendor document', () => {
   const names = (product: Product, grantable: boolean) =>
     Object.entries(product.permissions)
       .filter(([, permission]) => permission.grantable === grantable)
@@ -88,7 +88,7 @@ test('each preset grants its keys what its document lists, and withholds the res
   });
 });
 
-test('an old secret ends at once where the document leaves it no grace', () => {
+test('each preset has the maximum rotation overlap of its vendor document', () => {
   expect(row((product) => product.rotation.overlapSecondsMax)).toEqual({
     default: 604_800,
     makistry: 604_800,
@@ -99,7 +99,7 @@ test('an old secret ends at once where the document leaves it no grace', () => {
   });
 });
 
-test('features are switched by whom the preset names', () => {
+test('each preset defines who enables its features', () => {
   expect(
     row((product) => Object.entries(product.features).map(([name, { enabledBy }]) => `${name} by ${enabledBy}`)),
   ).toEqual({
@@ -112,7 +112,7 @@ test('features are switched by whom the preset names', () => {
   });
 });
 
-test('each preset asks the prices of its document', () => {
+test('each preset has the prices and free credits of its vendor document', () => {
   expect(
     row((product) => Object.entries(product.prices).map(([action, p]) => `${action}: ${p.credits} per ${p.unit}`)),
   ).toEqual({
@@ -133,7 +133,7 @@ test('each preset asks the prices of its document', () => {
   });
 });
 
-test('each preset keeps the limits of its document', () => {
+test('each preset has the rate limits and key limit of its vendor document', () => {
   const both = [
     { limit: 60, windowSeconds: 60 },
     { limit: 1_000, windowSeconds: 3_600 },
@@ -148,7 +148,7 @@ test('each preset keeps the limits of its document', () => {
   });
 });
 
-test('test keys are free and watermarked where they exist', () => {
+test('presets with TEST keys make them free and watermarked', () => {
   const withTestKeys = all.filter(({ credential }) => credential.secrets.TEST !== undefined);
   expect(withTestKeys.map(({ slug, testKeys }) => ({ slug, testKeys }))).toEqual([
     { slug: 'default', testKeys: { free: true, watermark: true } },
@@ -156,7 +156,7 @@ test('test keys are free and watermarked where they exist', () => {
   ]);
 });
 
-test('signing secrets, origins and what a key may do here follow the document', () => {
+test('each preset has the signing secrets, origins and key permissions of its vendor document', () => {
   const read = ['workspace:read', 'apiKey:read', 'credits:read'];
   const rotate = [...read, 'signingSecret:rotate'];
   expect(
@@ -171,7 +171,7 @@ test('signing secrets, origins and what a key may do here follow the document', 
   });
 });
 
-test('makistry says invalid_api_key to whatever is wrong with a key, and gives the internal route no code', () => {
+test('makistry rejects every invalid key with invalid_api_key, and a forbidden action without a code', () => {
   expect(
     refusals('makistry', ['MISSING_CREDENTIAL', 'INVALID_CREDENTIAL', 'DISABLED', 'EXPIRED', 'FORBIDDEN']),
   ).toEqual({
@@ -183,7 +183,7 @@ test('makistry says invalid_api_key to whatever is wrong with a key, and gives t
   });
 });
 
-test('masko says its statuses', () => {
+test('masko uses the HTTP status as the code of a rejection', () => {
   expect(
     refusals('masko', [
       'MISSING_CREDENTIAL',
@@ -205,7 +205,7 @@ test('masko says its statuses', () => {
   });
 });
 
-test('makepay tells no pair from a wrong pair, in the words of its document', () => {
+test('makepay rejects a missing and a wrong header pair with different codes and messages', () => {
   const wording = all.find((product) => product.slug === 'makepay')?.wording;
   const wrong = { status: 401, code: 'invalid_credentials', message: 'Invalid MakePay API credentials' };
   expect(wording).toMatchObject({
@@ -218,7 +218,7 @@ test('makepay tells no pair from a wrong pair, in the words of its document', ()
   });
 });
 
-test('craftkit tells a missing header from a wrong key, and a feature that is off looks like a wrong key', () => {
+test('craftkit rejects a missing header and a wrong key with different codes, and a disabled feature like a wrong key', () => {
   expect(
     refusals('craftkit', [
       'MISSING_CREDENTIAL',
@@ -238,7 +238,7 @@ test('craftkit tells a missing header from a wrong key, and a feature that is of
   });
 });
 
-test('a name that a record inherits is not a price, a permission or a feature', () => {
+test('inherited property names are not prices, permissions or features', () => {
   expect(
     row(({ prices, permissions, features }) => [prices.constructor, permissions.toString, features.valueOf]),
   ).toEqual(row(() => [undefined, undefined, undefined]));

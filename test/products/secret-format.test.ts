@@ -27,7 +27,7 @@ const formats: NamedFormat[] = products.all.flatMap((product) => {
   return TEST === undefined ? [live] : [live, { product, environment: 'TEST', format: TEST }];
 });
 
-/** A source of bytes that a seed determines, so that a failure can be run again. */
+/** A seeded source of bytes, so that a failure can be reproduced. */
 function seededBytes(seed: number): (size: number) => Uint8Array {
   let block = 0;
   return (size) => {
@@ -57,7 +57,7 @@ const anyFormat: fc.Arbitrary<SecretFormat> = fc.record(
   { requiredKeys: ['prefix', 'alphabet', 'length'] },
 );
 
-test('a generated secret has the form of its own preset and of no other', () => {
+test('a generated secret matches the format of its own preset and no other', () => {
   fc.assert(
     fc.property(fc.constantFrom(...formats), fc.integer(), ({ format }, seed) => {
       const secret = generateSecret(format, seededBytes(seed));
@@ -68,7 +68,7 @@ test('a generated secret has the form of its own preset and of no other', () => 
   );
 });
 
-test('a secret of any format that a product may state matches it', () => {
+test('a generated secret matches any valid format and has its length', () => {
   fc.assert(
     fc.property(anyFormat, fc.integer(), (format, seed) => {
       const secret = generateSecret(format, seededBytes(seed));
@@ -78,7 +78,7 @@ test('a secret of any format that a product may state matches it', () => {
   );
 });
 
-test('two formats that one secret has can share a secret', () => {
+test('canShareSecret is true for two formats that match the same secret', () => {
   fc.assert(
     fc.property(anyFormat, anyFormat, fc.integer(), (a, b, seed) => {
       if (matchesFormat(b, generateSecret(a, seededBytes(seed)))) expect(canShareSecret(a, b)).toBe(true);
@@ -88,7 +88,7 @@ test('two formats that one secret has can share a secret', () => {
   );
 });
 
-test('a default key with one character changed is refused without a look-up', () => {
+test('a default key with one changed character is refused without a database query', () => {
   const printable = fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code));
   fc.assert(
     fc.property(
@@ -107,14 +107,14 @@ test('a default key with one character changed is refused without a look-up', ()
   );
 });
 
-test('a default key is its prefix, 30 random characters and the CRC32 of both in base 62', () => {
-  // CRC32("tk_live_" + 30 zeros) computed apart from this code, with zlib of Python: 0x7d9de94b = 2107500875.
+test('a default key consists of its prefix, 30 random characters and the CRC32 of both in base 62', () => {
+  // CRC32("tk_live_" + 30 zeros), computed with zlib of Python: 0x7d9de94b = 2107500875.
   const zeros = generateSecret(formatOf('default'), (size) => new Uint8Array(size));
   expect(zeros.slice(0, 38)).toBe(`tk_live_${'0'.repeat(30)}`);
   expect(zeros.slice(38)).toBe('2IcrFb');
 });
 
-test('a key that is cut, lengthened, padded or written in capitals is refused', () => {
+test('a truncated, extended, padded or upper-cased key is refused', () => {
   for (const { format } of formats) {
     const secret = generateSecret(format, seededBytes(7));
     const wrong = [
@@ -124,7 +124,7 @@ test('a key that is cut, lengthened, padded or written in capitals is refused', 
       ` ${secret}`,
       `${secret}\n`,
       `${secret.slice(0, -1)}\n`,
-      // A hex secret is written small; base62 tells the two apart.
+      // A hex secret is lower case; base62 is case-sensitive.
       ...(format.alphabet === 'hex' ? [secret.toUpperCase()] : []),
       `${secret.slice(0, -1)}é`,
       secret.repeat(10_000),
@@ -133,7 +133,7 @@ test('a key that is cut, lengthened, padded or written in capitals is refused', 
   }
 });
 
-test('every character comes up equally often', () => {
+test('all characters of generated secrets are equally frequent', () => {
   for (const [alphabet, size] of [
     ['base62', 62],
     ['hex', 16],
@@ -149,23 +149,23 @@ test('every character comes up equally often', () => {
     const expected = drawn / size;
     const chiSquared = [...counts.values()].reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
     expect(counts.size).toBe(size);
-    // 61 degrees of freedom exceed 120 once in 100,000 times; modulo bias would reach about 900.
+    // With 61 degrees of freedom it exceeds 120 once in 100,000 runs; modulo bias would reach about 900.
     expect(chiSquared).toBeLessThan(120);
   }
 });
 
-test('two secrets are never the same', () => {
+test('generated secrets are unique', () => {
   const secrets = Array.from({ length: 1_000 }, () => generateSecret(formatOf('makistry')));
   expect(new Set(secrets).size).toBe(1_000);
 });
 
-test('a source of randomness that does not work makes no secret', () => {
+test('a broken source of random bytes throws instead of generating a secret', () => {
   expect(() => generateSecret(formatOf('makra'), (size) => new Uint8Array(size).fill(255))).toThrow(
     'The source of random bytes is broken.',
   );
 });
 
-test('a bearer token tells its product and its environment', () => {
+test('a bearer token identifies its product and environment', () => {
   const found = formats
     .filter(({ product }) => product.credential.transport === 'bearer')
     .map(({ format }) => findBearerProduct(products, generateSecret(format)))
@@ -181,7 +181,7 @@ test('a bearer token tells its product and its environment', () => {
   ]);
 });
 
-test('the secret of a header pair is nobody’s bearer token, and its key id tells the product', () => {
+test('the secret of a header pair is no bearer token of any product, and its key id identifies the product', () => {
   const { credential } = products.find('makepay') ?? products.primary;
   if (credential.transport !== 'headerPair') throw new Error('makepay uses a header pair');
   const keyId = generateSecret(credential.keyId);
@@ -191,7 +191,7 @@ test('the secret of a header pair is nobody’s bearer token, and its key id tel
   expect(findPairProduct(products, `${keyId}0`)).toBeNull();
 });
 
-test('what comes as a bearer token but is no key is no product’s', () => {
+test('a bearer token that is not a key belongs to no product', () => {
   const others = [
     `tks_${'a'.repeat(32)}`,
     'a'.repeat(32),
@@ -203,7 +203,7 @@ test('what comes as a bearer token but is no key is no product’s', () => {
   expect(others.map((token) => looksLikeBearer(products, token))).toEqual(others.map(() => null));
 });
 
-test('a malformed key is recognised by its prefix, so that its own product refuses it', () => {
+test('a malformed key is recognized by its prefix, so that its own product rejects it', () => {
   const malformed = ['mk_pub_x', 'masko_', 'ck_test_short', 'tk_live_mistyped', 'mk_pu'];
   expect(
     malformed
@@ -212,7 +212,7 @@ test('a malformed key is recognised by its prefix, so that its own product refus
   ).toEqual([['makistry', 'LIVE'], ['masko', 'LIVE'], ['craftkit', 'TEST'], ['default', 'LIVE'], null]);
 });
 
-test('the most specific prefix is recognised first, in whatever order the products stand', () => {
+test('the most specific prefix is recognized first, regardless of the order of products', () => {
   const bearer = (slug: string, prefix: string, length: number) =>
     productSchema.parse({
       slug,
