@@ -7,8 +7,8 @@ import { anOrganization, aPerson, createApiKey, grantCredits, tryRotateApiKey } 
 import { aServer, sharedDatabase, type TestServer } from '../harness.js';
 import { atOnce } from './credit-operations.js';
 
-describe('events that are recorded at once', () => {
-  test('stand in one chain without gaps, for each workspace its own, and none is lost', async () => {
+describe('concurrently recorded audit events', () => {
+  test('form one complete chain without gaps per workspace', async () => {
     const server = await aServer();
     const { db } = server.deps;
     const owner = await aPerson(server);
@@ -19,7 +19,7 @@ describe('events that are recorded at once', () => {
       ),
     );
     const before = await db.auditEvent.count({ where: { workspaceId: { in: workspaceIds } } });
-    // Some lock the workspace first and some its account; all of them lock the end of the chain last.
+    // Some lock the workspace first and some its account; all of them lock the head of the chain last.
     await atOnce(60, async (index) => {
       const place = index % workspaceIds.length;
       if (index % 2 === 0) await grantCredits(server, workspaceIds[place] ?? '', 1);
@@ -39,10 +39,10 @@ describe('events that are recorded at once', () => {
   });
 });
 
-/** More than the server reads of a chain at once. */
+/** More than the server reads of a chain in one query. */
 const length = 1_203;
 
-/** A chain of its own, whose events differ in every field. */
+/** A new chain of events with different values. */
 async function aChain({ deps: { db } }: TestServer): Promise<string> {
   const workspaceId = newId('workspace');
   for (let made = 0; made < length; ) {
@@ -73,7 +73,7 @@ beforeAll(async () => {
   workspaceId = await aChain(server);
 }, 120_000);
 
-/** What the chain looks like once somebody who can switch off triggers has done something to it. It is undone afterwards. */
+/** The report on the chain after a change that bypasses the triggers. The change is rolled back. */
 async function reportAfter(deed: (tx: Tx) => Promise<unknown>, newest?: number): Promise<ChainReport> {
   const { db } = await sharedDatabase();
   let report: ChainReport | undefined;
@@ -95,7 +95,7 @@ async function reportAfter(deed: (tx: Tx) => Promise<unknown>, newest?: number):
 const at = (sequence: number) => ({ workspaceId_sequence: { workspaceId, sequence } });
 const anySequence = fc.integer({ min: 1, max: length });
 
-/** Each column of an event, and another value for it. */
+/** Each column of an event with a different value. */
 const changes = {
   id: { id: newId('auditEvent') },
   actorKind: { actorKind: 'SERVICE' },
@@ -112,14 +112,14 @@ const changes = {
   hash: { hash: new Uint8Array(32) },
 } as const;
 
-describe('whoever changes or removes events behind the back of the database is found', () => {
-  test('an untouched chain is intact, as a whole and at its end', async () => {
+describe('verification of a chain whose events were changed by bypassing the triggers', () => {
+  test('reports an unchanged chain as intact, as a whole and for the newest events', async () => {
     const intact = await reportAfter(async () => {});
     expect(intact).toEqual({ end: { sequence: length, hash: expect.stringMatching(/^[0-9a-f]{64}$/) }, fault: null });
     expect(await reportAfter(async () => {}, 100)).toEqual(intact);
   });
 
-  test.each(Object.entries(changes))('where %s of an event is changed, at that event', async (_column, data) => {
+  test.each(Object.entries(changes))('reports a changed %s at the changed event', async (_column, data) => {
     await fc.assert(
       fc.asyncProperty(anySequence, async (sequence) => {
         const { fault } = await reportAfter((tx) => tx.auditEvent.update({ where: at(sequence), data }));
@@ -129,7 +129,7 @@ describe('whoever changes or removes events behind the back of the database is f
     );
   });
 
-  test('where an event is changed and its own hash made anew, at that event or at the next', async () => {
+  test('reports a changed event with a recomputed hash at the next event, or at the last one', async () => {
     await fc.assert(
       fc.asyncProperty(anySequence, async (sequence) => {
         const { fault } = await reportAfter(async (tx) => {
@@ -144,7 +144,7 @@ describe('whoever changes or removes events behind the back of the database is f
     );
   });
 
-  test('where events are removed, at the first of them', async () => {
+  test('reports removed events at the first of them', async () => {
     await fc.assert(
       fc.asyncProperty(anySequence, fc.integer({ min: 1, max: 20 }), async (first, count) => {
         const last = first + count - 1;
@@ -162,7 +162,7 @@ describe('whoever changes or removes events behind the back of the database is f
     );
   });
 
-  test('where one is removed and the others move up', async () => {
+  test('reports a removed event when the later ones are renumbered', async () => {
     const sequence = 700;
     const { fault } = await reportAfter(async (tx) => {
       await tx.auditEvent.delete({ where: at(sequence) });
@@ -174,7 +174,7 @@ describe('whoever changes or removes events behind the back of the database is f
     expect(fault).toMatchObject({ sequence, kind: 'changed' });
   });
 
-  test('where two change places', async () => {
+  test('reports two swapped events', async () => {
     const { fault } = await reportAfter(async (tx) => {
       await tx.auditEvent.update({ where: at(500), data: { sequence: 0 } });
       await tx.auditEvent.update({ where: at(600), data: { sequence: 500 } });
@@ -183,7 +183,7 @@ describe('whoever changes or removes events behind the back of the database is f
     expect(fault).toMatchObject({ sequence: 500, kind: 'changed' });
   });
 
-  test('where one is added', async () => {
+  test('reports an added event', async () => {
     const { fault } = await reportAfter(async (tx) => {
       const {
         sequence: _,
@@ -200,7 +200,7 @@ describe('whoever changes or removes events behind the back of the database is f
     expect(fault).toMatchObject({ sequence: length + 1, kind: 'added' });
   });
 
-  test('where the end of the chain is set back, or lost', async () => {
+  test('reports a head of the chain that is set back or removed', async () => {
     const setBack = await reportAfter(async (tx) => {
       const { hash } = await tx.auditEvent.findUniqueOrThrow({ where: at(length - 1) });
       await tx.auditChain.update({ where: { workspaceId }, data: { sequence: length - 1, hash } });
@@ -210,7 +210,7 @@ describe('whoever changes or removes events behind the back of the database is f
     expect(lost.fault).toMatchObject({ kind: 'added' });
   });
 
-  test('though a look at the newest events sees only what is among them', async () => {
+  test('covers only the newest events when it is limited to them', async () => {
     const change = (sequence: number) => (tx: Tx) =>
       tx.auditEvent.update({ where: at(sequence), data: { action: 'apiKey.revoked' } });
     expect((await reportAfter(change(length - 99), 100)).fault).toMatchObject({ sequence: length - 99 });

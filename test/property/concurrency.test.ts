@@ -81,15 +81,15 @@ async function switchKey(owner: Person, apiKeyId: string, enabled: boolean) {
 
 const typenameOf = ({ __typename = '' }: { __typename?: string }) => __typename;
 
-describe('the most active keys of a workspace', () => {
-  test('50 keys asked for at once, where 10 may be active, are 10 keys and 40 refusals', async () => {
+describe('the maximum number of active keys', () => {
+  test('allows 10 of 50 concurrent creations and refuses 40 when the maximum is 10', async () => {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'masko' });
     const results = await atOnce(50, () => tryCreateApiKey(owner.client, { name: 'ci' }));
     expect(countBy(results, typenameOf)).toEqual({ CreateApiKeyPayload: 10, LimitReachedError: 40 });
     expect(await countActiveKeys(server, workspaceId)).toBe(10);
   });
 
-  test('disabled keys that are enabled at once, beside new ones, fill the room that there is and no more', async () => {
+  test('is reached but not exceeded by concurrently enabled and created keys', async () => {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'masko' });
     const asleep = await atOnce(8, async () => (await createApiKey(owner.client, { name: 'asleep' })).apiKey.id);
     for (const id of asleep) await switchKey(owner, id, false);
@@ -109,7 +109,7 @@ describe('the most active keys of a workspace', () => {
     expect(await countActiveKeys(server, workspaceId)).toBe(10);
   });
 
-  test('one disabled key that is enabled many times at once takes one place', async () => {
+  test('counts a disabled key once that is enabled concurrently many times', async () => {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'masko' });
     const [first] = await atOnce(9, async () => (await createApiKey(owner.client, { name: 'ci' })).apiKey.id);
     const id = first ?? '';
@@ -121,7 +121,7 @@ describe('the most active keys of a workspace', () => {
   });
 });
 
-test('50 first keys asked for at once bring the free credits of a workspace once', async () => {
+test('50 concurrent creations of a first key grant the free credits of a workspace once', async () => {
   const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'makistry' });
   const keys = await atOnce(50, () => createApiKey(owner.client, { name: 'ci' }));
   expect(countBy(keys, ({ freeCreditsRemaining }) => String(freeCreditsRemaining))).toEqual({ '50': 1, '0': 49 });
@@ -130,7 +130,7 @@ test('50 first keys asked for at once bring the free credits of a workspace once
   expect(ledger.entries).toMatchObject([{ kind: 'GRANT', credits: 50 }]);
 });
 
-describe('credits', () => {
+describe('credits under concurrency', () => {
   async function aPayingKey(credits: number) {
     const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'craftkit' });
     const { secret, apiKey } = await createApiKey(owner.client, { name: 'ci' });
@@ -143,7 +143,7 @@ describe('credits', () => {
     return { server, owner, workspaceId, secret, apiKeyId: apiKey.id, balance };
   }
 
-  test('200 charges of 1 sent at once on a balance of 100 are 100 paid and 100 refused, and leave 0', async () => {
+  test('200 concurrent charges of 1 on a balance of 100 are 100 accepted and 100 refused, and leave 0', async () => {
     const { server, secret, balance } = await aPayingKey(100);
     const answers = await atOnce(200, () => charge(server, secret, { action: 'render' }));
     expect(countBy(answers, ({ code }) => code)).toEqual({ VALID: 100, INSUFFICIENT_CREDITS: 100 });
@@ -152,7 +152,7 @@ describe('credits', () => {
     expect(await balance()).toBe(0);
   });
 
-  test('charges and holds sent at once through two servers never take more than there is', async () => {
+  test('concurrent charges and holds through two servers never exceed the balance', async () => {
     const other = await startServer({ products: ['craftkit'] });
     const { server, secret, workspaceId } = await aPayingKey(60);
     const answers = await atOnce(80, (index) =>
@@ -168,11 +168,11 @@ describe('credits', () => {
     const ledger = await readLedger(server, workspaceId);
     expectSoundLedger(ledger);
     expect(ledger).toMatchObject({ balance: 60 - sum('POSTED'), held: sum('HELD') });
-    // A charge is refused only where it does not fit.
+    // A charge is refused only if the available credits do not cover it.
     expect(ledger.available).toBeLessThan(3);
   });
 
-  test('100 verifications at once with one idempotency key charge once, and all show that charge', async () => {
+  test('100 concurrent verifications with one idempotency key charge once, and all return that charge', async () => {
     const { server, secret, balance } = await aPayingKey(100);
     const answers = await atOnce(100, () => charge(server, secret, { action: 'render', idempotencyKey: 'job-1' }));
     expect(countBy(answers, ({ code }) => code)).toEqual({ VALID: 100 });
@@ -181,7 +181,7 @@ describe('credits', () => {
     expect(await balance()).toBe(99);
   });
 
-  test('one idempotency key sent at once through two servers and two keys charges once', async () => {
+  test('concurrent verifications with one idempotency key through two servers and two API keys charge once', async () => {
     const other = await startServer({ products: ['craftkit'] });
     const { server, owner, secret, balance } = await aPayingKey(10);
     const { secret: sibling } = await createApiKey(owner.client, { name: 'sibling' });
@@ -198,7 +198,7 @@ describe('credits', () => {
     expect(await balance()).toBe(10 - (answers[0]?.charge?.credits ?? 0));
   });
 
-  test('30 grants at once with one idempotency key add once, and all show that grant', async () => {
+  test('30 concurrent grants with one idempotency key grant once, and all return that grant', async () => {
     const { server, workspaceId, balance } = await aPayingKey(1);
     const grants = await atOnce(30, async (index) =>
       expectMember(
@@ -211,7 +211,7 @@ describe('credits', () => {
     expect(await balance()).toBe(1 + (grants[0]?.entry.credits ?? 0));
   });
 
-  test('refunds sent at once never give back more than the charge took', async () => {
+  test('concurrent refunds never exceed the charge', async () => {
     const { server, secret, balance } = await aPayingKey(10);
     const paid = await charge(server, secret, { action: 'render', quantity: 10 });
     const chargeId = paid.charge?.id ?? '';
@@ -228,7 +228,7 @@ describe('credits', () => {
     expect(await balance()).toBe(10);
   });
 
-  test('refunds sent at once with one idempotency key give back once', async () => {
+  test('concurrent refunds with one idempotency key refund once', async () => {
     const { server, secret, balance } = await aPayingKey(10);
     const paid = await charge(server, secret, { action: 'render', quantity: 10 });
     const input = { chargeId: paid.charge?.id ?? '', credits: 2, idempotencyKey: 'refund-1' };
@@ -242,7 +242,7 @@ describe('credits', () => {
     expect(await balance()).toBe(2);
   });
 
-  test('a hold that is captured and released at once ends in one of the two', async () => {
+  test('a hold that is concurrently captured and released is either captured or released', async () => {
     const { server, secret, workspaceId } = await aPayingKey(20);
     for (let round = 0; round < 4; round += 1) {
       const before = await readLedger(server, workspaceId);
@@ -265,12 +265,12 @@ describe('credits', () => {
   });
 });
 
-describe('the next verification', () => {
+describe('the next verification on every server', () => {
   const codes = { VALID: 'VALID', INVALID: 'INVALID_CREDENTIAL' };
 
   /**
-   * Lets verifications run through a change, on two servers, some of them with a charge. From when the change is answered, every
-   * verification that is sent answers the new code.
+   * Verifies on two servers during a change, with and without a charge. Every verification that is sent after
+   * the change is acknowledged has the new code.
    */
   async function raceAgainst(secret: string, change: () => Promise<unknown>, [before, after]: [string, string]) {
     let isAnswered = false;
@@ -308,14 +308,14 @@ describe('the next verification', () => {
     return { server, owner, workspaceId, secret, apiKeyId: apiKey.id };
   }
 
-  test('sees a revocation, on every server', async () => {
+  test('applies a revocation', async () => {
     await atOnce(6, async () => {
       const { owner, secret, apiKeyId } = await aRunningKey();
       await raceAgainst(secret, () => revokeApiKey(owner.client, apiKeyId), [codes.VALID, codes.INVALID]);
     });
   });
 
-  test('sees a deletion, on every server', async () => {
+  test('applies a deletion', async () => {
     await atOnce(4, async () => {
       const { owner, secret, apiKeyId } = await aRunningKey();
       const change = async () => {
@@ -326,7 +326,7 @@ describe('the next verification', () => {
     });
   });
 
-  test('sees that a key is disabled, and enabled again, on every server', async () => {
+  test('applies that a key is disabled and enabled again', async () => {
     await atOnce(4, async () => {
       const { owner, secret, apiKeyId } = await aRunningKey();
       await raceAgainst(secret, () => switchKey(owner, apiKeyId, false), [codes.VALID, 'DISABLED']);
@@ -334,7 +334,7 @@ describe('the next verification', () => {
     });
   });
 
-  test('sees that a workspace is suspended, and resumed, on every server', async () => {
+  test('applies that a workspace is suspended and resumed', async () => {
     await atOnce(4, async () => {
       const { server, workspaceId, secret } = await aRunningKey();
       const suspend = async () => {
@@ -350,7 +350,7 @@ describe('the next verification', () => {
     });
   });
 
-  test("sees another server's revocation at once, and so does the key's own next request", async () => {
+  test('and the next own request of a key apply a revocation by another server', async () => {
     const here = await aServer();
     const there = await startServer();
     const person = await aPerson(here);
@@ -364,11 +364,11 @@ describe('the next verification', () => {
   });
 });
 
-test('a person whose workspace is still missing gets one PERSONAL workspace, however many sign in at once', async () => {
+test('concurrent sign-ins of a person without a workspace create one PERSONAL workspace', async () => {
   const encryptionKey = randomBytes(32);
   const server = await startServer({ encryptionKey });
   const person = await aPerson(server);
-  // As if the process had ended between the sign-up and the workspace.
+  // As if the process had ended between the sign-up and the creation of the workspace.
   const { db } = server.deps;
   const { personalWorkspaceId: workspaceId } = person;
   await db.member.deleteMany({ where: { workspaceId } });
@@ -411,7 +411,7 @@ const leaveDocument = graphql(`
   }
 `);
 
-test('an organization that all of its owners leave at once keeps one', async () => {
+test('an organization keeps one owner when all of them leave concurrently', async () => {
   const server = await aServer();
   const founder = await aPerson(server);
   const workspaceId = await anOrganization(founder);

@@ -66,7 +66,7 @@ const refundDocument = graphql(`
 
 export type Ledger = Awaited<ReturnType<typeof readLedger>>;
 
-/** The account of a workspace and all of its ledger, oldest first, as the product's backend sees them. */
+/** The account of a workspace and its whole ledger, oldest entry first, as seen by the backend. */
 export async function readLedger(server: TestServer, workspaceId: string) {
   const pages = [];
   let after: string | null = null;
@@ -86,7 +86,7 @@ async function readPage(server: TestServer, workspaceId: string, after: string |
   return credits;
 }
 
-/** What holds of every ledger at every time, whatever has happened. */
+/** Expects the invariants of a ledger. */
 export function expectSoundLedger({ balance, held, available, entries }: Ledger): void {
   let running = { balance: 0, held: 0 };
   for (const entry of entries) {
@@ -114,7 +114,7 @@ export async function tryRefund(server: TestServer, input: RefundChargeInput) {
   return (await server.backend.run(refundDocument, { input })).refundCharge;
 }
 
-/** A server of one's own that sells products which no preset describes. */
+/** A separate server with the given products instead of presets. */
 export async function aServerSelling(
   files: readonly ProductFile[],
   options: Omit<ServerOptions, 'products'> = {},
@@ -129,14 +129,14 @@ export async function aServerSelling(
   }
 }
 
-/** How many of each there are. */
+/** Counts items by name. */
 export function countBy<T>(items: readonly T[], name: (item: T) => string): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const item of items) counts[name(item)] = (counts[name(item)] ?? 0) + 1;
   return counts;
 }
 
-/** Runs a number of things at once. */
+/** Runs a function `count` times concurrently. */
 export function atOnce<T>(count: number, run: (index: number) => Promise<T>): Promise<T[]> {
   return Promise.all(Array.from({ length: count }, (_, index) => run(index)));
 }

@@ -12,7 +12,7 @@ const suspendDocument = graphql(`
   }
 `);
 
-/** Somebody with a LIVE key and some credits, on the server with all presets. No limit of the product is in the way. */
+/** A person with a LIVE key and credits, on the server with all presets. The product has no rate limits. */
 async function aCustomer(credits = 10) {
   const server = await aServer();
   const person = await aPerson(server);
@@ -22,11 +22,11 @@ async function aCustomer(credits = 10) {
   return { server, person, workspaceId, secret, apiKeyId: apiKey.id };
 }
 
-describe('the repetition of a charge', () => {
-  test('returns the original whatever else it says, and takes nothing', async () => {
+describe('a repeated charge', () => {
+  test('returns the original for any other input and takes no credits', async () => {
     const { server, person, workspaceId, secret } = await aCustomer(10);
     const { secret: sibling } = await createApiKey(person.client, { name: 'sibling', product: 'craftkit' });
-    // A key of another product, with another price list.
+    // A key of another product with other prices.
     const { secret: foreign } = await createApiKey(person.client, { name: 'cad', product: 'makistry' });
     const original = await charge(server, secret, { action: 'render', quantity: 2.5, idempotencyKey: 'job-1' });
     expect(original).toMatchObject({ code: 'VALID', charge: { credits: 3, balanceAfter: 57, replayed: false } });
@@ -36,7 +36,7 @@ describe('the repetition of a charge', () => {
       credential: fc.constantFrom(secret, sibling, foreign),
       action: fc.oneof(
         fc.constantFrom('render', 'text_to_cad', '', 'constructor', '__proto__', 'no such action'),
-        // Any text but those that this server refuses wherever they stand.
+        // Any text without NUL, which the server always refuses.
         fc.string({ maxLength: 300, unit: 'binary' }).filter((text) => !text.includes('\0')),
       ),
       quantity: fc.oneof(fc.constant(2.5), fc.double({ min: Number.MIN_VALUE, max: Number.MAX_VALUE, noNaN: true })),
@@ -53,7 +53,7 @@ describe('the repetition of a charge', () => {
     expect(await readLedger(server, workspaceId)).toEqual(before);
   });
 
-  test('is another charge in the other environment: a free trial does not stand for a real action', async () => {
+  test('is a separate charge in the other environment', async () => {
     const { server, person, secret } = await aCustomer(10);
     const { secret: trial } = await createApiKey(person.client, {
       name: 'trial',
@@ -66,7 +66,7 @@ describe('the repetition of a charge', () => {
     expect(await charge(server, trial, again)).toMatchObject({ charge: { credits: 0, replayed: true } });
   });
 
-  test('returns the original after the credits ran out', async () => {
+  test('returns the original after the credits are used up', async () => {
     const { server, secret } = await aCustomer(3);
     const original = await charge(server, secret, { action: 'render', quantity: 3, idempotencyKey: 'job-1' });
     expect(await charge(server, secret, { action: 'render' })).toMatchObject({ code: 'INSUFFICIENT_CREDITS' });
@@ -74,7 +74,7 @@ describe('the repetition of a charge', () => {
     expect(repeated).toMatchObject({ code: 'VALID', charge: { ...original.charge, replayed: true } });
   });
 
-  test('returns the original to another key, after the first one was revoked', async () => {
+  test('returns the original to another API key after the first one is revoked', async () => {
     const { server, person, secret, apiKeyId } = await aCustomer();
     const original = await charge(server, secret, { action: 'render', idempotencyKey: 'job-1' });
     await revokeApiKey(person.client, apiKeyId);
@@ -87,7 +87,7 @@ describe('the repetition of a charge', () => {
     expect(repeated).toMatchObject({ code: 'VALID', charge: { ...original.charge, replayed: true } });
   });
 
-  test('returns the original after the price changed, and what is new costs the new price', async () => {
+  test('returns the original after a price change, and new charges have the new price', async () => {
     const selling = (credits: number) =>
       aServerSelling([
         {
@@ -134,7 +134,7 @@ describe('the repetition of a charge', () => {
   });
 });
 
-test('one idempotency key in two workspaces is two charges', async () => {
+test('the same idempotency key in two workspaces makes two charges', async () => {
   const [one, other] = [await aCustomer(10), await aCustomer(20)];
   const first = await charge(one.server, one.secret, { action: 'render', idempotencyKey: 'job-1' });
   const second = await charge(other.server, other.secret, { action: 'render', idempotencyKey: 'job-1' });
@@ -143,7 +143,7 @@ test('one idempotency key in two workspaces is two charges', async () => {
   expect(second.charge?.id).not.toBe(first.charge?.id);
 });
 
-test('a charge, a grant and a refund may bear the same idempotency key', async () => {
+test('a grant and a charge may have the same idempotency key', async () => {
   const { server, workspaceId, secret } = await aCustomer(10);
   const granted = await tryGrant(server, { workspaceId, credits: 5, idempotencyKey: 'job-1' });
   expect(granted).toMatchObject({ replayed: false, entry: { balanceAfter: 15 } });
@@ -151,8 +151,8 @@ test('a charge, a grant and a refund may bear the same idempotency key', async (
   expect(paid.charge).toMatchObject({ replayed: false, balanceAfter: 14 });
 });
 
-describe('a refusal is not remembered', () => {
-  test('where the credits did not suffice', async () => {
+describe('an idempotency key is not recorded for a refusal', () => {
+  test('due to insufficient credits', async () => {
     const { server, workspaceId, secret } = await aCustomer(0);
     const ask = () => charge(server, secret, { action: 'render', quantity: 4, idempotencyKey: 'job-1' });
     expect(await ask()).toMatchObject({ code: 'INSUFFICIENT_CREDITS', charge: null });
@@ -162,7 +162,7 @@ describe('a refusal is not remembered', () => {
     expect(await ask()).toMatchObject({ code: 'VALID', charge: { credits: 4, balanceAfter: 1, replayed: true } });
   });
 
-  test('where the key was refused, or the action unknown', async () => {
+  test('due to a refused key or an unknown action', async () => {
     const { server, workspaceId, secret } = await aCustomer(5);
     const asked = { action: 'render', idempotencyKey: 'job-1' };
     expect(await verify(server, secret, { requires: ['embed_session:create'], charge: asked })).toMatchObject({

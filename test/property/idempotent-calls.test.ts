@@ -9,22 +9,25 @@ import { startServer, type TestServer } from '../harness.js';
 import { scaled } from '../scale.js';
 import { openSeededRandom, type SeededRandom } from '../seeded-random.js';
 
-/** Idempotency keys, each of ten calls with any credential that is valid at that time. */
+/** Number of idempotency keys. Each is used by ten calls with any credential that is valid at the time. */
 const keysWanted = scaled({ full: 1_000, short: 40 });
 const callsPerKey = 10;
-/** Between two of them the processes start anew, and all credentials are replaced. */
+/** Between two epochs the processes restart and all credentials are replaced. */
 const epochs = 5;
 const callsBeforeRestart = 5;
 const callsAfterRestart = 4;
 const customersWanted = scaled({ full: 25, short: 5 });
 const inFlight = 8;
 
-/** Where the answer to a call is lost: the process dies before or after its COMMIT, or the answer on its way. */
+/**
+ * Where the response to a call is lost: the process dies before or after COMMIT, or the response is lost in
+ * transit.
+ */
 type Loss = 'before' | 'after' | 'answer' | null;
 
 const lossOf = (chance: SeededRandom): Loss => chance.pick<Loss>(['before', 'after', 'answer', null, null]);
 
-/** One thing that a client wants done, and what it was answered each time. */
+/** One operation that a client requests, and all responses to it. */
 interface Wish {
   readonly kind: keyof typeof documents;
   readonly customer: Customer;
@@ -35,7 +38,7 @@ interface Wish {
 interface Customer {
   readonly email: string;
   readonly workspaceId: string;
-  /** The key that its product's backend verifies, and one whose secret is rotated again and again. */
+  /** The key that the backend verifies, and one whose secret is rotated repeatedly. */
   readonly apiKeyId: string;
   readonly rotatedKeyId: string;
   secret: string;
@@ -53,7 +56,7 @@ const documents = {
     result: updateWorkspace(input: $input) { ... on UpdateWorkspacePayload { workspace { id } } } }`,
 };
 
-/** What is wanted how often: mostly what a product's backend asks for all day. */
+/** The frequency of operations, mostly typical operations of a backend. */
 const mix: readonly Wish['kind'][] = ['charge', 'grant', 'charge', 'rename', 'charge', 'create', 'charge', 'rotate'];
 
 function inputOf({ kind, customer, key }: Wish): object {
@@ -72,7 +75,7 @@ function inputOf({ kind, customer, key }: Wish): object {
   }
 }
 
-/** A database that lets processes die around a COMMIT. */
+/** A database on which transactions fail immediately before or after COMMIT. */
 function mortal(database: Database, nextLoss: () => Loss): Database {
   const begin = async (work: (tx: unknown) => Promise<unknown>, options: object) => {
     const loss = nextLoss();
@@ -98,7 +101,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
-test(`${keysWanted * callsPerKey} keyed calls whose answers are lost before and after COMMIT have as many effects as keys`, {
+test(`${keysWanted * callsPerKey} calls with idempotency keys whose responses are lost before and after COMMIT have one effect per key`, {
   timeout: 240_000,
 }, async () => {
   const chance = openSeededRandom('which calls lose their answers');
@@ -107,7 +110,7 @@ test(`${keysWanted * callsPerKey} keyed calls whose answers are lost before and 
   let servers: TestServer[] = [];
   let serviceToken = await createServiceToken(database.db, 'first');
 
-  /** Ends both processes, and starts two over the same database. */
+  /** Stops both servers and starts two on the same database. */
   async function restart(): Promise<void> {
     await Promise.all(servers.map((server) => server.close()));
     servers = await Promise.all(
@@ -133,7 +136,7 @@ test(`${keysWanted * callsPerKey} keyed calls whose answers are lost before and 
     customer.session = ((await response.json()) as { token: string }).token;
   }
 
-  /** Whatever a client held before is worth nothing now. */
+  /** Replaces all credentials of clients. */
   async function rotateCredentials(): Promise<void> {
     const old = serviceToken;
     serviceToken = await createServiceToken(database.db, 'next');
@@ -178,13 +181,13 @@ test(`${keysWanted * callsPerKey} keyed calls whose answers are lost before and 
     const client = anyClient().with({ authorization, 'idempotency-key': key });
     if (loss === 'before' || loss === 'after') losses.push(loss);
     const { status, data, errors } = await client.send<{ result: object }>(documents[kind], { input: inputOf(wish) });
-    // Who died said nothing; who was told to wait, waits.
+    // A lost response or a refusal to retry later: there is no answer to compare.
     if (status === 500 || status === 409 || loss === 'answer') return;
     expect(errors, `${kind}: ${JSON.stringify(errors)}`).toEqual([]);
     answers.push(JSON.stringify(data?.result));
   }
 
-  /** Makes calls, several at a time. */
+  /** Makes calls, `inFlight` of them concurrently. */
   async function callAll(wishes: readonly Wish[], nextLoss: () => Loss): Promise<void> {
     const queue = [...wishes];
     const work = async () => {

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { aWorkspaceWith, charge, createApiKey, grantCredits, revokeApiKey } from '../factories.js';
 import { expectSoundLedger, readLedger, tryRefund } from './credit-operations.js';
 
-/** A workspace whose ledger and audit trail the server itself has written. */
+/** A workspace with a ledger and audit trail written by the server. */
 async function aHistory() {
   const { server, owner, workspaceId } = await aWorkspaceWith({ product: 'craftkit' });
   await grantCredits(server, workspaceId, 10);
@@ -19,7 +19,7 @@ async function aHistory() {
   return { db, workspaceId, read };
 }
 
-// Whatever is tried leaves it as it was, so one history serves all.
+// All attempts leave it unchanged, so the tests share it.
 let history: Awaited<ReturnType<typeof aHistory>>;
 beforeAll(async () => {
   history = await aHistory();
@@ -28,41 +28,33 @@ beforeAll(async () => {
 const never = /never changed or removed/;
 const referred = /the ledger refers to the rows/;
 
-describe('what the server has written down stays, whoever asks the database', () => {
+describe('the database refuses any statement by which', () => {
   test.each([
+    ['a ledger entry is changed', 'UPDATE "LedgerEntry" SET "credits" = 1000 WHERE "workspaceId" = $1', never],
     [
-      'a line of the ledger is not changed',
-      'UPDATE "LedgerEntry" SET "credits" = 1000 WHERE "workspaceId" = $1',
+      'a ledger entry is updated to the same values',
+      'UPDATE "LedgerEntry" SET "credits" = "credits" WHERE "workspaceId" = $1',
       never,
     ],
-    ['not even to what it is', 'UPDATE "LedgerEntry" SET "credits" = "credits" WHERE "workspaceId" = $1', never],
-    ['a line is not removed', 'DELETE FROM "LedgerEntry" WHERE "workspaceId" = $1', never],
-    ['the ledger is not emptied', 'TRUNCATE "LedgerEntry"', never],
-    ['nor with all that refers to it', 'TRUNCATE "LedgerEntry", "Charge" CASCADE', never],
+    ['a ledger entry is deleted', 'DELETE FROM "LedgerEntry" WHERE "workspaceId" = $1', never],
+    ['the ledger is truncated', 'TRUNCATE "LedgerEntry"', never],
+    ['the ledger is truncated together with charges', 'TRUNCATE "LedgerEntry", "Charge" CASCADE', never],
     [
-      'a line is not overwritten by a new one',
+      'a ledger entry is overwritten by an upsert',
       `INSERT INTO "LedgerEntry" SELECT * FROM "LedgerEntry" WHERE "workspaceId" = $1
        ON CONFLICT ("id") DO UPDATE SET "credits" = 1000`,
       never,
     ],
+    ['a charge with ledger entries is deleted', 'DELETE FROM "Charge" WHERE "workspaceId" = $1', referred],
     [
-      'a charge that has lines is not removed from under them',
-      'DELETE FROM "Charge" WHERE "workspaceId" = $1',
-      referred,
-    ],
-    [
-      'a workspace that has lines is not renamed in them',
+      'the id of a workspace with ledger entries is changed',
       'UPDATE "Workspace" SET "id" = \'wsp_other\' WHERE "id" = $1',
       referred,
     ],
-    ['a workspace that has lines is not removed', 'DELETE FROM "Workspace" WHERE "id" = $1', referred],
-    [
-      'an event of the audit trail is not changed',
-      'UPDATE "AuditEvent" SET "action" = \'x\' WHERE "workspaceId" = $1',
-      never,
-    ],
-    ['an event is not removed', 'DELETE FROM "AuditEvent" WHERE "workspaceId" = $1', never],
-    ['the audit trail is not emptied', 'TRUNCATE "AuditEvent"', never],
+    ['a workspace with ledger entries is deleted', 'DELETE FROM "Workspace" WHERE "id" = $1', referred],
+    ['an audit event is changed', 'UPDATE "AuditEvent" SET "action" = \'x\' WHERE "workspaceId" = $1', never],
+    ['an audit event is deleted', 'DELETE FROM "AuditEvent" WHERE "workspaceId" = $1', never],
+    ['the audit trail is truncated', 'TRUNCATE "AuditEvent"', never],
   ])('%s', async (_guarantee, statement, reason) => {
     const { db, workspaceId, read } = history;
     const before = await read();
@@ -72,7 +64,7 @@ describe('what the server has written down stays, whoever asks the database', ()
     expect(await read()).toEqual(before);
   });
 
-  test('and an error in the middle of a transaction takes back what came before it', async () => {
+  test('a ledger entry is deleted in a transaction, which is rolled back as a whole', async () => {
     const { db, workspaceId, read } = history;
     const before = await read();
     const work = db.$transaction([
@@ -84,15 +76,15 @@ describe('what the server has written down stays, whoever asks the database', ()
   });
 });
 
-describe('an account covers what is held, and is never in debt', () => {
+describe('the balance of an account always covers its held credits', () => {
   test.each([
-    ['a balance below zero', '"balance" = -1, "held" = 0'],
-    ['less than nothing held', '"held" = -1'],
-    ['more held than there is', '"held" = "balance" + 1'],
-    ['a balance below what is held', '"balance" = "held" - 1'],
-    ['a balance that is no number', '"balance" = NULL'],
-    ['more than can be counted', '"balance" = 2147483647 + "balance"'],
-  ])('the database refuses %s', async (_state, change) => {
+    ['a negative balance', '"balance" = -1, "held" = 0'],
+    ['negative held credits', '"held" = -1'],
+    ['more held credits than the balance', '"held" = "balance" + 1'],
+    ['a balance below the held credits', '"balance" = "held" - 1'],
+    ['a balance of NULL', '"balance" = NULL'],
+    ['a balance above the range of integers', '"balance" = 2147483647 + "balance"'],
+  ])('because the database refuses %s', async (_state, change) => {
     const { db, workspaceId, read } = history;
     const before = await read();
     expect(before.ledger).toMatchObject({ balance: 7, held: 2 });

@@ -35,7 +35,7 @@ const product = {
 
 const creditsMax = 2_147_483_647;
 
-// --- What is done. Charges are picked by a number, since their ids are not known before.
+// --- Commands. Charges are picked by number, because their ids are not known in advance.
 
 type Command =
   | { kind: 'grant'; credits: number; key: number | null }
@@ -45,7 +45,7 @@ type Command =
   | { kind: 'refund'; pick: number; credits: number | null; key: number | null }
   | { kind: 'retry'; pick: number };
 
-/** A command whose charge is known. */
+/** A command with the id of its charge. */
 type Operation =
   | Extract<Command, { kind: 'grant' | 'charge' }>
   | (Extract<Command, { kind: 'capture' | 'release' | 'refund' }> & { chargeId: string });
@@ -96,7 +96,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('retry' as const), pick }) },
 );
 
-/** What is sent at once; the groups follow one another. */
+/** Commands that are sent concurrently. Groups run one after another. */
 const group = fc.oneof(fc.tuple(command), fc.array(command, { minLength: 2, maxLength: 4 }));
 
 function resolve(command: Command, charges: readonly ModelCharge[], done: readonly Operation[]): Operation | null {
@@ -113,7 +113,7 @@ function resolve(command: Command, charges: readonly ModelCharge[], done: readon
   }
 }
 
-// --- The model: what each operation does, and what it answers, one after the other.
+// --- The model: the effect and the response of each operation, in sequence.
 
 interface ModelCharge {
   id: string;
@@ -146,7 +146,7 @@ interface ModelEntry {
   chargeId: string | null;
 }
 
-/** An answer as model and server both can give it. `id` is whatever the server made. */
+/** An outcome of the model or the server. `id` is the id that the server created. */
 interface Outcome {
   is: string;
   id: string | null;
@@ -171,7 +171,7 @@ function move(model: Model, kind: string, credits: number, heldCredits: number, 
 const invalid = (field: string): Outcome => ({ is: 'ValidationError', id: null, shown: { field } });
 const conflict: Outcome = { is: 'ConflictError', id: null, shown: null };
 
-/** Does one operation to the model. What it makes gets the id that the server gave it. */
+/** Applies one operation to the model. What it creates gets the id from the server. */
 function apply(model: Model, operation: Operation, madeId: string | null): Outcome {
   switch (operation.kind) {
     case 'grant':
@@ -207,7 +207,7 @@ function applyGrant(
 
 function applyCharge(model: Model, operation: Extract<Operation, { kind: 'charge' }>, madeId: string | null): Outcome {
   const { by, action, tenths, hold, key } = operation;
-  // The keys of TEST, of which one key is, are apart from those of LIVE.
+  // Idempotency keys are separate in TEST, to which the third API key belongs, and LIVE.
   const place = `${by === 2 ? 'TEST' : 'LIVE'}-${key}`;
   const originalId = key === null ? undefined : model.charged[place];
   const original = model.charges.find(({ id }) => id === originalId);
@@ -280,7 +280,7 @@ function shownOf({ credits, capturedCredits, refundedCredits, balanceAfter, stat
   return { credits, capturedCredits, refundedCredits, balanceAfter, state };
 }
 
-// --- The server, asked through its schema.
+// --- The server, through its schema.
 
 interface Bench {
   server: TestServer;
@@ -336,7 +336,10 @@ function toRefusal(answer: { __typename?: string; field?: string }): Outcome {
   };
 }
 
-/** Model and answers agree where the model shows nothing else; a verification shows fewer fields of a charge. */
+/**
+ * Whether the outcome of the model has the fields of the response; a verification returns fewer fields of a
+ * charge.
+ */
 function agrees(modelled: Outcome, answered: Outcome): boolean {
   if (modelled.is !== answered.is || modelled.id !== answered.id) return false;
   if (modelled.shown === null || answered.shown === null) return modelled.shown === answered.shown;
@@ -357,7 +360,7 @@ interface Asked {
   answer: Outcome;
 }
 
-/** The model after some order of the operations that explains every answer and every line of the ledger, or null. */
+/** The model after an order of the operations that explains every response and ledger entry, or null. */
 function explain(model: Model, asked: readonly Asked[], ledger: Ledger): Model | null {
   if (asked.length === 0) return agreesWithLedger(model, ledger) ? model : null;
   for (const next of asked) {
@@ -387,7 +390,7 @@ async function aBench(): Promise<Bench> {
 
 const emptyAccount: Model = { balance: 0, held: 0, charges: [], entries: [], charged: {}, granted: {}, refunded: [] };
 
-test('whatever is granted, charged, held, captured, released, refunded and retried, one after the other and at once, the ledger and every answer are those of some order', async () => {
+test('sequential and concurrent grants, charges, holds, captures, releases, refunds and retries are linearizable', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(group, { minLength: 1, maxLength: 12, size: 'max' }), async (groups) => {
       const bench = await aBench();
@@ -413,7 +416,7 @@ test('whatever is granted, charged, held, captured, released, refunded and retri
   );
 }, 60_000);
 
-test('a balance that cannot be counted any further takes no more, and loses nothing', async () => {
+test('a grant that exceeds the maximum balance is refused and leaves the balance unchanged', async () => {
   const { workspaceId } = await aBench();
   const granted = await tryGrant(server, { workspaceId, credits: creditsMax - product.freeCredits });
   expect(granted).toMatchObject({ __typename: 'GrantCreditsPayload', entry: { balanceAfter: creditsMax } });

@@ -15,7 +15,7 @@ function selling(credits: number): Product {
   return { ...preset, prices: { work: { credits, unit: 'unit', description: 'Work.' } } };
 }
 
-/** A decimal number as somebody writes it. At most 15 digits, so that a double gives back just these. */
+/** A decimal number with at most 15 digits, which a double represents without loss. */
 interface Decimal {
   readonly text: string;
   readonly digits: bigint;
@@ -31,7 +31,7 @@ function decimal(exponents: { min: number; max: number }): fc.Arbitrary<Decimal>
   }));
 }
 
-/** The product as a fraction of whole numbers, then rounded up. */
+/** The product, computed as a fraction of integers and rounded up. */
 function multiplyExactly(one: Decimal, other: Decimal): bigint {
   let numerator = one.digits * other.digits;
   let denominator = 1n;
@@ -41,9 +41,9 @@ function multiplyExactly(one: Decimal, other: Decimal): bigint {
   return whole * denominator === numerator ? whole : whole + 1n;
 }
 
-/** A quantity as a request can have it: any double above zero. */
+/** A valid quantity of a request: any positive double. */
 const quantity = fc.double({ min: Number.MIN_VALUE, max: Number.MAX_VALUE, noNaN: true });
-/** A price as a product file can have it. */
+/** A valid price of a product file. */
 const price = fc.oneof(
   fc.constantFrom(0, 0.1, 0.3, 0.5, 1, 5, 1_000_000),
   fc.double({ min: 0, max: 1_000_000, noNaN: true }),
@@ -75,7 +75,7 @@ describe('a price', () => {
     expect(costOf(credits, quantity)).toBe(expected);
   });
 
-  test('is the exact product of the two decimal numbers, rounded up to a whole credit', () => {
+  test('is the exact product of two decimal numbers, rounded up to a whole credit', () => {
     fc.assert(
       fc.property(decimal({ min: -40, max: 25 }), decimal({ min: -40, max: 25 }), (one, other) => {
         expect(multiplyRoundingUp(Number(one.text), Number(other.text))).toBe(multiplyExactly(one, other));
@@ -84,7 +84,7 @@ describe('a price', () => {
     );
   });
 
-  test('of what a product can ask is that product, or refused where it cannot be counted', () => {
+  test('is that product for any valid price and quantity, or refused above the maximum', () => {
     fc.assert(
       fc.property(decimal({ min: -20, max: -9 }), decimal({ min: -20, max: 8 }), (credits, quantity) => {
         const exact = multiplyExactly(credits, quantity);
@@ -95,7 +95,7 @@ describe('a price', () => {
     );
   });
 
-  test('is never less for more', () => {
+  test('never decreases with the quantity', () => {
     fc.assert(
       fc.property(price, quantity, quantity, (credits, one, other) => {
         const [less, more] = [Math.min(one, other), Math.max(one, other)];
@@ -105,7 +105,7 @@ describe('a price', () => {
     );
   });
 
-  test('is a whole number that is neither below the product nor more than a credit above it', () => {
+  test('is a whole number between the product and the product plus one credit', () => {
     fc.assert(
       fc.property(price, fc.double({ min: 1e-6, max: 1_000, noNaN: true }), (credits, quantity) => {
         const cost = Number(multiplyRoundingUp(credits, quantity));
@@ -118,7 +118,7 @@ describe('a price', () => {
     );
   });
 
-  test('is at least one credit where anything costs, and none where nothing does', () => {
+  test('is at least one credit for a positive price and 0 for a price of 0', () => {
     fc.assert(
       fc.property(price, quantity, (credits, quantity) => {
         expect(multiplyRoundingUp(credits, quantity) > 0n).toBe(credits > 0);
@@ -127,7 +127,7 @@ describe('a price', () => {
     );
   });
 
-  test('over what can be counted is refused by naming the quantity, and the last that can be is not', () => {
+  test('above the maximum is refused with the field quantity, and the maximum itself is accepted', () => {
     expect(costOf(1, creditsMax)).toBe(creditsMax);
     for (const quantity of [creditsMax + 1, creditsMax + 0.5, 1e300, Number.MAX_VALUE]) {
       expect(decidePrice(selling(1), 'LIVE', 'work', quantity)).toMatchObject({
@@ -136,17 +136,17 @@ describe('a price', () => {
     }
   });
 
-  test('is found at once, however large or small the numbers', () => {
+  test('is computed quickly for extremely large and small numbers', () => {
     const startedAt = performance.now();
     const extremes = [Number.MIN_VALUE, Number.MAX_VALUE, 2 ** -1022, 1e-300, 1e308, 1.7976931348623157e308, 1e21];
     for (let round = 0; round < 100; round += 1) {
       for (const one of extremes) for (const other of extremes) multiplyRoundingUp(one, other);
     }
-    // 4,900 products: a fraction of a millisecond each, on a machine that is busy with other things.
+    // 4,900 products at a fraction of a millisecond each, with a margin for a busy machine.
     expect(performance.now() - startedAt).toBeLessThan(2_500);
   });
 
-  test('of an action that the price list does not name does not exist, whatever objects have by nature', () => {
+  test('does not exist for an unknown action, including names of inherited object properties', () => {
     for (const action of ['', 'unknown', 'WORK', 'work ', 'constructor', '__proto__', 'toString', 'hasOwnProperty']) {
       expect(decidePrice(selling(1), 'LIVE', action, 1)).toMatchObject({
         error: { code: 'BAD_USER_INPUT', field: 'charge.action' },

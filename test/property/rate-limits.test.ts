@@ -6,8 +6,8 @@ import { startServer } from '../harness.js';
 import { decideNaively, expectKept, gapMs, limits, request } from '../rate-limits/model.js';
 import { countBy } from './credit-operations.js';
 
-describe('rolling windows', () => {
-  test('answer as if every request were remembered, let no window contain more than its limit, and count no refusal', () => {
+describe('rolling windows in memory', () => {
+  test('decide like a complete request history, never exceed the limit in any window, and count no refused request', () => {
     fc.assert(
       fc.property(limits, fc.array(request, { maxLength: 40, size: 'max' }), (limits, requests) => {
         const limiter = createRollingWindows();
@@ -32,7 +32,7 @@ describe('rolling windows', () => {
     );
   });
 
-  test('let no window contain more than its limit where the times of requests arrive out of their order', async () => {
+  test('never exceed the limit in any window when request times are out of order', async () => {
     const behindMs = fc.integer({ min: 0, max: 900 });
     const requests = fc.array(fc.tuple(gapMs, behindMs), { maxLength: 80, size: 'max' });
     await fc.assert(
@@ -43,7 +43,7 @@ describe('rolling windows', () => {
         for (const [gapMs, behindMs] of requests) {
           nowMs += gapMs;
           const saidMs = nowMs - behindMs;
-          // Time does not go back, whatever a clock says.
+          // The limiter does not let time go back.
           if ((await limiter.take('a', limits, new Date(saidMs))).allowed)
             times.push(Math.max(saidMs, times.at(-1) ?? 0));
         }
@@ -53,7 +53,7 @@ describe('rolling windows', () => {
     );
   });
 
-  test('let as many through as the limit says, however many come at once', () => {
+  test('allow exactly the limit for any number of simultaneous requests', () => {
     const limiter = createRollingWindows();
     const now = new Date('2030-01-01T00:00:00Z');
     const limits = [
@@ -73,7 +73,7 @@ describe('rolling windows', () => {
   });
 });
 
-describe('through the schema', () => {
+describe('rate limits through the schema', () => {
   const verifications = (count: number, secret: string) =>
     `mutation { ${Array.from(
       { length: count },
@@ -96,7 +96,7 @@ describe('through the schema', () => {
 
   const secondsOf = ({ headers }: Verified) => Number(headers.find(({ name }) => name === 'Retry-After')?.value);
 
-  test('61 verifications of one key in one request are 60 let through and 1 refused, and waiting as told lets the next one through', async () => {
+  test('allow 60 of 61 verifications of a key in one request, and the next one after Retry-After', async () => {
     const { server, secret } = await aLimitedKey();
     const { data } = await server.backend.send<Record<string, Verified>>(verifications(61, secret));
     const answers = Object.values(data ?? {});
@@ -107,7 +107,7 @@ describe('through the schema', () => {
     ]);
     const [refused] = answers.slice(-1);
     if (!refused) throw new Error('There are 61 answers.');
-    // The refused one counts in no window.
+    // The refused one is not counted in any window.
     expect(refused.rateLimits[1]?.remaining).toBe(940);
     const seconds = secondsOf(refused);
     expect(seconds).toBeGreaterThan(50);
@@ -117,7 +117,7 @@ describe('through the schema', () => {
     expect(await verify(server, secret)).toMatchObject({ code: 'VALID' });
   });
 
-  test('requests that arrive at once, with several verifications each, share the windows of their key', async () => {
+  test('are shared by concurrent requests with several verifications of one key each', async () => {
     const { server, secret } = await aLimitedKey();
     const responses = await Promise.all(
       Array.from({ length: 12 }, () => server.backend.send<Record<string, Verified>>(verifications(10, secret))),
@@ -126,7 +126,7 @@ describe('through the schema', () => {
     expect(countBy(codes, (code) => code)).toEqual({ VALID: 60, RATE_LIMITED: 60 });
   });
 
-  test("a key's own requests count in the same windows as its verifications", async () => {
+  test('count the own requests of a key in the same windows as its verifications', async () => {
     const { server, secret } = await aLimitedKey();
     const own = server.anonymous.with({ authorization: `Bearer ${secret}` });
     await server.backend.send(verifications(59, secret));

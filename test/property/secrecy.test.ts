@@ -51,24 +51,24 @@ interface Answered {
   readonly text: string;
 }
 
-/** What was said to somebody once, and stands nowhere. */
+/** A secret that is shown once and never stored or logged in plaintext. */
 interface Secret {
   readonly name: string;
   readonly plaintext: string;
 }
 
 const encryptionKey = randomBytes(32);
-/** Where each thing that is asked shows in a failure. */
+/** Describes the current request in the message of a failure. */
 let place = '';
 const answers: Answered[] = [];
 const printed: string[] = [];
 
 let server: TestServer;
 const secrets: Secret[] = [];
-/** better-auth's: see the test that speaks of them. */
+/** Session tokens of better-auth, which its own table contains: see the test of session tokens. */
 const sessionTokens: Secret[] = [];
 const passwords: Secret[] = [];
-/** Everything that is stored, a text for each table. */
+/** All stored rows as one text per table. */
 let stored: Map<string, string>;
 
 function keep(name: string, plaintext: string, among = secrets): string {
@@ -110,7 +110,7 @@ afterAll(() => {
   vi.restoreAllMocks();
 });
 
-// --- The journey: every secret of this server is made, shown, used, replaced and ended.
+// --- The journey: every kind of secret is created, shown, used, replaced and revoked.
 
 interface Somebody {
   readonly email: string;
@@ -173,7 +173,7 @@ async function liveThroughAKey(
   { slug, signingSecrets, headers, prices }: ProductOfSecrecy,
   environment: Environment,
 ): Promise<void> {
-  // Some products let only their operator issue keys.
+  // The backend creates the key, because for some products only the operator issues keys.
   const made = await createApiKey(server.backend, { workspaceId, name: 'ci', product: slug, environment });
   const { secret, apiKey } = made;
   const name = `${slug} ${environment}`;
@@ -202,7 +202,7 @@ async function liveThroughAKey(
     await verify(server, credential);
     await own.send('{ viewer { kind } }');
   }
-  // What is kept to be shown again opens with the idempotency key alone, so that one is a secret too.
+  // A replayable secret is decrypted with the idempotency key alone, so that key is a secret too.
   const idempotencyKey = keep(`idempotency key of ${name}`, randomUUID());
   const keyed = server.backend.with({ ...server.backend.headers, 'idempotency-key': idempotencyKey });
   const other = await createApiKey(keyed, { workspaceId, name: 'kept', product: slug, environment });
@@ -222,9 +222,9 @@ interface ProductOfSecrecy {
   readonly prices: readonly { readonly action: string }[];
 }
 
-// --- The same secrets, where they do not belong, and what is wrong beside them.
+// --- The same secrets in wrong positions of requests.
 
-/** One secret of each form, and of each state. */
+/** One secret of each format and state. */
 const misplaced =
   /^(revoked service token|service token|invitation as ADMIN|kept key|key of default LIVE|signing secret of default LIVE|session of Alan)/;
 
@@ -426,7 +426,7 @@ async function misplaceAtSignIn(name: string, password: string): Promise<void> {
   await server.anonymous.with({ authorization: basic }).send('{ viewer { kind } }');
 }
 
-// --- Where to look, and for what.
+// --- The search for secrets.
 
 /** All rows of all tables as text, bytes in hexadecimal. */
 async function dumpTables({ deps: { db } }: TestServer): Promise<Map<string, string>> {
@@ -441,12 +441,12 @@ async function dumpTables({ deps: { db } }: TestServer): Promise<Map<string, str
   return dump;
 }
 
-/** A secret as it would look in a text, in hexadecimal, in base64 wherever it begins, in an address, or in JSON. */
+/** A secret as plain text, hexadecimal, base64 at any offset, percent-encoded, and in JSON. */
 function formsOf(secret: string | Uint8Array): string[] {
   const bytes = Buffer.from(secret);
   const base64 = [0, 1, 2].flatMap((offset) => {
     const shifted = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64');
-    // The first and the last characters depend on the neighbours, too.
+    // The first and the last characters also depend on the adjacent bytes.
     const inner = shifted
       .slice(offset === 0 ? 0 : 4)
       .replace(/=+$/, '')
@@ -456,12 +456,12 @@ function formsOf(secret: string | Uint8Array): string[] {
   const hex = bytes.toString('hex');
   const texts =
     typeof secret === 'string' ? [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)] : [];
-  // Bytes that are themselves a text in base64 or hexadecimal show in hexadecimal once more.
+  // Byte columns are dumped in hexadecimal, so base64 or hexadecimal text in them is encoded twice.
   const nested = [...base64, hex].map((text) => Buffer.from(text).toString('hex'));
   return [...new Set([...texts, hex, hex.toUpperCase(), ...base64, ...nested])];
 }
 
-/** Where a secret shows, in any form. */
+/** The texts that contain a secret in any form. */
 function findIn(texts: Iterable<readonly [where: string, text: string]>, { name, plaintext }: Secret): string[] {
   const forms = formsOf(plaintext);
   return [...texts].flatMap(([where, text]) =>
@@ -479,17 +479,17 @@ const logs = (): [string, string][] => [
   ['the console', printed.join('\n')],
 ];
 
-/** The answers to what was misplaced, and every refusal of the journey. */
+/** The responses to misplaced secrets, and every refusal of the journey. */
 const refusals = (): [string, string][] =>
   answers
     .filter(({ place, status, text }) => place !== 'the journey' || status >= 400 || text.includes('"errors"'))
     .map(({ place, text }) => [place, text]);
 
-describe('after a whole journey with every product, and every secret in every wrong place', () => {
-  test('all of it happened', () => {
+describe('after a journey through every product, and with every kind of secret in every wrong position,', () => {
+  test('the journey is complete and the search finds what is stored', () => {
     expect(secrets.length).toBeGreaterThanOrEqual(2 + 2 + 2 * 8 + 3 * 3);
     expect(answers.length).toBeGreaterThan(2_000);
-    // What looks for secrets does find what is stored of them.
+    // The search finds the stored hashes of secrets.
     const hashes = secrets
       .filter(({ name }) => !name.includes('signing'))
       .map(({ name, plaintext }) => [name, createHash('sha256').update(plaintext).digest('hex')] as const);
@@ -498,25 +498,26 @@ describe('after a whole journey with every product, and every secret in every wr
     expect(server.logged()).toContain('verification refused');
   });
 
-  test('no column of any table contains the plaintext of a key, a signing secret, a service token, an invitation or a password', () => {
+  test('no table contains the plaintext of a key, signing secret, service token, invitation or password', () => {
     expect(findAll(stored, [...secrets, ...passwords])).toEqual([]);
   });
 
-  test('no line of the log contains one of them, or of a session', () => {
+  test('no log line contains any of these secrets or a session token', () => {
     expect(findAll(logs(), [...secrets, ...passwords, ...sessionTokens])).toEqual([]);
   });
 
-  test('no refusal repeats one of them, or of a session', () => {
+  test('no refusal contains any of these secrets or a session token', () => {
     expect(findAll(refusals(), [...secrets, ...passwords, ...sessionTokens])).toEqual([]);
   });
 
-  // better-auth looks sessions up by their token, so it stores it as it is: whoever reads this table can act as who is signed in.
-  test("a session's token stands in better-auth's own table, and nowhere else", () => {
+  // better-auth finds sessions by their token, so it stores the plaintext: anyone who can read this table can
+  // impersonate users.
+  test('a session token is stored only in the table of better-auth', () => {
     const open = sessionTokens.filter(({ name }) => name !== 'session of Ada');
     expect(findAll(stored, sessionTokens)).toEqual(open.map(({ name }) => `${name}: AuthSession`));
   });
 
-  test('the encryption key shows nowhere', () => {
+  test('the encryption key is not stored, logged or sent', () => {
     const forms = formsOf(encryptionKey);
     const all = [...stored, ...logs(), ...answers.map(({ place, text }) => [place, text] as const)];
     expect(all.filter(([, text]) => forms.some((form) => text.includes(form))).map(([where]) => where)).toEqual([]);
@@ -532,13 +533,13 @@ describe('a signing secret', () => {
         const plaintext = server.deps.cipher.open(ciphertext, id);
         return plaintexts.has(plaintext) ? [{ id, ciphertext, plaintext }] : [];
       } catch {
-        // Another server of these tests sealed it, under its own key.
+        // Another server of these tests encrypted it with its own key.
         return [];
       }
     });
   };
 
-  test('opens in its own row only', async () => {
+  test('can be decrypted only in its own row', async () => {
     const rows = await rowsOf();
     expect(rows.length).toBeGreaterThanOrEqual(6);
     for (const { ciphertext, id } of rows) {
@@ -551,7 +552,7 @@ describe('a signing secret', () => {
     }
   });
 
-  test('does not open once a bit of it has changed, or a byte is missing', async () => {
+  test('cannot be decrypted after a changed bit or a missing byte', async () => {
     const [row] = await rowsOf();
     if (!row) throw new Error('There are signing secrets.');
     const { ciphertext, id } = row;
@@ -565,7 +566,7 @@ describe('a signing secret', () => {
     }
   });
 
-  test('is sealed so that everything opens again, nothing looks like it, and no seal is like another', () => {
+  test('is encrypted reversibly, differently each time, and bound to its context', () => {
     const cipher = createCipher(randomBytes(32));
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', maxLength: 200 }), fc.string({ maxLength: 40 }), (text, context) => {
@@ -573,7 +574,7 @@ describe('a signing secret', () => {
         expect(cipher.open(one, context)).toBe(text);
         expect(Buffer.from(one).equals(other)).toBe(false);
         expect(() => cipher.open(one, `${context}x`)).toThrow();
-        // A tag that is cut short would be guessed sooner.
+        // A truncated authentication tag is easier to guess.
         for (let length = 0; length < one.length; length += 1) {
           expect(() => cipher.open(one.slice(0, length), context)).toThrow();
         }

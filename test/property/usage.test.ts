@@ -30,7 +30,7 @@ const step: fc.Arbitrary<Step> = fc.record({
 const startMs = Date.UTC(2030, 0, 1);
 const hourMs = 3_600_000;
 
-/** A recorder whose database can be taken away. */
+/** A recorder with a database that can be made unavailable. */
 async function aRecorder() {
   const { run } = await sharedDatabase();
   const lines: { msg: string; uses?: number; tallies?: number }[] = [];
@@ -47,7 +47,7 @@ async function aRecorder() {
   };
   return {
     ...createUseRecorder(failing, createLog({ level: 'trace', destination })),
-    /** What was logged. */
+    /** The logged lines. */
     lines,
     setAway(away: boolean) {
       isAway = away;
@@ -55,7 +55,7 @@ async function aRecorder() {
   };
 }
 
-/** What was written about the keys of a workspace. */
+/** The written usage of the keys of a workspace. */
 async function writtenUsage(workspaceId: string): Promise<Record<string, [requests: number, credits: number]>> {
   const { db } = await sharedDatabase();
   const rows = await db.keyUsage.findMany({ where: { workspaceId } });
@@ -68,8 +68,8 @@ async function writtenUsage(workspaceId: string): Promise<Record<string, [reques
   return written;
 }
 
-describe('the use recorder', () => {
-  test('writes each use once, whenever it flushes, however often the database is away, on any number of servers', async () => {
+describe('the usage recorder', () => {
+  test('writes each use exactly once for any sequence of flushes and outages, on several servers', async () => {
     const recorders = [await aRecorder(), await aRecorder()] as const;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async (steps) => {
@@ -107,7 +107,7 @@ describe('the use recorder', () => {
     for (const recorder of recorders) await recorder.close();
   });
 
-  test('never waits in a circle with another that writes the same keys', async () => {
+  test('never deadlocks with another one that writes the same keys', async () => {
     const recorders = [await aRecorder(), await aRecorder()];
     const workspaceId = `wsp_${randomUUID()}`;
     const ids = Array.from({ length: 2_500 }, (_, index) => `${workspaceId}_${index}`);
@@ -127,7 +127,7 @@ describe('the use recorder', () => {
     expect(usage).toEqual(ids.map(() => [6, 6]));
   });
 
-  test('says once that the database is away and once that it is back, and loses nothing that it kept', async () => {
+  test('logs an outage of the database and the recovery once each, and loses nothing', async () => {
     const recorder = await aRecorder();
     const workspaceId = `wsp_${randomUUID()}`;
     const key = { id: `${workspaceId}_0`, workspaceId, secretId: workspaceId };
@@ -145,7 +145,7 @@ describe('the use recorder', () => {
     expect(Object.values(await writtenUsage(workspaceId))).toEqual([[3, 6]]);
   });
 
-  test('keeps 50,000 keys at most while the database is away, and says how much it had to drop', async () => {
+  test('buffers at most 50,000 keys during an outage and logs how many uses it dropped', async () => {
     const recorder = await aRecorder();
     const workspaceId = `wsp_${randomUUID()}`;
     const use = (index: number) => {
@@ -154,7 +154,7 @@ describe('the use recorder', () => {
     };
     recorder.setAway(true);
     for (let index = 0; index < 50_007; index += 1) use(index);
-    // What is kept already is added to.
+    // A use of a buffered key is still counted.
     use(0);
     await recorder.flush();
     expect(recorder.lines.at(-1)).toMatchObject({ uses: 7, msg: 'lost uses of keys: 50000 are kept at most' });
@@ -165,7 +165,7 @@ describe('the use recorder', () => {
     expect(usage[`${workspaceId}_0 2030-01-01T00:00:00.000Z FORBIDDEN`]).toEqual([2, 0]);
   });
 
-  test('says what is lost when it closes while the database is away', async () => {
+  test('logs what is lost when it closes during an outage', async () => {
     const recorder = await aRecorder();
     const workspaceId = `wsp_${randomUUID()}`;
     recorder.record({ id: workspaceId, workspaceId, secretId: workspaceId }, 'VALID', 0, new Date(startMs));
