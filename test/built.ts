@@ -5,7 +5,9 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Builds dist/ where it is missing, for tests that start processes. `npm test` has built it; `npx vitest run <file>` may not have. */
+/**
+ * Builds dist/ if it is missing, for tests that start processes: `npx vitest run <file>` does not build it.
+ */
 export function ensureBuilt(): void {
   if (existsSync(join(root, 'dist/main.js'))) return;
   execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' });

@@ -5,7 +5,7 @@ import type { Database } from '../src/db/database.js';
 import { openDatabase } from '../src/db/open.js';
 import { dropDatabase, runOnServer, withDatabase } from './postgresql.js';
 
-/** Few, since several test files run at once and a server has a hundred connections by default. */
+/** Small, because several test files run concurrently and PostgreSQL accepts 100 connections by default. */
 const poolSizeMax = 8;
 
 /** Opens an embedded database without any tables, in memory. */
@@ -13,7 +13,10 @@ export async function openEmptyDatabase(): Promise<Database> {
   return openDatabase({ dataDir: null, snapshot: await readSnapshot(inject('emptySnapshotPath')) });
 }
 
-/** Opens a migrated, empty database that nobody else sees: in memory, or on the PostgreSQL of DATABASE_URL. Closing it removes it. */
+/**
+ * Opens a separate, migrated, empty database: in memory, or on the PostgreSQL of DATABASE_URL. Closing it
+ * removes it.
+ */
 export async function openTestDatabase(): Promise<Database> {
   const template = inject('databaseTemplate');
   if (template.kind === 'embedded') {

@@ -88,7 +88,7 @@ const verifyDocument = graphql(`
   }
 `);
 
-/** Somebody who signed up, with a client that carries their session. */
+/** A person who signed up, with a client that sends their session token. */
 export interface Person {
   readonly id: string;
   readonly email: string;
@@ -101,7 +101,7 @@ export interface Person {
 /** The password of everyone who signs up in a test. */
 export const password = 'correct horse battery';
 
-/** A new person, who has nothing but their own workspace. */
+/** Signs up a new person, who has only their PERSONAL workspace. */
 export async function aPerson(server: Pick<TestServer, 'fetch' | 'anonymous'>, name = 'Ada'): Promise<Person> {
   const email = `${randomBytes(8).toString('hex')}@example.com`;
   const response = await server.fetch('/api/auth/sign-up/email', {
@@ -121,19 +121,19 @@ export async function aPerson(server: Pick<TestServer, 'fetch' | 'anonymous'>, n
   return { id: viewer.user.id, email, token, cookie, personalWorkspaceId: viewer.workspace.id, client };
 }
 
-/** A key of a product in a new person's own workspace, created by the product's backend. */
+/** A key of a product in the PERSONAL workspace of a new person, created by the backend. */
 export async function aKeyOf(server: TestServer, product: string) {
   const { personalWorkspaceId } = await aPerson(server);
   return createApiKey(server.backend, { workspaceId: personalWorkspaceId, name: 'test', product });
 }
 
-/** A new organization of a person. @returns its id. */
+/** Creates an organization of a person. @returns its id */
 export async function anOrganization(owner: Person, name = 'Acme'): Promise<string> {
   const { createWorkspace } = await owner.client.run(createWorkspaceDocument, { input: { name } });
   return expectMember(createWorkspace, 'CreateWorkspacePayload').workspace.id;
 }
 
-/** A new person who joined a workspace by an invitation of its owner. */
+/** A new person who joins a workspace through an invitation by its owner. */
 export async function aMember(
   server: TestServer,
   owner: Person,
@@ -149,12 +149,12 @@ export async function aMember(
   return { ...person, memberId: expectMember(acceptInvitation, 'AcceptInvitationPayload').member.id };
 }
 
-/** What came of `createApiKey`: the payload or the error. */
+/** The payload or the error of `createApiKey`. */
 export async function tryCreateApiKey(client: Client, input: CreateApiKeyInput) {
   return (await client.run(createApiKeyDocument, { input })).createApiKey;
 }
 
-/** A new key. @throws Error where it was refused. */
+/** Creates a key. @throws Error if it is refused */
 export async function createApiKey(client: Client, input: CreateApiKeyInput) {
   return expectMember(await tryCreateApiKey(client, input), 'CreateApiKeyPayload');
 }
@@ -164,12 +164,12 @@ export async function revokeApiKey(client: Client, apiKeyId: string, reason?: st
   return expectMember(revokeApiKey, 'RevokeApiKeyPayload').apiKey;
 }
 
-/** What came of `rotateApiKey`: the payload or the error. */
+/** The payload or the error of `rotateApiKey`. */
 export async function tryRotateApiKey(client: Client, apiKeyId: string, overlapSeconds: number) {
   return (await client.run(rotateDocument, { input: { apiKeyId, overlapSeconds } })).rotateApiKey;
 }
 
-/** A key with a new secret. @throws Error where it was refused. */
+/** Rotates the secret of a key. @throws Error if it is refused */
 export async function rotateApiKey(client: Client, apiKeyId: string, overlapSeconds: number) {
   return expectMember(await tryRotateApiKey(client, apiKeyId, overlapSeconds), 'RotateApiKeyPayload');
 }
@@ -186,7 +186,7 @@ export async function grantCredits(
   return expectMember(grantCredits, 'GrantCreditsPayload').credits.balance;
 }
 
-/** The product's backend verifies a credential: a bearer secret, or any input. */
+/** Verifies a credential as the backend: a bearer secret, or any input. */
 export async function verify(
   server: Pick<TestServer, 'backend'>,
   credential: string | CredentialInput,
@@ -196,7 +196,7 @@ export async function verify(
   return (await server.backend.run(verifyDocument, { input })).verifyApiKey;
 }
 
-/** As {@link verify}, with a charge. */
+/** Like {@link verify}, with a charge. */
 export function charge(server: TestServer, secret: string, charge: ChargeInput) {
   return verify(server, secret, { charge });
 }
@@ -215,7 +215,10 @@ export async function aWorkspaceWith({
   return { server, owner, workspaceId };
 }
 
-/** Somebody who exists already joins a workspace by an invitation of its owner. @returns the id of the membership. */
+/**
+ * Lets an existing person join a workspace through an invitation by its owner. @returns the id of the
+ * membership
+ */
 export async function join(owner: Person, workspaceId: string, person: Person, role: Role): Promise<string> {
   const { inviteMember } = await owner.client.run(inviteDocument, {
     input: { workspaceId, email: person.email, role },

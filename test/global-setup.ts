@@ -8,7 +8,7 @@ import { migrate } from '../src/db/migrate.js';
 import { openDatabase } from '../src/db/open.js';
 import { dropDatabases, runOnServer, withDatabase } from './postgresql.js';
 
-/** Where the tests of this run find a migrated database to copy. */
+/** The migrated database that the tests of this run copy. */
 export type DatabaseTemplate =
   | { kind: 'embedded'; snapshotPath: string }
   | { kind: 'postgresql'; serverUrl: string; runName: string; templateName: string };
@@ -16,7 +16,10 @@ export type DatabaseTemplate =
 declare module 'vitest' {
   export interface ProvidedContext {
     databaseTemplate: DatabaseTemplate;
-    /** Snapshot of an embedded database without any tables: loading it takes a quarter of the time that creating one does. */
+    /**
+     * Snapshot of an embedded database without tables. Loading it takes a quarter of the time of creating
+     * one.
+     */
     emptySnapshotPath: string;
     /** A data folder with a migrated, empty embedded database. No process has it open; tests copy it. */
     migratedDataDir: string;
@@ -24,8 +27,9 @@ declare module 'vitest' {
 }
 
 /**
- * Migrates once per run; each test then copies the result. With DATABASE_URL the tests run on that PostgreSQL, in databases of their own:
- * the database it names is used only to create them. Without it they run on the embedded database, in memory.
+ * Migrates once per run; each test then copies the result. With DATABASE_URL the tests create their own
+ * databases on that PostgreSQL and do not use the database that it names. Without it they run on the embedded
+ * database, in memory.
  */
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const serverUrl = process.env.DATABASE_URL;
@@ -70,7 +74,7 @@ async function makeTemplateDatabase(
   const runName = `tollkeeper_test_${randomBytes(4).toString('hex')}`;
   const templateName = `${runName}_template`;
   await runOnServer(serverUrl, `CREATE DATABASE "${templateName}"`);
-  // A test that fails may leave its database behind; the run's name finds it.
+  // A failed test may leave its database behind; the name of the run finds it.
   const remove = () => dropDatabases(serverUrl, runName);
   try {
     const database = await openDatabase({ databaseUrl: withDatabase(serverUrl, templateName) });

@@ -11,21 +11,27 @@ import { openTestDatabase } from './database.js';
 import type { TypedDocumentString } from './generated/graphql.js';
 import { connectTo, type Fetch } from './http-client.js';
 
-/** The public URL that test servers are configured with. They listen on 127.0.0.1, on a port that the system chooses. */
+/**
+ * The public URL that test servers are configured with. They listen on 127.0.0.1, on a port that the system
+ * chooses.
+ */
 export const publicUrl = 'https://keys.example.com';
 
 /** Every preset, in the order in which a test server sells them. */
 export const allProducts = ['default', 'makistry', 'makra', 'masko', 'makepay', 'craftkit'] as const;
 
 export interface ServerOptions extends Partial<Omit<ComposeOptions, 'database' | 'products' | 'log' | 'clock'>> {
-  /** Presets by name, or paths of product files. The first is the primary one. Default: {@link allProducts}. */
+  /**
+   * Names of presets or paths of product files. The first is the primary one. Default: {@link allProducts}.
+   */
   readonly products?: readonly string[];
   /**
-   * `shared` (the default) is the one database of this worker: each test makes its own workspaces in it. `own` is a new, empty
-   * database, closed with the server. A database that the test opened is closed by the test.
+   * `shared` (the default) is the one database of this worker: each test makes its own workspaces in it.
+   * `own` is a new, empty database, closed with the server. A database that the test opened is closed by the
+   * test.
    */
   readonly database?: 'shared' | 'own' | Database;
-  /** Whether the clock advances only when a test moves it. By default it follows the system's. */
+  /** Whether the clock advances only when a test moves it. By default it follows the system clock. */
   readonly clockStandsStill?: boolean;
 }
 
@@ -38,12 +44,12 @@ export interface TestServer {
     /** Moves the clock of this server forward. */
     advance(ms: number): void;
   };
-  /** Everything that was logged, as text. */
+  /** The whole log as text. */
   readonly logged: () => string;
   readonly fetch: Fetch;
   /** A client without a credential. */
   readonly anonymous: Client;
-  /** The product's backend: a client with a service token. */
+  /** The backend of the product: a client with a service token. */
   readonly backend: Client;
   /** The plaintext of that token. */
   readonly serviceToken: string;
@@ -70,7 +76,10 @@ export function sharedDatabase(): Promise<Database> {
   return database;
 }
 
-/** A server over the shared database. The same options return the same server, which lives as long as the worker. */
+/**
+ * A server on the shared database. The same options return the same server, which lives as long as the
+ * worker.
+ */
 export function aServer(options: Pick<ServerOptions, 'products'> = {}): Promise<TestServer> {
   const key = JSON.stringify(options);
   const existing = sharedServers.get(key) ?? openServer(options);
@@ -78,7 +87,9 @@ export function aServer(options: Pick<ServerOptions, 'products'> = {}): Promise<
   return existing;
 }
 
-/** A server that no other test uses, with its own clock and limits. It is closed at the end of the test file. */
+/**
+ * A server that no other test uses, with its own clock and limits. It is closed at the end of the test file.
+ */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const server = await openServer(options);
   ownServers.add(server);
@@ -168,9 +179,9 @@ export interface Answer<Data> {
   readonly headers: Headers;
   /** The whole body. */
   readonly body: unknown;
-  /** The body's `data`; null where it has none. */
+  /** The `data` of the body; null if there is none. */
   readonly data: Data | null;
-  /** The body's `errors`; empty where it has none. */
+  /** The `errors` of the body; empty if there are none. */
   readonly errors: readonly GraphQLFailure[];
 }
 
@@ -199,7 +210,7 @@ export class Client {
     return new Client(this.fetch, headers);
   }
 
-  /** Sends a document as text and returns the whole answer. */
+  /** Sends a document as text and returns the whole response. */
   async send<Data = Record<string, unknown>>(query: string, variables: Variables = {}): Promise<Answer<Data>> {
     const response = await this.fetch('/graphql', {
       method: 'POST',
@@ -211,7 +222,7 @@ export class Client {
     return { status, headers, body, data: body.data ?? null, errors: body.errors ?? [] };
   }
 
-  /** Sends a typed document and returns its data. @throws Error where the answer has errors. */
+  /** Sends a typed document and returns its data. @throws Error if the response has errors */
   async run<Data, Input>(
     document: TypedDocumentString<Data, Input>,
     ...[variables]: Input extends Record<string, never> ? [] : [Input]
@@ -222,7 +233,7 @@ export class Client {
   }
 }
 
-/** The member of a result union that a test expects. @throws Error that shows what came instead. */
+/** The member of a result union that a test expects. @throws Error that shows the actual result */
 export function expectMember<
   Result extends { __typename?: string | undefined },
   Name extends NonNullable<Result['__typename']>,

@@ -8,13 +8,16 @@ export interface RequestOptions {
   readonly body?: string;
 }
 
-/** Sends a request to one server. Unlike the global fetch it sends every header as given, and follows no redirect. */
+/**
+ * Sends a request to one server. Unlike the global fetch it sends every header unchanged and follows no
+ * redirects.
+ */
 export type Fetch = (path: string, options?: RequestOptions) => Promise<Response>;
 
 /** Statuses that a `Response` accepts only without a body. */
 const statusesWithoutBody = [204, 304];
 
-/** Keeps connections open between requests, as a product's backend does, until `disconnect` is called. */
+/** Keeps connections open between requests, as a backend does, until `disconnect` is called. */
 export function connectTo(port: number): { fetch: Fetch; disconnect(): void } {
   const agent = new Agent({ keepAlive: true });
   return {
@@ -34,14 +37,14 @@ export function connectTo(port: number): { fetch: Fetch; disconnect(): void } {
 
 async function sendAll(sending: ClientRequest, body: string | undefined): Promise<IncomingMessage> {
   const answered = once(sending, 'response') as Promise<[IncomingMessage]>;
-  // A server may refuse a body before it was sent, and then close the connection.
+  // A server may refuse a body before it is completely sent, and then close the connection.
   sending.on('error', () => undefined);
   sending.end(body);
   const [response] = await answered;
   return response;
 }
 
-/** Names and values, which Node lists in turn. */
+/** Pairs of names and values, which Node lists alternately. */
 function inPairs(rawHeaders: readonly string[]): [string, string][] {
   const pairs: [string, string][] = [];
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {

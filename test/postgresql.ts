@@ -7,7 +7,7 @@ export function withDatabase(url: string, database: string): string {
   return address.href;
 }
 
-/** Runs one statement outside a transaction, as CREATE DATABASE and DROP DATABASE want it. */
+/** Runs one statement outside a transaction, as CREATE DATABASE and DROP DATABASE require. */
 export async function runOnServer(
   serverUrl: string,
   statement: string,
@@ -31,7 +31,7 @@ export async function dropDatabase(serverUrl: string, name: string): Promise<voi
   await runOnServer(serverUrl, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`);
 }
 
-/** Drops every database whose name begins so. */
+/** Drops every database whose name begins with `prefix`. */
 export async function dropDatabases(serverUrl: string, prefix: string): Promise<void> {
   const { rows } = await runOnServer(serverUrl, 'SELECT datname FROM pg_database WHERE starts_with(datname, $1)', [
     prefix,

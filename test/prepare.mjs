@@ -1,5 +1,6 @@
-// Builds what the tests need: the Prisma client, dist/, and the types of the tests' documents. A step is skipped while its inputs and
-// its output are what they were when it last succeeded. `npm run build` and `npm run codegen` always run.
+// Builds what the tests need: the Prisma client, dist/, and the types of the GraphQL documents of the tests.
+// A step is skipped if its inputs are unchanged since it last succeeded and its output exists. `npm run
+// build` and `npm run codegen` always run.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -36,7 +37,7 @@ await Promise.all([
 ]);
 console.log(`Prepared in ${((performance.now() - startedAt) / 1_000).toFixed(1)} s.`);
 
-/** Runs a command unless nothing has changed. Ends this process with its exit code where it fails. */
+/** Runs a command if its inputs have changed. Exits with its exit code if it fails. */
 async function runStep(name, { command: [program, ...args], inputs, output }) {
   const stamp = join(stampFolder, `${name.replaceAll(/\W+/g, '-')}.sha256`);
   const hash = hashOf(inputs);
@@ -57,7 +58,7 @@ function hashOf(paths) {
   return hash.digest('hex');
 }
 
-/** Paths of the files in a folder and the folders below it, except what is generated. */
+/** Paths of the files in a folder and its subfolders, except generated ones. */
 function filesIn(folder, ending) {
   return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith(ending))

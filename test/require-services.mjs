@@ -1,5 +1,5 @@
-// Ends with 1 and a sentence unless DATABASE_URL names a PostgreSQL that answers, and REDIS_URL, where it is set, a Redis:
-// a run that was asked for the services must not pass without them.
+// Exits with 1 and an error message unless DATABASE_URL names a reachable PostgreSQL and REDIS_URL, if it is
+// set, a reachable Redis: the run with services must not pass without them.
 import { Redis } from 'ioredis';
 import { reachPostgresql } from '../dist/db/reach.js';
 import { StartError } from '../dist/errors.js';

@@ -1,19 +1,19 @@
 import { randomInt } from 'node:crypto';
 
-/** Decides what a test leaves open. The same seed gives the same decisions; when they meet the servers, the machine decides. */
+/** Seeded random decisions of a test. The same seed repeats the decisions, but not their timing. */
 export interface SeededRandom {
-  /** A whole number, both ends included. */
+  /** A whole number, with both ends included. */
   between(min: number, max: number): number;
-  /** True in so many of a hundred cases. */
+  /** True with a probability of `share` percent. */
   percent(share: number): boolean;
   pick<T>(choices: readonly T[]): T;
-  /** Another one that follows from this one, for somebody who decides at the same time. */
+  /** A generator derived from this one, for concurrent decisions. */
   branch(): SeededRandom;
 }
 
 const seedsMax = 2 ** 32;
 
-/** Says which seed it goes by: that of FAULT_SEED, or a new one. */
+/** Uses the seed of FAULT_SEED or a new one, and prints it. */
 export function openSeededRandom(purpose: string): SeededRandom {
   const given = process.env.FAULT_SEED;
   const seed = given ? Number(given) : randomInt(seedsMax);
@@ -39,7 +39,10 @@ function createChance(seed: number): SeededRandom {
   };
 }
 
-/** Numbers from 0 to below 1: https://gist.github.com/tommyettinger/46a874533244883189143505d203312c, public domain. */
+/**
+ * Numbers from 0 (included) to 1 (excluded):
+ * https://gist.github.com/tommyettinger/46a874533244883189143505d203312c, public domain.
+ */
 function mulberry32(seed: number): () => number {
   let state = seed;
   return () => {
