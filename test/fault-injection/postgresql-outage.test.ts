@@ -12,7 +12,7 @@ import { createRequestLog } from './request-log.js';
 /** Ways to stop PostgreSQL. After the last two it recovers from its write-ahead log. */
 const outages = {
   'is shut down': (postgresql: OwnPostgresql) => postgresql.stop('SIGINT'),
-  'is shut down at once': (postgresql: OwnPostgresql) => postgresql.stop('SIGQUIT'),
+  'is shut down immediately': (postgresql: OwnPostgresql) => postgresql.stop('SIGQUIT'),
   'is killed': (postgresql: OwnPostgresql) => postgresql.stop('SIGKILL'),
 };
 

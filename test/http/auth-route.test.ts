@@ -135,7 +135,7 @@ describe('signing in', () => {
     expect(mapped).toBe(v4);
   });
 
-  test('is refused for a page of another origin, as is signing up', async () => {
+  test('a page of another origin cannot sign up', async () => {
     const person = ada();
     const response = await post('/sign-up/email', person, { origin: 'https://evil.example' });
     expect(response.status).toBe(403);
