@@ -44,8 +44,18 @@ export interface EngineOptions {
   readonly plugins: readonly Plugin[];
 }
 
+/** Documents that were found to be valid, by their text. */
+export interface PreparedDocuments {
+  readonly schema: GraphQLSchema;
+  /** Null for an unknown document, for GET, whose mutations are refused when they are parsed, and with plugins, whose hooks have to see it. */
+  find(context: HookContext, query: string): DocumentNode | null;
+  add(query: string, document: DocumentNode): void;
+  readonly execute: (args: ExecutionArgs) => Promise<OperationResult>;
+}
+
 /** GraphQL by Yoga, without its HTTP layer, which {@link createPipeline} replaces. */
 export interface Engine {
+  readonly prepared: PreparedDocuments;
   /** The functions of graphql-js with Envelop's hooks around them, for one request. */
   readonly envelop: (context: HookContext) => {
     readonly schema: GraphQLSchema;
@@ -140,6 +150,7 @@ export function createEngine({ schema, plugins }: EngineOptions): Engine {
   }
 
   return {
+    prepared: prepareDocuments(schema, plugins.length === 0),
     envelop: (context) => yoga.getEnveloped(context),
     runWithHooks:
       tracer?.operation === undefined
@@ -150,6 +161,18 @@ export function createEngine({ schema, plugins }: EngineOptions): Engine {
               context,
               runOperation,
             ),
+  };
+}
+
+function prepareDocuments(schema: GraphQLSchema, isEnabled: boolean): PreparedDocuments {
+  const documents = createDocumentCache<DocumentNode>();
+  return {
+    schema,
+    find: ({ request }, query) => (isEnabled && request.method === 'POST' ? (documents.get(query) ?? null) : null),
+    add(query, document) {
+      if (isEnabled) documents.set(query, document);
+    },
+    execute: createExecute(),
   };
 }
 

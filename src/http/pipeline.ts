@@ -146,6 +146,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     try {
       context.params = params;
       const { query = '', operationName, variables } = params;
+      const known = findPrepared(params, context);
+      if (known !== null) return await known;
       const enveloped = engine.envelop(context);
       const { schema } = enveloped;
       // Parse and validate: documents are cached by their text, the errors of validation by document.
@@ -155,12 +157,30 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       // Execute: operations such as verifyApiKey are compiled, see graphql/compiled/execute.ts.
       const contextValue = await enveloped.contextFactory();
       const args = { schema, document, contextValue, variableValues: variables, operationName };
-      if (getOperationAST(document, operationName)?.operation !== 'subscription') return await enveloped.execute(args);
+      if (getOperationAST(document, operationName)?.operation !== 'subscription') {
+        engine.prepared.add(query, document);
+        return await enveloped.execute(args);
+      }
       if (accepted.eventStream === null) throw new NotAcceptableError();
       return await enveloped.subscribe(args);
     } catch (error) {
       return failedResult(error);
     }
+  }
+
+  /** A document that was parsed and validated before is executed at once. Null for all others, and if a plugin has hooks. */
+  function findPrepared(params: GraphQLParams, context: HookContext): Promise<OperationResult> | null {
+    const { query = '', operationName, variables } = params;
+    const { prepared } = engine;
+    const document = prepared.find(context, query);
+    if (document === null || getOperationAST(document, operationName)?.operation === 'subscription') return null;
+    return prepared.execute({
+      schema: prepared.schema,
+      document,
+      contextValue: context,
+      variableValues: variables,
+      operationName,
+    });
   }
 
   // ERRORS

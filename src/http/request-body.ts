@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { BodyTooLargeError, ValidationError } from '../errors.js';
 
@@ -37,12 +38,14 @@ export function readBody(request: IncomingMessage): Promise<Buffer> {
   });
 }
 
-const decoder = new TextDecoder('utf-8', { fatal: true });
+const byteOrderMark = 0xfeff;
 
 /** @throws ValidationError for a body that is not JSON in UTF-8 (RFC 8259, 8.1) */
-export function parseJson(body: Uint8Array): unknown {
+export function parseJson(body: Buffer): unknown {
+  if (!isUtf8(body)) throw new ValidationError('body', 'The body of the request is not JSON.');
+  const text = body.toString();
   try {
-    return JSON.parse(decoder.decode(body));
+    return JSON.parse(text.charCodeAt(0) === byteOrderMark ? text.slice(1) : text);
   } catch {
     throw new ValidationError('body', 'The body of the request is not JSON.');
   }

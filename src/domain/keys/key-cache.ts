@@ -3,9 +3,9 @@ import pLimit from 'p-limit';
 import { createBatcher, statementSizeMax } from '../../db/batcher.js';
 import type { RunStatement, Statement } from '../../db/database.js';
 import { equalInConstantTime } from '../access/secret-hash.js';
+import type { ClassifiedCredential } from './classify-credential.js';
 import { type KeyRecord, parseKey, type StoredKey } from './key-record.js';
 import { KeyTable } from './key-table.js';
-import type { ClassifiedCredential } from './classify-credential.js';
 
 type Candidate = Extract<ClassifiedCredential, { kind: 'candidate' }>;
 

@@ -1,7 +1,7 @@
 import type { Product, Wording } from '../../products/product.js';
 import type { ApiKeyPrincipal } from '../access/principal.js';
-import type { Credential } from '../keys/credential.js';
 import { classifyCredential } from '../keys/classify-credential.js';
+import type { Credential } from '../keys/credential.js';
 import type { UseRecorder } from '../usage/use-recorder.js';
 import { decideRefusal } from './checks.js';
 import { type FactSources, loadFacts } from './facts.js';

@@ -1,7 +1,7 @@
 import type { Environment } from '../../generated/prisma/enums.js';
 import type { Product, RefusalCode } from '../../products/product.js';
-import type { KeyRecord } from '../keys/key-record.js';
 import type { ClassifiedCredential } from '../keys/classify-credential.js';
+import type { KeyRecord } from '../keys/key-record.js';
 import { decideStatus } from '../keys/status.js';
 
 /** The input of the checks. */

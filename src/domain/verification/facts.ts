@@ -1,8 +1,8 @@
 import type { Clock } from '../../clock.js';
 import type { Products } from '../../products/product.js';
+import type { ClassifiedCredential } from '../keys/classify-credential.js';
 import type { KeyCache } from '../keys/key-cache.js';
 import type { KeyRecord } from '../keys/key-record.js';
-import type { ClassifiedCredential } from '../keys/classify-credential.js';
 import type { Facts } from './checks.js';
 import type { VerificationRequest } from './request.js';
 

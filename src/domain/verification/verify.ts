@@ -4,8 +4,8 @@ import type { RefusalCode, VerificationCode, Wording } from '../../products/prod
 import type { MutationDefinition } from '../commands/define-command.js';
 import type { ChargeOrder, ChargeOutcome, DecidedCharge, TakeCharge } from '../credits/charge.js';
 import type { AuthenticationFailures } from '../identity/authentication-failures.js';
+import { type ClassifiedCredential, classifyCredential } from '../keys/classify-credential.js';
 import type { KeyRecord } from '../keys/key-record.js';
-import { classifyCredential, type ClassifiedCredential } from '../keys/classify-credential.js';
 import { type HttpHeader, rateLimitHeaders } from '../rate-limits/headers.js';
 import type { RateLimitDecision, RateLimiter, RateLimitState } from '../rate-limits/limiter.js';
 import type { UseRecorder } from '../usage/use-recorder.js';
