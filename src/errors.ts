@@ -14,14 +14,17 @@ export type ErrorCode =
   | 'SECRET_UNAVAILABLE';
 
 /**
- * A failure at start-up that the operator can fix. The message is one or two sentences: what is wrong and what to do. Only the
- * message is printed, never a stack trace, and it never contains a secret.
+ * A failure at start-up that the operator can fix. The message is one or two sentences: what is wrong and
+ * what to do. Only the message is printed, never a stack trace, and it never contains a secret.
  */
 export class StartError extends Error {
   override readonly name = 'StartError';
 }
 
-/** A failure that a caller can expect and act on. Errors of any other class are masked before they leave the server. */
+/**
+ * A failure that a caller can expect and act on. Errors of any other class are masked before they leave the
+ * server.
+ */
 export abstract class DomainError extends Error {
   abstract readonly code: ErrorCode;
   override get name(): string {
@@ -39,7 +42,10 @@ export abstract class FieldError extends DomainError {
     super(message);
   }
 
-  /** The same failure, with the field's path below the path of the input itself: `name` within `input` is `input.name`. */
+  /**
+   * The same failure, with the field's path below the path of the input itself: `name` within `input` is
+   * `input.name`.
+   */
   abstract within(path: string): FieldError;
 }
 
@@ -137,7 +143,10 @@ export class UnauthenticatedError extends DomainError {
   }
 }
 
-/** A session cookie that is no longer valid. The answer removes the cookie, because no request that carries it can succeed. */
+/**
+ * A session cookie that is no longer valid. The answer removes the cookie, because no request that carries it
+ * can succeed.
+ */
 export class StaleCookieError extends UnauthenticatedError {}
 
 /** More requests than a product promises, or than this server accepts. */
@@ -152,7 +161,10 @@ export class RateLimitedError extends DomainError {
   }
 }
 
-/** A service that the request needs, by default the database, cannot be reached. A retry is safe with an idempotency key. */
+/**
+ * A service that the request needs, by default the database, cannot be reached. A retry is safe with an
+ * idempotency key.
+ */
 export class UnavailableError extends DomainError {
   readonly code = 'SERVICE_UNAVAILABLE';
   /** The duration of an outage is unknown; one retry a second does no harm. */

@@ -29,7 +29,7 @@ type ProcessIdentity = z.infer<typeof processShape>;
 /**
  * Locks the folder of the embedded database for this process. PGlite itself would let two processes in and
  * lose their writes. The lock of a killed process is taken over: at once if it ran on this machine and in
- * this container, else after ten seconds in which nobody touched it.
+ * this container, else after ten seconds without a refresh.
  * @returns a function that releases the lock.
  * @throws StartError if another process holds the lock; it names that process.
  */

@@ -35,7 +35,10 @@ export async function openEmbedded({ dataDir, snapshot }: EmbeddedOptions): Prom
   }
 }
 
-/** PostgreSQL's page cache. The default of 128 MB takes 130 MB more and is no faster: the operating system caches the files, too. */
+/**
+ * PostgreSQL's page cache. The default of 128 MB takes 130 MB more and is no faster: the operating system
+ * caches the files, too.
+ */
 const sharedBuffers = '32MB';
 
 async function openPGlite(dataDir: string | null, snapshot: Blob | undefined): Promise<PGlite> {

@@ -20,7 +20,10 @@ export interface CommandServices {
   readonly webhooksAllowPrivate: boolean;
 }
 
-/** What composition builds once and GraphQL and HTTP pass on. Each function of the domain takes only what it needs of it. */
+/**
+ * What composition builds once and GraphQL and HTTP pass on. Each function of the domain takes only what it
+ * needs of it.
+ */
 export interface Services extends CommandServices {
   readonly db: Db;
   readonly products: Products;

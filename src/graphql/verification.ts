@@ -215,7 +215,10 @@ function verify({ deps, idempotency }: Context, input: VerifyApiKeyInputShape, c
   return idempotency === null ? verifyApiKey(deps, input) : deps.verifyIdempotently(idempotency, input, call);
 }
 
-/** Starts each only after the one before has ended: with an idempotency key each takes a transaction, and connections are few. */
+/**
+ * Starts each only after the one before has ended: with an idempotency key each takes a transaction, and
+ * connections are few.
+ */
 function mapSequentially<Item, Result>(
   items: readonly Item[],
   run: (item: Item, index: number) => Promise<Result>,

@@ -47,7 +47,10 @@ export interface EngineOptions {
 /** Documents that were found to be valid, by their text. */
 export interface PreparedDocuments {
   readonly schema: GraphQLSchema;
-  /** Null for an unknown document, for GET, whose mutations are refused when they are parsed, and with plugins, whose hooks have to see it. */
+  /**
+   * Null for an unknown document, for GET, whose mutations are refused when they are parsed, and with
+   * plugins, whose hooks have to see it.
+   */
   find(context: HookContext, query: string): DocumentNode | null;
   add(query: string, document: DocumentNode): void;
   readonly execute: (args: ExecutionArgs) => Promise<OperationResult>;

@@ -168,7 +168,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     }
   }
 
-  /** A document that was parsed and validated before is executed at once. Null for all others, and if a plugin has hooks. */
+  /**
+   * A document that was parsed and validated before is executed at once. Null for all others, and if a plugin
+   * has hooks.
+   */
   function findPrepared(params: GraphQLParams, context: HookContext): Promise<OperationResult> | null {
     const { query = '', operationName, variables } = params;
     const { prepared } = engine;
