@@ -5,7 +5,8 @@ import { anOrganization, aPerson, createApiKey } from '../factories.js';
 import { startServer } from '../harness.js';
 
 test('the search for expired holds uses an index and does not scan charges without a hold', async () => {
-  const server = await startServer();
+  // A database of its own: expired holds of other tests would be released in the measured transaction.
+  const server = await startServer({ database: 'own' });
   const owner = await aPerson(server);
   const workspaceId = await anOrganization(owner);
   const { apiKey } = await createApiKey(owner.client, { workspaceId, name: 'busy', product: 'default' });
