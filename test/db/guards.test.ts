@@ -168,7 +168,7 @@ describe('webhooks', () => {
   test.each([
     [{ state: 'DELIVERED' as const }, 'WebhookDelivery_pending_until_ended'],
     [{ endedAt: new Date() }, 'WebhookDelivery_pending_until_ended'],
-    [{ state: 'FAILED' as const, endedAt: new Date(), leaseId: 'somebody' }, 'WebhookDelivery_leased_while_pending'],
+    [{ state: 'FAILED' as const, endedAt: new Date(), leaseId: 'other' }, 'WebhookDelivery_leased_while_pending'],
   ])('the database refuses a delivery with %o', async (data, constraint) => {
     const { id } = await aDelivery();
     await expect(database.db.webhookDelivery.update({ where: { id }, data })).rejects.toThrow(constraint);

@@ -139,7 +139,7 @@ function matchCharges(orders: readonly ChargeOrder[], charged: readonly Charged[
       expect(found, `charges of the order ${JSON.stringify(order)}`).toEqual([expect.objectContaining(expected)]);
     }
   }
-  expect([...standing.values()], 'charges that nobody asked for').toEqual([]);
+  expect([...standing.values()], 'charges without a request').toEqual([]);
   return unacknowledged;
 }
 
@@ -160,7 +160,7 @@ function matchGrants(orders: readonly GrantOrder[], granted: readonly Granted[])
       ]);
     }
   }
-  expect([...standing.values()], 'grants that nobody asked for').toEqual([]);
+  expect([...standing.values()], 'grants without a request').toEqual([]);
   return unacknowledged;
 }
 

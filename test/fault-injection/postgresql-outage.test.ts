@@ -82,7 +82,7 @@ describeFaultInjection('an outage of PostgreSQL under load', () => {
       const { workspaceId, secret } = await aCustomer('unlimited');
       const holder = backend.with({ authorization: `Bearer ${secret}` });
       const stranger = backend.with({ authorization: `Bearer ${secret.slice(0, -8)}${'A'.repeat(8)}` });
-      const nobody = `mutation { verifyApiKey(input: { credential: { bearer: "${secret.slice(0, -8)}${'A'.repeat(8)}" } }) { code } }`;
+      const unknownKeyDocument = `mutation { verifyApiKey(input: { credential: { bearer: "${secret.slice(0, -8)}${'A'.repeat(8)}" } }) { code } }`;
       const sign = (way: string, body: object) =>
         server.fetch(`/api/auth/sign-${way}/email`, {
           method: 'POST',
@@ -92,7 +92,7 @@ describeFaultInjection('an outage of PostgreSQL under load', () => {
 
       await postgresql.stop('SIGINT');
       const answers = await Promise.all([
-        backend.send(nobody),
+        backend.send(unknownKeyDocument),
         backend.send(`{ credits(workspaceId: "${workspaceId}") { balance } }`),
         owner.send('{ viewer { kind } }'),
         owner.send('mutation { createApiKey(input: { name: "ci" }) { __typename } }'),

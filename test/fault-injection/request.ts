@@ -35,7 +35,7 @@ export async function ask<Data, Input>(
   const { status, data, errors } = answer;
   if (status === 200 && data !== null && errors.length === 0) return { kind: 'data', data };
   if (isClearlyUnavailable(answer)) return { kind: 'unavailable' };
-  throw new Error(`An answer that nobody may get: ${status} ${JSON.stringify({ data, errors })}`);
+  throw new Error(`An unexpected answer: ${status} ${JSON.stringify({ data, errors })}`);
 }
 
 /** Whether it is a 503 without data, with one error code and Retry-After. */

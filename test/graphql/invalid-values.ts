@@ -285,7 +285,7 @@ export const badValues: Readonly<Record<string, Readonly<Record<string, readonly
     'input.role': [['unknown', 'BOSS']],
     'input.permissions': [
       ['unknown', ['nonsense'], 'input.permissions.0'],
-      ['that nobody is given by itself', ['settings:manage', 'workspace:suspend'], 'input.permissions.1'],
+      ['that cannot be granted', ['settings:manage', 'workspace:suspend'], 'input.permissions.1'],
       ['10,000 of them', Array(10_000).fill('settings:manage')],
     ],
   },

@@ -106,8 +106,8 @@ describe('signing in', () => {
     const { email, password } = person;
     expect((await post('/sign-in/email', { email, password })).status).toBe(200);
     const wrong = await post('/sign-in/email', { email, password: 'another password' });
-    const nobody = await post('/sign-in/email', { email: 'nobody@example.com', password });
-    expect([wrong.status, await wrong.text()]).toEqual([nobody.status, await nobody.text()]);
+    const unknown = await post('/sign-in/email', { email: 'unknown@example.com', password });
+    expect([wrong.status, await wrong.text()]).toEqual([unknown.status, await unknown.text()]);
     expect(wrong.status).toBe(401);
   });
 
@@ -148,7 +148,7 @@ test.each<[string, Record<string, string>, number]>([
   ['a form of another site may not sign in', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }, 403],
   ['a page with the origin "null" may not sign in', { 'sec-fetch-site': 'cross-site', origin: 'null' }, 403],
 ])('%s', async (_name, headers, status) => {
-  const response = await post('/sign-in/email', { email: 'nobody@example.com', password: 'correct horse' }, headers);
+  const response = await post('/sign-in/email', { email: 'unknown@example.com', password: 'correct horse' }, headers);
   expect(response.status).toBe(status);
 });
 

@@ -112,7 +112,7 @@ afterAll(() => {
 
 // --- The journey: every kind of secret is created, shown, used, replaced and revoked.
 
-interface Somebody {
+interface SignedUpUser {
   readonly email: string;
   readonly password: string;
   readonly client: Client;
@@ -126,7 +126,7 @@ async function postAuth(path: string, body: unknown, headers: Record<string, str
   });
 }
 
-async function signUp(name: string): Promise<Somebody> {
+async function signUp(name: string): Promise<SignedUpUser> {
   const email = `${randomBytes(8).toString('hex')}@example.com`;
   const password = keep(`password of ${name}`, `Pw ${randomBytes(12).toString('base64')}`, passwords);
   await postAuth('/sign-up/email', { name, email, password });
@@ -144,7 +144,7 @@ async function liveThroughEverything(): Promise<void> {
   const workspaceId = expectMember(createWorkspace, 'CreateWorkspacePayload').workspace.id;
 
   for (const role of ['ADMIN', 'MEMBER'] as const) {
-    const email = role === 'ADMIN' ? guest.email : 'nobody@example.com';
+    const email = role === 'ADMIN' ? guest.email : 'unknown@example.com';
     const { inviteMember } = await owner.client.run(inviteDocument, { input: { workspaceId, email, role } });
     const token = keep(`invitation as ${role}`, expectMember(inviteMember, 'InviteMemberPayload').token);
     const { acceptInvitation } = await guest.client.run(acceptDocument, { input: { token } });
@@ -168,7 +168,7 @@ async function liveThroughEverything(): Promise<void> {
 }
 
 async function liveThroughAKey(
-  owner: Somebody,
+  owner: SignedUpUser,
   workspaceId: string,
   { slug, signingSecrets, headers, prices }: ProductOfSecrecy,
   environment: Environment,
@@ -410,10 +410,10 @@ async function misplaceAtSignIn(name: string, password: string): Promise<void> {
     ['/sign-in/email', { email, password, rememberMe: password }],
     ['/sign-in/email', { email, password, callbackURL: `https://elsewhere.example.com/${password}` }],
     ['/sign-up/email', { email: password, password, name: 'Ada' }],
-    ['/sign-up/email', { email: 'somebody@example.com', password: [password], name: 'Ada' }],
-    ['/sign-up/email', { email: 'somebody@example.com', password, name: ['Ada'] }],
-    ['/sign-up/email', { email: 'somebody@example.com', password, name: 'Ada', image: password }],
-    ['/sign-up/email', { email: 'somebody@example.com', password: password.repeat(20), name: 'Ada' }],
+    ['/sign-up/email', { email: 'grace@example.com', password: [password], name: 'Ada' }],
+    ['/sign-up/email', { email: 'grace@example.com', password, name: ['Ada'] }],
+    ['/sign-up/email', { email: 'grace@example.com', password, name: 'Ada', image: password }],
+    ['/sign-up/email', { email: 'grace@example.com', password: password.repeat(20), name: 'Ada' }],
     ['/change-password', { currentPassword: password, newPassword: password }],
     [`/sign-in/email?password=${encodeURIComponent(password)}`, { email }],
   ];

@@ -161,11 +161,11 @@ describeWithRedis('while Redis does not respond', () => {
 });
 
 describeWithRedis('a server that starts', () => {
-  const nobody = 'redis://someone:hunter2secret@127.0.0.1:1';
+  const unreachableUrl = 'redis://someone:hunter2secret@127.0.0.1:1';
 
   test('starts without Redis when all products are open, and logs the outage', async () => {
     const { log, lines } = aLog();
-    const { limiter, close } = await openLimiter(nobody, await loadProducts(['masko']), log);
+    const { limiter, close } = await openLimiter(unreachableUrl, await loadProducts(['masko']), log);
     onTestFinished(close);
     expect(await limiter.take(aPrefix(), open, new Date())).toMatchObject({ allowed: true });
     expect(lines).toMatchObject([
@@ -183,7 +183,7 @@ describeWithRedis('a server that starts', () => {
   test('refuses to start without Redis when a product is closed, with instructions', async () => {
     const { log, lines } = aLog();
     const products = await loadProducts(['default', await productFile({ rateLimits, rateLimitFallback: 'closed' })]);
-    const failure: unknown = await openLimiter(nobody, products, log, 600).catch((error: unknown) => error);
+    const failure: unknown = await openLimiter(unreachableUrl, products, log, 600).catch((error: unknown) => error);
     expect(failure).toMatchObject({
       name: 'StartError',
       message: expect.stringMatching(
@@ -197,7 +197,7 @@ describeWithRedis('a server that starts', () => {
     const proxy = await aProxy();
     // No Redis knows this user, whatever its configuration.
     const url = new URL(proxy.url);
-    url.username = 'nobody';
+    url.username = 'unknown';
     url.password = 'hunter2secret';
     const { log, lines } = aLog();
     const { close } = await openLimiter(url.href, await loadProducts(['masko']), log);
