@@ -174,6 +174,9 @@ const VerifyApiKeyInput = builder.inputType('VerifyApiKeyInput', {
 /** The most requests that `verifyApiKeys` answers at once. */
 const verificationsMax = 100;
 
+const firstCall: VerificationCall = { operation: 'verifyApiKey', position: 0 };
+const throwWithinInput = throwWithin('input');
+
 builder.mutationFields((t) => ({
   verifyApiKey: t.field({
     type: Verification,
@@ -182,8 +185,7 @@ builder.mutationFields((t) => ({
     authScopes: { permission: verifyApiKeyMutation.permission },
     mutation: verifyApiKeyMutation,
     args: { input: t.arg({ type: VerifyApiKeyInput, required: true, description: 'The request to verify.' }) },
-    resolve: (_root, { input }, context) =>
-      verify(context, toInput(input), { operation: 'verifyApiKey', position: 0 }).catch(throwWithin('input')),
+    resolve: (_root, { input }, context) => verify(context, toInput(input), firstCall).catch(throwWithinInput),
   }),
   verifyApiKeys: t.field({
     type: [Verification],

@@ -25,28 +25,38 @@ export interface ContextOptions {
 }
 
 /**
- * Creates the function that identifies the principal of a request and makes the context of its resolvers. It
- * throws what refuses the whole request: UnauthenticatedError, ValidationError for two credentials or an
+ * Creates the function that identifies the principal of a request and makes the context of its resolvers,
+ * synchronously if the principal is known. It throws what refuses the whole request: UnauthenticatedError, ValidationError for two credentials or an
  * invalid Idempotency-Key, RateLimitedError, UnavailableError.
  */
 export function createContextFactory({ deps, sessions, resolvePrincipal }: ContextOptions) {
-  return async function createContext(scope: RequestScope): Promise<HookContext> {
-    const { request, requestId, address } = scope;
+  return function createContext(scope: RequestScope): HookContext | Promise<HookContext> {
+    const resolving = resolvePrincipal(scope.request);
+    return resolving instanceof Promise ? awaitIdentity(resolving, scope) : createFor(resolving, scope);
+  };
+
+  async function awaitIdentity(resolving: Promise<Identity>, scope: RequestScope): Promise<HookContext> {
     let identity: Identity;
     try {
-      const resolving = resolvePrincipal(request);
-      identity = resolving instanceof Promise ? await resolving : resolving;
+      identity = await resolving;
     } catch (error) {
       if (error instanceof StaleCookieError) scope.responseHeaders.append('set-cookie', sessions.expiredCookie);
       throw error;
     }
-    scope.principal = identity.principal;
     for (const cookie of identity.setCookies) scope.responseHeaders.append('set-cookie', cookie);
-    if (hasRateLimits(identity)) await takeFromRateLimits(deps, identity, scope);
-    const { principal } = identity;
-    const actor = { principal, requestId, address };
+    if (hasRateLimits(identity)) {
+      // For the wording of a refusal.
+      scope.principal = identity.principal;
+      await takeFromRateLimits(deps, identity, scope);
+    }
+    return createFor(identity, scope);
+  }
+
+  function createFor({ principal }: Identity, scope: RequestScope): HookContext {
+    scope.principal = principal;
+    const actor = { principal, requestId: scope.requestId, address: scope.address };
     return new RequestContext(deps, actor, readIdempotencyKey(scope), scope);
-  };
+  }
 }
 
 /** Most operations need neither loaders nor response headers, so these are created on first use. */

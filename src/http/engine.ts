@@ -20,7 +20,6 @@ import { LRUCache } from 'lru-cache';
 import { createExecute } from '../graphql/compiled/execute.js';
 import type { HookContext } from './context.js';
 import { parseWithinLimits } from './document-limits.js';
-import { requireValidParams } from './graphql-params.js';
 import type { OperationResult } from './operation-result.js';
 import { graphqlPath } from './request-scope.js';
 
@@ -83,7 +82,7 @@ export function createEngine({ schema, plugins }: EngineOptions): Engine {
   createYoga<object, HookContext>({
     schema,
     graphqlEndpoint: graphqlPath,
-    plugins: [useExecution(), useDocumentLimits(), ...plugins, useValidationCache(), useParamsCheck(), access],
+    plugins: [useExecution(), useDocumentLimits(), ...plugins, useValidationCache(), access],
     parserAndValidationCache: {
       documentCache: createDocumentCache<DocumentNode>(),
       // Yoga skips hooks for errors that it has cached.
@@ -102,7 +101,9 @@ export function createEngine({ schema, plugins }: EngineOptions): Engine {
     landingPage: false,
   });
   const yoga = getYoga();
-  const all = yoga.getEnveloped._plugins as unknown as readonly Plugin[];
+  // Behind the last plugin are Yoga's own, of which one checks the parameters, as the pipeline does.
+  const installed = yoga.getEnveloped._plugins as unknown as readonly Plugin[];
+  const all = installed.slice(0, installed.indexOf(access));
   const paramsHooks = all.flatMap(({ onParams }) => onParams ?? []);
   const resultHooks = all.flatMap(({ onExecutionResult }) => onExecutionResult ?? []);
   const tracers = all.flatMap(({ instrumentation }) => instrumentation ?? []);
@@ -152,14 +153,18 @@ export function createEngine({ schema, plugins }: EngineOptions): Engine {
     return result;
   }
 
+  const hasHooks = paramsHooks.length > 0 || resultHooks.length > 0;
+  const run: Engine['runWithHooks'] = hasHooks
+    ? runWithHooks
+    : (params, context, runOperation) => runOperation(params, context);
   return {
     prepared: prepareDocuments(schema, plugins.length === 0),
     envelop: (context) => yoga.getEnveloped(context),
     runWithHooks:
       tracer?.operation === undefined
-        ? runWithHooks
+        ? run
         : async (params, context, runOperation) =>
-            getInstrumented({ context, request: context.request }).asyncFn(tracer.operation, runWithHooks)(
+            getInstrumented({ context, request: context.request }).asyncFn(tracer.operation, run)(
               params,
               context,
               runOperation,
@@ -247,15 +252,6 @@ function useValidationCache(): Plugin {
 
 function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {
   return one.length === other.length && one.every((item, index) => item === other[index]);
-}
-
-/** The last plugin: plugins such as persisted operations replace the parameters before. */
-function useParamsCheck(): Plugin {
-  return {
-    onParams({ params }) {
-      requireValidParams(params);
-    },
-  };
 }
 
 /** A cache by the text of documents, with a bound. */

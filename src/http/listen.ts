@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { StartError } from '../errors.js';
 import type { Pipeline } from './pipeline.js';
@@ -16,9 +16,6 @@ const limits = {
   joinDuplicateHeaders: true,
 } as const;
 
-/** How long a client may go on sending a body after its request was refused. */
-const refusedMsMax = 1_000;
-
 /** How long requests may take that are in flight when the server closes. */
 const drainMsMax = 10_000;
 const sweepMs = 50;
@@ -34,10 +31,7 @@ export interface Listening {
 
 /** Serves the pipeline over HTTP. @throws StartError if it cannot listen on the address */
 export async function listen(pipeline: Pipeline, { host, port }: { host: string; port: number }): Promise<Listening> {
-  const server = createServer(limits, (request, response) => {
-    endRefusedBody(request, response);
-    pipeline.handle(request, response);
-  });
+  const server = createServer(limits, pipeline.handle);
   const unused = trackUnused(server);
   server.listen(port, host);
   try {
@@ -51,24 +45,6 @@ export async function listen(pipeline: Pipeline, { host, port }: { host: string;
 function portOf(server: Server): number {
   const address = server.address();
   return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
-/**
- * A request that is refused before its whole body has arrived goes on sending. Closing the connection at once
- * would discard the response, so the client gets a second to read it.
- */
-function endRefusedBody(request: IncomingMessage, response: ServerResponse): void {
-  response.once('finish', () => {
-    if (request.complete) return;
-    const { socket } = request;
-    const end = setTimeout(() => socket.destroy(), refusedMsMax);
-    const forget = () => {
-      clearTimeout(end);
-      socket.off('close', forget);
-    };
-    socket.once('close', forget);
-    request.once('end', forget);
-  });
 }
 
 /** Connections on which nothing has arrived. Browsers open them in advance, and Node counts them as busy. */

@@ -10,10 +10,11 @@ import { answerAuthError } from './auth-route.js';
 import { type AcceptedMediaTypes, negotiateMediaTypes } from './content-negotiation.js';
 import type { HookContext } from './context.js';
 import { isPreflight } from './cors.js';
+import { createDeadlines } from './deadlines.js';
 import type { Engine } from './engine.js';
 import { answerError, applyProductWording, type PublicError, toPublicError } from './errors.js';
 import { wantsGraphiql } from './graphiql.js';
-import { readParams } from './graphql-params.js';
+import { readParams, requireValidParams, type ValidParams } from './graphql-params.js';
 import { answerLive, livePath, readyPath } from './health.js';
 import { failedResult, type OperationResult } from './operation-result.js';
 import type { Origins } from './origins.js';
@@ -34,7 +35,7 @@ export interface PipelineOptions {
   readonly redact: Redact;
   readonly engine: Engine;
   /** Identifies the principal of a request, and makes the context of its resolvers. */
-  readonly createContext: (scope: RequestScope) => Promise<HookContext>;
+  readonly createContext: (scope: RequestScope) => HookContext | Promise<HookContext>;
   readonly answerGraphiql: (scope: RequestScope) => Promise<Answer>;
   readonly answerAuth: (scope: RequestScope) => Promise<Answer>;
   readonly answerReady: (isDraining: boolean) => Promise<Answer>;
@@ -54,12 +55,6 @@ interface Route {
 }
 
 /**
- * From the arrival of a request to the last byte of its response, so that a client that does not read holds
- * nothing for longer.
- */
-const requestMsMax = 120_000;
-
-/**
  * The way of every request:
  *
  *     route → answer, or the answer to its error → finish headers → send → log
@@ -72,14 +67,16 @@ const requestMsMax = 120_000;
  */
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { engine, log, origin, origins, products, redact } = options;
+  const startDeadline = createDeadlines(({ requestId }) =>
+    log.warn({ requestId }, 'A request was aborted because it took too long.'),
+  );
   let isDraining = false;
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const scope = new RequestScope(request, origin);
-    const deadline = setTimeout(() => abandon(scope, response), requestMsMax);
-    response.once('close', () => clearTimeout(deadline));
+    const deadline = startDeadline(scope, response);
     const sendAnswer = (answer: Answer) =>
-      send(response, answer, finishHeaders(answer, scope, { origins, isDraining }), () => deadline.refresh());
+      send(response, answer, finishHeaders(answer, scope, { origins, isDraining }), () => deadline.postpone());
     const route = findRoute(scope);
     try {
       await sendAnswer(await route.answer(scope));
@@ -144,8 +141,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     accepted: AcceptedMediaTypes,
   ): Promise<OperationResult> {
     try {
+      // After the hooks: those of plugins such as persisted operations replace the parameters.
+      requireValidParams(params);
       context.params = params;
-      const { query = '', operationName, variables } = params;
+      const { query, operationName, variables } = params;
       const known = findPrepared(params, context);
       if (known !== null) return await known;
       const enveloped = engine.envelop(context);
@@ -172,8 +171,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
    * A document that was parsed and validated before is executed at once. Null for all others, and if a plugin
    * has hooks.
    */
-  function findPrepared(params: GraphQLParams, context: HookContext): Promise<OperationResult> | null {
-    const { query = '', operationName, variables } = params;
+  function findPrepared(params: ValidParams, context: HookContext): Promise<OperationResult> | null {
+    const { query, operationName, variables } = params;
     const { prepared } = engine;
     const document = prepared.find(context, query);
     if (document === null || getOperationAST(document, operationName)?.operation === 'subscription') return null;
@@ -234,11 +233,6 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       requestId,
     ]);
     response.end(body);
-  }
-
-  function abandon(scope: RequestScope, response: ServerResponse): void {
-    log.warn({ requestId: scope.requestId }, 'A request was aborted because it took too long.');
-    response.destroy();
   }
 
   // LOG

@@ -8,6 +8,9 @@ import type { Answer, HeaderList } from './answer.js';
 const heartbeatMs = 12_000;
 const heartbeat = ':\n\n';
 
+/** How long a client may go on sending a body after its request was refused. */
+const refusedMsMax = 1_000;
+
 /**
  * Sends an answer. A stream resolves when it ends or the client goes away; all else is sent at once.
  * @param onProgress is called whenever the client has taken a part of a stream
@@ -18,12 +21,32 @@ export function send(
   headers: HeaderList,
   onProgress: () => void,
 ): Promise<void> | undefined {
+  if (!response.req.complete) endRefusedBody(response);
   response.writeHead(status, headers as string[]);
   if (body !== null && typeof body !== 'string' && !Buffer.isBuffer(body)) {
     return sendStream(response, body[Symbol.asyncIterator](), onProgress);
   }
   response.end(body ?? undefined);
   return undefined;
+}
+
+/**
+ * A request that is refused before its whole body has arrived goes on sending. Closing the connection at once
+ * would discard the response, so the client gets a second to read it.
+ */
+function endRefusedBody(response: ServerResponse): void {
+  const { req: request } = response;
+  response.once('finish', () => {
+    if (request.complete) return;
+    const { socket } = request;
+    const end = setTimeout(() => socket.destroy(), refusedMsMax);
+    const forget = () => {
+      clearTimeout(end);
+      socket.off('close', forget);
+    };
+    socket.once('close', forget);
+    request.once('end', forget);
+  });
 }
 
 async function sendStream(

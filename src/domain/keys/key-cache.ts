@@ -119,29 +119,26 @@ export function createKeyCache(run: RunStatement, bytesMax: number): KeyCache {
     return last;
   };
 
-  const refreshAll = async (hashes: readonly string[], found: Map<string, KeyRecord>) => {
+  const refreshAll = async (candidates: readonly Candidate[], found: Map<string, KeyRecord>) => {
+    const hashes = [...new Set(candidates.map(({ hash }) => hash))];
     for (let at = 0; at === 0 || at < hashes.length; at += statementSizeMax) {
       for (const key of await refresh(hashes.slice(at, at + statementSizeMax))) found.set(key.hash, key);
     }
   };
 
   const loadAll = async (candidates: readonly Candidate[]) => {
-    const cached = new Map<string, KeyRecord>();
-    const missing = new Set<string>();
-    for (const { hash } of candidates) {
-      const key = table.get(hash);
-      if (key === null) missing.add(hash);
-      else cached.set(hash, key);
-    }
     const found = new Map<string, KeyRecord>();
-    await refreshAll([...missing], found);
-    const removed: string[] = [];
-    for (const [hash, key] of cached) {
-      if (table.isCurrent(key)) found.set(hash, key);
-      else removed.push(hash);
-    }
+    const cached = candidates.map(({ hash }) => table.get(hash));
+    await refreshAll(
+      candidates.filter((_, index) => cached[index] === null),
+      found,
+    );
+    const current = cached.map((key) => (key !== null && table.isCurrent(key) ? key : null));
+    const removed = candidates.filter((_, index) => cached[index] !== null && current[index] === null);
     if (removed.length > 0) await refreshAll(removed, found);
-    return candidates.map((candidate) => confirm(candidate, found.get(candidate.hash) ?? null));
+    return candidates.map((candidate, index) =>
+      confirm(candidate, current[index] ?? found.get(candidate.hash) ?? null),
+    );
   };
 
   return {

@@ -56,7 +56,7 @@ const sharedDetailsBytes = 700;
 const ownDetailsBytes = 200;
 
 /** How many unpacked records are kept for the keys that are used most. */
-const unpackedSize = 4_096;
+const unpackedSize = 16_384;
 
 class Chunk {
   readonly packed = Buffer.alloc(chunkSlots * packedBytes);

@@ -151,7 +151,8 @@ function compileField(
     try {
       const value = await resolve();
       if (value == null && failed === null) throw new Error('A non-null field resolved to null.');
-      return await completeField(value, name, nodes, complete);
+      const completed = completeField(value, name, nodes, complete);
+      return completed instanceof Promise ? await completed : completed;
     } catch (error) {
       return { data: failed, errors: [locatedError(error, nodes, [name])] };
     }
