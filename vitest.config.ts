@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const report = process.env.TEST_REPORT;
+const isLong = process.env.TEST_LONG === 'true';
 const require = createRequire(import.meta.url);
 
 /** Starts the files first that wait longest, so that none of them is left alone at the end. */
@@ -22,6 +23,8 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
+    // `npm test` leaves out what takes long; CI and `npm run test:services` run it. See CONTRIBUTING.md.
+    exclude: isLong ? [] : ['test/**/*.long.test.ts'],
     // CI counts what a report says; people read what is printed.
     reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
     globalSetup: ['test/global-setup.ts'],

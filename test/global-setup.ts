@@ -1,12 +1,16 @@
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 import type { Database } from '../src/db/database.js';
 import { migrate } from '../src/db/migrate.js';
 import { openDatabase } from '../src/db/open.js';
 import { dropDatabases, runOnServer, withDatabase } from './postgresql.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const cacheFolder = join(root, 'node_modules/.cache/tollkeeper');
 
 /** The migrated database that the tests of this run copy. */
 export type DatabaseTemplate =
@@ -27,7 +31,7 @@ declare module 'vitest' {
 }
 
 /**
- * Migrates once per run; each test then copies the result. With DATABASE_URL the tests create their own
+ * Provides a migrated database; each test copies it. With DATABASE_URL the tests create their own
  * databases on that PostgreSQL and do not use the database that it names. Without it they run on the embedded
  * database, in memory.
  */
@@ -39,27 +43,64 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
   provide('emptySnapshotPath', embedded.emptySnapshotPath);
   if (!serverUrl) {
     provide('databaseTemplate', { kind: 'embedded', snapshotPath: embedded.snapshotPath });
-    return embedded.remove;
+    return () => Promise.resolve();
   }
   const onServer = await makeTemplateDatabase(serverUrl);
   provide('databaseTemplate', onServer.template);
-  return async () => {
-    await Promise.all([embedded.remove(), onServer.remove()]);
-  };
+  return onServer.remove;
 }
 
+/**
+ * Creating and migrating an embedded database takes longer than most test files, so the result is kept for as
+ * long as nothing that it depends on changes.
+ */
 async function makeDataFolder() {
-  const folder = await mkdtemp(join(tmpdir(), 'tollkeeper-test-'));
-  const dataDir = join(folder, 'data');
-  const emptySnapshotPath = join(folder, 'empty.tar');
-  const snapshotPath = join(folder, 'migrated.tar');
-  const database = await openDatabase({ dataDir });
-  await writeSnapshot(database, emptySnapshotPath);
+  const folder = join(cacheFolder, `embedded-${await hashInputs()}`);
+  const files = {
+    dataDir: join(folder, 'data'),
+    emptySnapshotPath: join(folder, 'empty.tar'),
+    snapshotPath: join(folder, 'migrated.tar'),
+  };
+  if (existsSync(folder)) return files;
+  await mkdir(cacheFolder, { recursive: true });
+  const unfinished = await mkdtemp(join(cacheFolder, 'unfinished-'));
+  const database = await openDatabase({ dataDir: join(unfinished, 'data') });
+  await writeSnapshot(database, join(unfinished, 'empty.tar'));
   await migrate(database);
-  await writeSnapshot(database, snapshotPath);
+  await writeSnapshot(database, join(unfinished, 'migrated.tar'));
   await database.close();
-  const remove = () => rm(folder, { recursive: true, force: true });
-  return { dataDir, emptySnapshotPath, snapshotPath, remove };
+  // Of several runs that do this at once, one succeeds, and the others use its folder.
+  await rename(unfinished, folder).catch(() => rm(unfinished, { recursive: true }));
+  await removeOutdated(folder);
+  return files;
+}
+
+/** Of the migrations, the functions, the code that applies them, and the version of PGlite. */
+async function hashInputs(): Promise<string> {
+  const hash = createHash('sha256');
+  for (const input of ['package-lock.json', 'prisma/migrations', 'prisma/functions', 'src/db']) {
+    const path = join(root, input);
+    const files = (await stat(path)).isDirectory() ? await listFiles(path) : [path];
+    for (const file of files) hash.update(`${file.slice(root.length)}\0`).update(await readFile(file));
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+async function listFiles(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+/** A run that uses an outdated folder has begun before the change, so the folder is left for a day. */
+async function removeOutdated(current: string): Promise<void> {
+  for (const name of await readdir(cacheFolder)) {
+    const folder = join(cacheFolder, name);
+    if (folder === current || !/^(embedded|unfinished)-/.test(name)) continue;
+    if (Date.now() - (await stat(folder)).mtimeMs > 86_400_000) await rm(folder, { recursive: true, force: true });
+  }
 }
 
 async function writeSnapshot(database: Database, path: string): Promise<void> {

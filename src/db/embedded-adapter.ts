@@ -1,9 +1,10 @@
-import { messages, type PGlite, type Transaction as PGliteTransaction } from '@electric-sql/pglite';
+import { messages, type PGlite, type Transaction as PGliteTransaction, type types } from '@electric-sql/pglite';
 import { DriverAdapterError, type IsolationLevel, type SqlQueryable } from '@prisma/driver-adapter-utils';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
 import type { ScriptAdapter, ScriptAdapterFactory, ScriptTransaction } from './adapter.js';
 
 type Connection = PGlite | PGliteTransaction;
+type Parsers = Record<number, types.Parser>;
 
 const identity = { provider: 'postgres', adapterName: 'pglite-prisma-adapter' } as const;
 
@@ -12,27 +13,47 @@ const identity = { provider: 'postgres', adapterName: 'pglite-prisma-adapter' } 
  * version 0.7.2 does not wait for a script, and reports success for a COMMIT that failed.
  */
 export function embeddedAdapterFactory(pglite: PGlite): ScriptAdapterFactory {
+  const parsers = takeArrayParsers(pglite);
   return {
     ...identity,
-    connect: () => embeddedAdapter(pglite),
+    connect: () => embeddedAdapter(pglite, parsers),
     connectToShadowDb: () => Promise.reject(new Error('The embedded database has no shadow database.')),
   };
 }
 
-async function embeddedAdapter(pglite: PGlite): Promise<ScriptAdapter> {
+async function embeddedAdapter(pglite: PGlite, parsers: Parsers): Promise<ScriptAdapter> {
   return {
     ...identity,
-    ...(await queryableOn(pglite)),
+    ...(await queryableOn(pglite, parsers)),
     executeScript: (script) => executeScriptOn(pglite, script),
     getConnectionInfo: () => ({ supportsRelationJoins: true }),
-    startTransaction: (isolationLevel) => startTransaction(pglite, isolationLevel),
+    startTransaction: (isolationLevel) => startTransaction(pglite, parsers, isolationLevel),
     dispose: () => Promise.resolve(),
   };
 }
 
-async function queryableOn(connection: Connection): Promise<Pick<SqlQueryable, 'queryRaw' | 'executeRaw'>> {
+/** Types of arrays of bool, int2, int4, text, bpchar, varchar, oid, inet and uuid, and of float4 and float8. */
+const plainArrayTypes = [1000, 1005, 1007, 1009, 1014, 1015, 1028, 1041, 2951, 1021, 1022];
+
+/**
+ * PGlite copies its more than 300 parsers for each query that has parsers of its own, as each query of Prisma
+ * does, which takes longer than most queries. Inherited parsers are found and not copied.
+ * @returns the parsers of arrays, which then have to be among those of the query
+ */
+function takeArrayParsers(pglite: PGlite): Parsers {
+  const all = pglite.parsers;
+  pglite.parsers = Object.create(all) as Parsers;
+  return Object.fromEntries(plainArrayTypes.flatMap((type) => (all[type] === undefined ? [] : [[type, all[type]]])));
+}
+
+async function queryableOn(
+  connection: Connection,
+  parsers: Parsers,
+): Promise<Pick<SqlQueryable, 'queryRaw' | 'executeRaw'>> {
   // For these two the adapter calls only `query`, which a transaction of PGlite has too.
-  const adapter = await new PrismaPGlite(connection as PGlite).connect();
+  const query: Connection['query'] = (sql, values, options) =>
+    connection.query(sql, values, { ...options, parsers: { ...parsers, ...options?.parsers } });
+  const adapter = await new PrismaPGlite({ query } as PGlite).connect();
   return { queryRaw: (query) => adapter.queryRaw(query), executeRaw: (query) => adapter.executeRaw(query) };
 }
 
@@ -44,7 +65,11 @@ async function executeScriptOn(connection: Connection, script: string): Promise<
  * PGlite passes a transaction to a callback and commits when the callback returns; Prisma needs a handle. So
  * the callback waits for `ended`, which commit and rollback settle.
  */
-async function startTransaction(pglite: PGlite, isolationLevel?: IsolationLevel): Promise<ScriptTransaction> {
+async function startTransaction(
+  pglite: PGlite,
+  parsers: Parsers,
+  isolationLevel?: IsolationLevel,
+): Promise<ScriptTransaction> {
   const started = deferred<PGliteTransaction>();
   const ended = deferred<void>();
   const finished = pglite.transaction(async (transaction) => {
@@ -59,7 +84,7 @@ async function startTransaction(pglite: PGlite, isolationLevel?: IsolationLevel)
   const execute = (sql: string) => executeScriptOn(transaction, sql);
   return {
     ...identity,
-    ...(await queryableOn(transaction)),
+    ...(await queryableOn(transaction, parsers)),
     options: { usePhantomQuery: true },
     executeScript: execute,
     async commit() {

@@ -17,7 +17,7 @@ export type StartDeadline = (scope: RequestScope, response: ServerResponse) => D
  * several percent of a verification.
  * @param onExpired is called before the connection is closed
  */
-export function createDeadlines(onExpired: (scope: RequestScope) => void, msMax: number = requestMsMax): StartDeadline {
+export function createDeadlines(onExpired: (scope: RequestScope) => void): StartDeadline {
   /** The requests of each connection, oldest first. There are several only if the client pipelines them. */
   const connections = new Map<Socket, Deadline[]>();
   let timer: NodeJS.Timeout | undefined;
@@ -26,7 +26,7 @@ export function createDeadlines(onExpired: (scope: RequestScope) => void, msMax:
     for (const requests of connections.values()) {
       removeSent(requests);
       const [oldest] = requests;
-      if (oldest === undefined || !oldest.isOver(msMax)) continue;
+      if (oldest === undefined || !oldest.isOver) continue;
       onExpired(oldest.scope);
       oldest.response.destroy();
     }
@@ -35,7 +35,7 @@ export function createDeadlines(onExpired: (scope: RequestScope) => void, msMax:
   function addConnection(socket: Socket): Deadline[] {
     const requests: Deadline[] = [];
     connections.set(socket, requests);
-    timer ??= setInterval(check, Math.min(checkIntervalMs, msMax)).unref();
+    timer ??= setInterval(check, checkIntervalMs).unref();
     socket.once('close', () => {
       connections.delete(socket);
       if (connections.size > 0) return;
@@ -65,8 +65,8 @@ export class Deadline {
     this.#startedAt = scope.startedAt;
   }
 
-  isOver(msMax: number): boolean {
-    return performance.now() - this.#startedAt > msMax;
+  get isOver(): boolean {
+    return performance.now() - this.#startedAt > requestMsMax;
   }
 
   /** To be called when the client has taken a part of a stream: it gets the full time again. */

@@ -4,7 +4,7 @@ import { aServer, type Client, type TestServer } from '../harness.js';
 import { readStatements } from './read-statements.js';
 
 /** More than one page of 100. */
-const itemCount = 120;
+const itemCount = 104;
 
 interface Page {
   readonly edges: readonly { readonly cursor: string; readonly node: { readonly id: string } }[];
@@ -52,7 +52,7 @@ async function ask(name: ConnectionName, client: Client, workspaceId: string, ar
 /** A person whose personal workspace has `itemCount` keys and, with the grants, as many ledger entries. */
 async function aPersonWithMany(server: TestServer): Promise<Person> {
   const person = await aPerson(server);
-  const perRequest = 40;
+  const perRequest = 26;
   const aliases = (field: (index: number) => string) =>
     Array.from({ length: perRequest }, (_, index) => `a${index}: ${field(index)}`).join(' ');
   const workspaceId = person.personalWorkspaceId;
