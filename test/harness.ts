@@ -37,7 +37,7 @@ export interface ServerOptions extends Partial<Omit<ComposeOptions, 'database' |
 
 export interface TestServer {
   readonly url: string;
-  readonly deps: Services;
+  readonly services: Services;
   readonly database: Database;
   readonly clock: {
     now(): Date;
@@ -136,14 +136,14 @@ async function openServer({
     deliversWebhooks: false,
     ...options,
   });
-  const { handler, deps } = composed;
-  const { token } = await createServiceToken(deps.db, 'backend of the tests');
+  const { handler, services } = composed;
+  const { token } = await createServiceToken(services.db, 'backend of the tests');
   const listening = await listen(handler, { host: '127.0.0.1', port: 0 });
   const { fetch, disconnect } = connectTo(listening.port);
   let closing: Promise<void> | undefined;
   const server: TestServer = {
     url: `http://127.0.0.1:${listening.port}`,
-    deps,
+    services,
     database,
     clock: {
       now,

@@ -24,7 +24,6 @@ DECLARE
   -- Per workspace: its account, null if it has none.
   balances integer[];
   helds integer[];
-  has_due_grants boolean;
   -- Ids of keys and workspaces.
   changed text[];
   -- Per charge: the balance after the charge that exists, and the first of the batch under its idempotency
@@ -44,16 +43,7 @@ BEGIN
   balances_after := array_fill(NULL::integer, ARRAY[size]);
 
   -- 1. Lock the accounts, and expire grants that are due.
-  SELECT array_agg(a."balance"), array_agg(a."held"), bool_or(a."expiresAt" <= made_at[size])
-  INTO balances, helds, has_due_grants
-  FROM (
-    SELECT a."balance", a."held", a."expiresAt"
-    FROM unnest(workspace_ids) WITH ORDINALITY AS w(id, n) JOIN "CreditAccount" a ON a."workspaceId" = w.id
-    ORDER BY w.n FOR UPDATE OF a
-  ) a;
-  IF has_due_grants OR balances IS NULL OR cardinality(balances) < cardinality(workspace_ids) THEN
-    SELECT a.balances, a.helds INTO balances, helds FROM tollkeeper.settle_accounts(workspace_ids, made_at[size]) a;
-  END IF;
+  SELECT a.balances, a.helds INTO balances, helds FROM tollkeeper.lock_accounts(workspace_ids, made_at[size]) a;
 
   -- 2. Find what changed, after the locks: this sees what was committed while they were waited for.
   SELECT array_agg(c."id") INTO changed FROM tollkeeper.changed_since(seen) c;

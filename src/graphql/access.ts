@@ -63,10 +63,10 @@ export class AccessPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
     if (authScopes === undefined || 'public' in authScopes) return resolve;
     const { permission } = authScopes;
     return (parent, args, context, info) => {
-      const { actor, deps } = context as Context;
+      const { actor, services } = context as Context;
       if (!mayHold(actor.principal, permission)) {
         recordRefusal?.(context as Context, args);
-        throw refusal(actor.principal, deps.products, `${info.parentType.name}.${info.fieldName}`);
+        throw refusal(actor.principal, services.products, `${info.parentType.name}.${info.fieldName}`);
       }
       return resolve(parent, args, context, info);
     };

@@ -104,7 +104,7 @@ builder.queryField('auditEvents', (t) =>
         workspaceId: t.arg.id({ required: true, description: 'Id of the workspace.' }),
         filter: t.arg({ type: AuditEventFilter, description: 'Only events that meet these conditions.' }),
       },
-      resolve: async (_root, { workspaceId, filter, ...args }, { actor, deps: { db } }) => {
+      resolve: async (_root, { workspaceId, filter, ...args }, { actor, services: { db } }) => {
         const isReadable = await mayReadAudit(db, actor.principal, workspaceId);
         const page = await resolvePage(args, async (keyset) =>
           isReadable ? listEvents(db, workspaceId, filter ?? {}, keyset) : [],

@@ -43,6 +43,6 @@ builder.queryField('authenticationFailures', (t) =>
         description: 'End of the range, later than `from` by at most seven days.',
       }),
     },
-    resolve: (_root, range, { deps }) => readFailures(deps.db, range),
+    resolve: (_root, range, { services }) => readFailures(services.db, range),
   }),
 );

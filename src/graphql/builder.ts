@@ -74,7 +74,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     beforeArgOptions: { description: 'Return only items before this cursor.' },
   },
   prisma: {
-    client: ({ deps }) => deps.db,
+    client: ({ services }) => services.db,
     dmmf: getDatamodel(),
     maxConnectionSize: 100,
     defaultConnectionSize: 20,

@@ -32,8 +32,8 @@ export function commandField<Input, Subject, Result extends object>(
       description,
       authScopes: { permission: command.permissionToCall ?? command.permission },
       mutation: command,
-      recordRefusal: ({ actor, deps }, args) =>
-        deps.commands.recordRefusal(command, actor, (args as { input: Input }).input, 'FORBIDDEN'),
+      recordRefusal: ({ actor, services }, args) =>
+        services.commands.recordRefusal(command, actor, (args as { input: Input }).input, 'FORBIDDEN'),
       args: { input: t.arg({ type: input, required: true, description: inputDescription }) },
       errors: { types: [...errors] },
       // Pothos cannot infer the shapes of references whose types are parameters.
@@ -45,8 +45,8 @@ export function commandField<Input, Subject, Result extends object>(
 function createResolver<Input, Subject, Result extends object>(
   command: Command<Input, Subject, Result, CommandServices>,
 ) {
-  return (_root: unknown, { input }: { input: Input }, { actor, idempotency, deps }: Context): Promise<Result> =>
-    deps.commands.run(command, { actor, idempotency }, input).catch(throwWithin('input'));
+  return (_root: unknown, { input }: { input: Input }, { actor, idempotency, services }: Context): Promise<Result> =>
+    services.commands.run(command, { actor, idempotency }, input).catch(throwWithin('input'));
 }
 
 /**

@@ -8,7 +8,7 @@ export interface Context {
   readonly actor: Actor;
   /** The request's idempotency key; null without one. */
   readonly idempotency: IdempotentRequest | null;
-  readonly deps: Services;
+  readonly services: Services;
   readonly loaders: Loaders;
   /** Whether the operation is known to be within the limits of queries. */
   isWithinLimits: boolean;

@@ -85,7 +85,7 @@ export const Credits = builder.objectRef<{ workspaceId: string }>('Credits').imp
     prices: t.field({
       type: [Price],
       description: 'Prices of all actions of all products of this server.',
-      resolve: (_credits, _args, { deps }) => deps.products.all.flatMap(pricesOf),
+      resolve: (_credits, _args, { services }) => services.products.all.flatMap(pricesOf),
     }),
   }),
 });
@@ -105,7 +105,7 @@ builder.queryField('credits', (t) =>
     resolve: async (_root, args, context) => {
       const workspaceId = args.workspaceId ?? (await findOwnWorkspaceId(context));
       if (workspaceId === null) throw new ValidationError('workspaceId', 'Name a workspace.');
-      const access = await findAccess(context.deps.db, context.actor.principal, workspaceId);
+      const access = await findAccess(context.services.db, context.actor.principal, workspaceId);
       return access?.permissions.has('credits:read') ? { workspaceId } : null;
     },
   }),
@@ -120,9 +120,9 @@ builder.prismaObjectField(Workspace, 'credits', (t) =>
   }),
 );
 
-async function findOwnWorkspaceId({ deps, actor: { principal } }: Context): Promise<string | null> {
+async function findOwnWorkspaceId({ services, actor: { principal } }: Context): Promise<string | null> {
   if (principal.kind === 'apiKey') return principal.workspaceId;
-  return principal.kind === 'user' ? findPersonalWorkspaceId(deps.db, principal.userId) : null;
+  return principal.kind === 'user' ? findPersonalWorkspaceId(services.db, principal.userId) : null;
 }
 
 const GrantCreditsInput = builder.inputType('GrantCreditsInput', {

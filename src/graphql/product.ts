@@ -145,6 +145,6 @@ builder.queryField('products', (t) =>
     type: [Product],
     description: 'Products of this server: key formats, permissions, limits and prices. Public.',
     authScopes: { public: true },
-    resolve: (_root, _args, { deps }) => deps.products.all,
+    resolve: (_root, _args, { services }) => services.products.all,
   }),
 );

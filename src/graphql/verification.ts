@@ -75,15 +75,15 @@ const Verification = builder.objectRef<VerificationShape>('Verification').implem
       type: ApiKey,
       nullable: true,
       description: 'The API key. Null: the credential belongs to no key.',
-      resolve: (query, { apiKeyId }, _args, { deps }) =>
-        apiKeyId === null ? null : deps.db.apiKey.findUnique({ ...query, where: { id: apiKeyId } }),
+      resolve: (query, { apiKeyId }, _args, { services }) =>
+        apiKeyId === null ? null : services.db.apiKey.findUnique({ ...query, where: { id: apiKeyId } }),
     }),
     workspace: t.prismaField({
       type: Workspace,
       nullable: true,
       description: 'The workspace of the key. Null: the credential belongs to no key.',
-      resolve: (query, { workspaceId }, _args, { deps }) =>
-        workspaceId === null ? null : deps.db.workspace.findUnique({ ...query, where: { id: workspaceId } }),
+      resolve: (query, { workspaceId }, _args, { services }) =>
+        workspaceId === null ? null : services.db.workspace.findUnique({ ...query, where: { id: workspaceId } }),
     }),
     billable: t.exposeBoolean('billable', {
       description: 'Whether the request costs credits. False for refused requests.',
@@ -207,14 +207,14 @@ builder.mutationFields((t) => ({
           throwWithin(`inputs.${position}`),
         );
       if (context.idempotency !== null) return mapSequentially(inputs, verifyAt);
-      const settled = await context.deps.limitBatches(() => Promise.allSettled(inputs.map(verifyAt)));
+      const settled = await context.services.limitBatches(() => Promise.allSettled(inputs.map(verifyAt)));
       return settled.map((each) => (each.status === 'fulfilled' ? each.value : Promise.reject(each.reason)));
     },
   }),
 }));
 
-function verify({ deps, idempotency }: Context, input: VerifyApiKeyInputShape, call: VerificationCall) {
-  return idempotency === null ? verifyApiKey(deps, input) : deps.verifyIdempotently(idempotency, input, call);
+function verify({ services, idempotency }: Context, input: VerifyApiKeyInputShape, call: VerificationCall) {
+  return idempotency === null ? verifyApiKey(services, input) : services.verifyIdempotently(idempotency, input, call);
 }
 
 /**
@@ -257,8 +257,8 @@ const VerificationExplanation = builder.objectRef<VerificationExplanationShape>(
       type: ApiKey,
       nullable: true,
       description: 'The API key. Null: the credential belongs to no key that is visible to the caller.',
-      resolve: (query, { apiKeyId }, _args, { deps }) =>
-        apiKeyId === null ? null : deps.db.apiKey.findUnique({ ...query, where: { id: apiKeyId } }),
+      resolve: (query, { apiKeyId }, _args, { services }) =>
+        apiKeyId === null ? null : services.db.apiKey.findUnique({ ...query, where: { id: apiKeyId } }),
     }),
     checks: t.expose('checks', {
       type: [VerificationCheck],
@@ -274,8 +274,8 @@ builder.queryField('explainVerification', (t) =>
       'Runs all checks of a verification without any effect, and returns which fail and why. For services, and for owners and admins about keys of their workspaces.',
     authScopes: { permission: 'apiKey:explain' },
     args: { input: t.arg({ type: VerifyApiKeyInput, required: true, description: 'The request to explain.' }) },
-    resolve: (_root, { input }, { actor, deps }) =>
-      explainVerification(deps, actor, toInput(input)).catch(throwWithin('input')),
+    resolve: (_root, { input }, { actor, services }) =>
+      explainVerification(services, actor, toInput(input)).catch(throwWithin('input')),
   }),
 );
 

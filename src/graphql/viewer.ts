@@ -23,26 +23,26 @@ const Viewer = builder.objectRef<KnownPrincipal>('Viewer').implement({
       type: User,
       nullable: true,
       description: 'The signed-in person. Null: the caller is an API key or a service.',
-      resolve: (query, viewer, _args, { deps }) =>
-        viewer.kind === 'user' ? deps.db.user.findUnique({ ...query, where: { id: viewer.userId } }) : null,
+      resolve: (query, viewer, _args, { services }) =>
+        viewer.kind === 'user' ? services.db.user.findUnique({ ...query, where: { id: viewer.userId } }) : null,
     }),
     apiKey: t.prismaField({
       type: ApiKey,
       nullable: true,
       description: 'The calling API key. Null: the caller is a person or a service.',
-      resolve: (query, viewer, _args, { deps }) =>
-        viewer.kind === 'apiKey' ? deps.db.apiKey.findUnique({ ...query, where: { id: viewer.apiKeyId } }) : null,
+      resolve: (query, viewer, _args, { services }) =>
+        viewer.kind === 'apiKey' ? services.db.apiKey.findUnique({ ...query, where: { id: viewer.apiKeyId } }) : null,
     }),
     workspace: t.prismaField({
       type: Workspace,
       nullable: true,
       description:
         'The workspace of the API key, or the personal workspace of the person. Null: the caller is a service.',
-      resolve: (query, viewer, _args, { deps }) => {
+      resolve: (query, viewer, _args, { services }) => {
         if (viewer.kind === 'apiKey')
-          return deps.db.workspace.findUnique({ ...query, where: { id: viewer.workspaceId } });
+          return services.db.workspace.findUnique({ ...query, where: { id: viewer.workspaceId } });
         if (viewer.kind === 'user') {
-          return deps.db.workspace.findUnique({ ...query, where: { personalOwnerId: viewer.userId } });
+          return services.db.workspace.findUnique({ ...query, where: { personalOwnerId: viewer.userId } });
         }
         return null;
       },

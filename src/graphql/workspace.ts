@@ -56,8 +56,8 @@ builder.queryFields((t) => ({
     complexity: pageComplexity,
     description: 'Workspaces of the caller, newest first. All workspaces for services.',
     authScopes: { permission: 'workspace:read' },
-    resolve: (_root, args, { deps, actor }) =>
-      resolvePage(args, (page) => listWorkspaces(deps.db, actor.principal, page)),
+    resolve: (_root, args, { services, actor }) =>
+      resolvePage(args, (page) => listWorkspaces(services.db, actor.principal, page)),
   }),
   workspace: t.field({
     type: Workspace,

@@ -16,7 +16,7 @@ import { type RequestScope, readMediaType } from './request-scope.js';
 const signInPolicy: RateLimitPolicy = { rateLimits: [{ limit: 60, windowSeconds: 60 }], rateLimitFallback: 'open' };
 
 export interface AuthRouteOptions {
-  readonly deps: Pick<Services, 'authenticationFailures' | 'limiter' | 'clock'>;
+  readonly services: Pick<Services, 'authenticationFailures' | 'limiter' | 'clock'>;
   readonly sessions: Pick<Sessions, 'handle'>;
 }
 
@@ -24,13 +24,13 @@ export interface AuthRouteOptions {
  * Sign-up, sign-in and sessions: better-auth by its Node handler. This server limits the body, the attempts
  * to sign in, and what better-auth believes about the request's origin.
  */
-export function createAuthRoute({ deps, sessions }: AuthRouteOptions): (scope: RequestScope) => Promise<Answer> {
+export function createAuthRoute({ services, sessions }: AuthRouteOptions): (scope: RequestScope) => Promise<Answer> {
   return async (scope) => {
-    if (isSignIn(scope)) await limitSignIn(deps, scope);
+    if (isSignIn(scope)) await limitSignIn(services, scope);
     const response = new CollectedResponse(scope.request);
     await sessions.handle(await prepareRequest(scope), response);
     const answer = await response.collected;
-    if (answer.status === 401 && isSignIn(scope)) deps.authenticationFailures.count('PASSWORD', deps.clock());
+    if (answer.status === 401 && isSignIn(scope)) services.authenticationFailures.count('PASSWORD', services.clock());
     if (answer.status === 404) throw notFound();
     return answer;
   };
@@ -47,7 +47,7 @@ function notFound(): NotFoundError {
 }
 
 /** @throws RateLimitedError */
-async function limitSignIn({ limiter, clock }: AuthRouteOptions['deps'], { address }: RequestScope): Promise<void> {
+async function limitSignIn({ limiter, clock }: AuthRouteOptions['services'], { address }: RequestScope): Promise<void> {
   const decision = await limiter.take(`sign-in:${networkOf(address)}`, signInPolicy, clock());
   if (decision.allowed) return;
   throw new RateLimitedError('Too many attempts to sign in. Wait and try again.', decision.retryAfterSeconds);

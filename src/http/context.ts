@@ -19,7 +19,7 @@ import type { RequestScope } from './request-scope.js';
 export interface HookContext extends Context, YogaInitialContext {}
 
 export interface ContextOptions {
-  readonly deps: Services;
+  readonly services: Services;
   readonly sessions: Pick<Sessions, 'expiredCookie'>;
   readonly resolvePrincipal: ResolvePrincipal;
 }
@@ -29,7 +29,7 @@ export interface ContextOptions {
  * synchronously if the principal is known. It throws what refuses the whole request: UnauthenticatedError, ValidationError for two credentials or an
  * invalid Idempotency-Key, RateLimitedError, UnavailableError.
  */
-export function createContextFactory({ deps, sessions, resolvePrincipal }: ContextOptions) {
+export function createContextFactory({ services, sessions, resolvePrincipal }: ContextOptions) {
   return function createContext(scope: RequestScope): HookContext | Promise<HookContext> {
     const resolving = resolvePrincipal(scope.request);
     return resolving instanceof Promise ? awaitIdentity(resolving, scope) : createFor(resolving, scope);
@@ -47,7 +47,7 @@ export function createContextFactory({ deps, sessions, resolvePrincipal }: Conte
     if (hasRateLimits(identity)) {
       // For the wording of a refusal.
       scope.principal = identity.principal;
-      await takeFromRateLimits(deps, identity, scope);
+      await takeFromRateLimits(services, identity, scope);
     }
     return createFor(identity, scope);
   }
@@ -55,7 +55,7 @@ export function createContextFactory({ deps, sessions, resolvePrincipal }: Conte
   function createFor({ principal }: Identity, scope: RequestScope): HookContext {
     scope.principal = principal;
     const actor = { principal, requestId: scope.requestId, address: scope.address };
-    return new RequestContext(deps, actor, readIdempotencyKey(scope), scope);
+    return new RequestContext(services, actor, readIdempotencyKey(scope), scope);
   }
 }
 
@@ -68,7 +68,7 @@ class RequestContext implements HookContext {
   readonly #scope: RequestScope;
 
   constructor(
-    readonly deps: Services,
+    readonly services: Services,
     readonly actor: Actor,
     readonly idempotency: IdempotentRequest | null,
     scope: RequestScope,
@@ -78,7 +78,7 @@ class RequestContext implements HookContext {
   }
 
   get loaders(): Loaders {
-    this.#loaders ??= createLoaders(this.deps, this.actor.principal);
+    this.#loaders ??= createLoaders(this.services, this.actor.principal);
     return this.#loaders;
   }
 
@@ -89,7 +89,7 @@ class RequestContext implements HookContext {
   /** For hooks that go on working after the response. */
   waitUntil(work: unknown): void {
     Promise.resolve(work).catch((error: unknown) =>
-      this.deps.log.error({ err: error, requestId: this.actor.requestId }, 'A plugin failed after the response.'),
+      this.services.log.error({ err: error, requestId: this.actor.requestId }, 'A plugin failed after the response.'),
     );
   }
 }

@@ -15,7 +15,7 @@ import { createSessions, type PasswordHashing } from './principals/session.js';
 import { createRedact } from './redact.js';
 
 export interface HandlerOptions {
-  readonly deps: Services;
+  readonly services: Services;
   /** 32 bytes; the key that signs sessions is derived from it. */
   readonly encryptionKey: Uint8Array;
   /** The URL of this server, as clients see it. */
@@ -35,31 +35,31 @@ export interface HandlerOptions {
 
 /** Composes the HTTP side of the server. */
 export function createHandler(options: HandlerOptions): Pipeline {
-  const { deps } = options;
+  const { services } = options;
   const { origin } = new URL(options.publicUrl);
   const origins = createOrigins(options.publicUrl, options.allowedOrigins);
   const sessions = createSessions({
-    deps,
+    services,
     encryptionKey: options.encryptionKey,
     publicUrl: options.publicUrl,
     origins,
     passwordHashing: options.passwordHashing,
   });
-  const identityProvider = options.identityProvider && createIdentityProvider(options.identityProvider, deps);
-  const resolvePrincipal = createResolver({ deps, sessions, identityProvider, origins });
+  const identityProvider = options.identityProvider && createIdentityProvider(options.identityProvider, services);
+  const resolvePrincipal = createResolver({ services, sessions, identityProvider, origins });
   return createPipeline({
     origin,
     origins,
-    products: deps.products,
-    log: deps.log,
-    redact: createRedact(deps.products.all),
+    products: services.products,
+    log: services.log,
+    redact: createRedact(services.products.all),
     engine: createEngine({
       schema: options.schema ?? buildSchema({ mutationsPerMinute: options.mutationsPerMinute }),
       plugins: options.plugins ?? [],
     }),
-    createContext: createContextFactory({ deps, sessions, resolvePrincipal }),
+    createContext: createContextFactory({ services, sessions, resolvePrincipal }),
     answerGraphiql: createGraphiql(origin),
-    answerAuth: createAuthRoute({ deps, sessions }),
-    answerReady: (isDraining) => answerReady(deps, isDraining),
+    answerAuth: createAuthRoute({ services, sessions }),
+    answerReady: (isDraining) => answerReady(services, isDraining),
   });
 }

@@ -24,7 +24,7 @@ import type { Products } from '../products/product.js';
 import { keyCacheMbDefault } from '../settings.js';
 import { repeat } from './repeat.js';
 
-export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
+export interface ComposeOptions extends Omit<HandlerOptions, 'services'> {
   readonly database: Database;
   readonly products: Products;
   readonly log: Logger;
@@ -48,7 +48,7 @@ export interface ComposeOptions extends Omit<HandlerOptions, 'deps'> {
 
 export interface Server {
   readonly handler: Pipeline;
-  readonly deps: Services;
+  readonly services: Services;
   /** Stops the background jobs and writes buffered data. The caller that opened the database closes it. */
   close(): Promise<void>;
 }
@@ -91,7 +91,7 @@ export function composeServer({
     uses,
     authenticationFailures: createAuthenticationFailures(database.run, log),
   };
-  const deps: Services = {
+  const services: Services = {
     ...verification,
     cipher,
     refusals,
@@ -106,30 +106,30 @@ export function composeServer({
     verifyIdempotently: createIdempotentVerifier(verification),
     limitBatches: pLimit(batchRequestsMax),
   };
-  const filling = fillsKeyCache ? fillKeyCache(deps) : null;
+  const filling = fillsKeyCache ? fillKeyCache(services) : null;
   const creditSweep = sweepsCredits
     ? repeat(
         creditSweepMs,
-        () => sweepCredits(deps),
+        () => sweepCredits(services),
         (error) => log.warn({ err: error }, 'failed to settle expired holds and grants'),
       )
     : null;
   const recordCleanup = deletesExpiredRecords
     ? repeat(
         recordCleanupMs,
-        () => deleteExpiredRecords(deps),
+        () => deleteExpiredRecords(services),
         (error) => log.warn({ err: error }, 'failed to delete expired idempotency records'),
       )
     : null;
-  const webhooks = deliversWebhooks ? deliverWebhooks(deps, database) : null;
+  const webhooks = deliversWebhooks ? deliverWebhooks(services, database) : null;
   return {
-    handler: createHandler({ deps, ...options }),
-    deps,
+    handler: createHandler({ services, ...options }),
+    services,
     async close() {
       await Promise.all([filling?.stop(), creditSweep?.stop(), recordCleanup?.stop(), webhooks?.stop()]);
-      await deps.refusals.close();
-      await deps.authenticationFailures.close();
-      await deps.uses.close();
+      await services.refusals.close();
+      await services.authenticationFailures.close();
+      await services.uses.close();
     },
   };
 }
@@ -150,16 +150,16 @@ function fillKeyCache({ keys, log }: Services): { stop(): Promise<void> } {
 }
 
 /** Delivers pending webhooks, publishes due events, and deletes old ones. */
-function deliverWebhooks(deps: Services, { run }: Database): { stop(): Promise<unknown> } {
-  const worker = createWebhookWorker(deps, {
+function deliverWebhooks(services: Services, { run }: Database): { stop(): Promise<unknown> } {
+  const worker = createWebhookWorker(services, {
     run,
-    send: createSender({ allowsPrivate: deps.webhooksAllowPrivate }),
+    send: createSender({ allowsPrivate: services.webhooksAllowPrivate }),
   });
   worker.start();
   const sweep = repeat(
     webhookSweepMs,
-    () => sweepWebhooks(deps),
-    (error) => deps.log.warn({ err: error }, 'failed to publish expiry notices or to delete old webhook events'),
+    () => sweepWebhooks(services),
+    (error) => services.log.warn({ err: error }, 'failed to publish expiry notices or to delete old webhook events'),
   );
   return { stop: () => Promise.all([worker.stop(), sweep.stop()]) };
 }

@@ -28,7 +28,7 @@ async function aServerThatLosesAnswers() {
   const { apiKey, secret } = await createApiKey(owner.client, { name: 'lost', product: 'default' });
   // Caches the key, so that the charges of a test share one batch.
   expect((await verify(server, secret)).code).toBe('VALID');
-  const { db } = server.deps;
+  const { db } = server.services;
   const workspaceId = owner.personalWorkspaceId;
   return {
     db,

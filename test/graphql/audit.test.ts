@@ -72,7 +72,7 @@ describe('the audit event of a change', () => {
     const answer = await (isOwnersAlone ? clients.owner : clients.service).send(documentOf(name), variables);
     expect(answer.errors).toEqual([]);
     const requestId = answer.headers.get('x-request-id');
-    const events = await server.deps.db.auditEvent.findMany({ where: { requestId } });
+    const events = await server.services.db.auditEvent.findMany({ where: { requestId } });
     expect(events.length).toBeGreaterThan(0);
     for (const event of events) {
       expect(guide).toContain(`\`${event.action}\``);
@@ -129,7 +129,7 @@ describe('the audit event of a change', () => {
     const server = await aServer();
     const { client } = await aPerson(server);
     const { apiKey } = await createApiKey(client, { name: 'ci' });
-    const { db } = server.deps;
+    const { db } = server.services;
     await db.$executeRawUnsafe(
       `ALTER TABLE "AuditEvent" ADD CONSTRAINT "no_event" CHECK ("subjectId" <> '${apiKey.id}') NOT VALID`,
     );
@@ -161,7 +161,7 @@ describe('the audit event of a refused attempt', () => {
   });
   /** All refused attempts in an organization, newest first, after the buffered ones are written. */
   async function refusalsOf({ server, organizationId, clients }: PopulatedWorkspace) {
-    await server.deps.refusals.flush();
+    await server.services.refusals.flush();
     return eventsOf(clients.owner, organizationId, { refused: true });
   }
 
@@ -214,13 +214,13 @@ describe('the audit event of a refused attempt', () => {
 
   test('is not written when the target does not exist', async () => {
     const world = await aPopulatedWorkspace();
-    const { db } = world.server.deps;
-    await world.server.deps.refusals.flush();
+    const { db } = world.server.services;
+    await world.server.services.refusals.flush();
     const where = { actorId: world.people.stranger.id };
     const before = await db.auditEvent.count({ where });
     await world.clients.stranger.send('mutation { revokeApiKey(input: { apiKeyId: "key_0" }) { __typename } }');
     await world.clients.stranger.send('mutation { acceptInvitation(input: { token: "tki_0" }) { __typename } }');
-    await world.server.deps.refusals.flush();
+    await world.server.services.refusals.flush();
     expect(await db.auditEvent.count({ where })).toBe(before);
   });
 
@@ -265,16 +265,16 @@ describe('the audit event of a refused attempt', () => {
     await Promise.all(
       crowd.flatMap(({ client }) => keys.map((apiKeyId) => client.send(rotateDocument, { input: { apiKeyId } }))),
     );
-    await server.deps.refusals.flush();
+    await server.services.refusals.flush();
     const where = { workspaceId: organizationId, refused: true };
-    expect(await server.deps.db.auditEvent.count({ where })).toBe(201);
+    expect(await server.services.db.auditEvent.count({ where })).toBe(201);
     const [sum] = await eventsOf(people.owner.client, organizationId, { action: 'attempts.refused' });
     expect(sum).toMatchObject({ actor: { kind: 'SYSTEM', principalId: null, user: null }, after: { attempts: 20 } });
   });
 });
 
 /** Writes the buffered attempts, which starts a new minute. */
-const beginMinute = ({ deps }: TestServer) => deps.refusals.flush();
+const beginMinute = ({ services }: TestServer) => services.refusals.flush();
 
 const rotateDocument = 'mutation ($input: RotateApiKeyInput!) { rotateApiKey(input: $input) { __typename } }';
 
@@ -287,7 +287,7 @@ describe('auditEvents', () => {
     await tryCreateApiKey(member.client, { workspaceId, name: 'not mine to make' });
     await createApiKey(owner.client, { workspaceId, name: 'ci' });
     await createApiKey(server.backend, { workspaceId, name: 'ours' });
-    await server.deps.refusals.flush();
+    await server.services.refusals.flush();
     return { server, owner, member, workspaceId };
   }
 

@@ -139,9 +139,12 @@ test.each(rows)('%s returns the result in the table to each kind of principal', 
 });
 
 /** Those of the request ids for which the audit trail contains a refused attempt, after a flush. */
-async function recordedOf({ server: { deps } }: PopulatedWorkspace, requestIds: string[]): Promise<(string | null)[]> {
-  await deps.refusals.flush();
-  const events = await deps.db.auditEvent.findMany({ where: { refused: true, requestId: { in: requestIds } } });
+async function recordedOf(
+  { server: { services } }: PopulatedWorkspace,
+  requestIds: string[],
+): Promise<(string | null)[]> {
+  await services.refusals.flush();
+  const events = await services.db.auditEvent.findMany({ where: { refused: true, requestId: { in: requestIds } } });
   return events.map(({ requestId }) => requestId);
 }
 
@@ -210,7 +213,7 @@ const aDeliveryId = expect.stringMatching(/^whd_/);
 function visible(name: string, { organizationId, key, server }: PopulatedWorkspace): unknown {
   const queries: Readonly<Record<string, unknown>> = {
     viewer: { kind: expect.stringMatching(/^(API_KEY|USER|SERVICE)$/) },
-    products: server.deps.products.all.map(({ slug }) => ({ slug })),
+    products: server.services.products.all.map(({ slug }) => ({ slug })),
     node: { id: organizationId },
     nodes: [{ id: organizationId }],
     workspaces: { nodes: expect.arrayContaining([{ id: organizationId }]) },

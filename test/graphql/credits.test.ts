@@ -297,10 +297,10 @@ describe('holds', () => {
     const { server, client, workspaceId, hold, account } = await aSpender();
     const chargeId = await hold(3);
     server.clock.advance(59_000);
-    await releaseExpiredHolds(server.deps);
+    await releaseExpiredHolds(server.services);
     expect(await account()).toEqual([10, 6, 4]);
     server.clock.advance(1_000);
-    await releaseExpiredHolds(server.deps);
+    await releaseExpiredHolds(server.services);
     expect(await account()).toEqual([10, 0, 10]);
     const { credits } = await client.run(creditsDocument, { workspaceId });
     expect(credits?.entries.nodes[0]).toEqual({

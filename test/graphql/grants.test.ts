@@ -39,7 +39,7 @@ async function aCustomer() {
   const server = await startServer({ products: ['masko'] });
   const owner = await aPerson(server);
   const { secret } = await createApiKey(owner.client, { name: 'ci' });
-  const inHours = (hours: number) => new Date(server.deps.clock().getTime() + hours * hourMs).toISOString();
+  const inHours = (hours: number) => new Date(server.services.clock().getTime() + hours * hourMs).toISOString();
   return { server, owner, secret, workspaceId: owner.personalWorkspaceId, inHours };
 }
 
@@ -79,7 +79,7 @@ test('the grant that expires first is spent first', async () => {
   await grant(server, { workspaceId, credits: 5, expiresAt: inHours(1) });
   await charge(server, secret, { action: 'image', quantity: 7 });
   server.clock.advance(3 * hourMs);
-  await expireGrants(server.deps);
+  await expireGrants(server.services);
   expect(await ledgerOf(owner)).toMatchObject({
     balance: 5,
     entries: [
@@ -98,7 +98,7 @@ test('the grant with the lower priority value is spent first, regardless of expi
   await grant(server, { workspaceId, credits: 5, priority: 0 });
   await charge(server, secret, { action: 'image', quantity: 5 });
   server.clock.advance(2 * hourMs);
-  await expireGrants(server.deps);
+  await expireGrants(server.services);
   expect(await ledgerOf(owner)).toMatchObject({ balance: 0 });
 });
 
@@ -107,7 +107,7 @@ test('a hold keeps its reserved credits when the grant expires, and credits rele
   await grant(server, { workspaceId, credits: 10, expiresAt: inHours(0.5) });
   const held = await charge(server, secret, { action: 'image', quantity: 4, hold: true });
   server.clock.advance(0.6 * hourMs);
-  await expireGrants(server.deps);
+  await expireGrants(server.services);
   expect(await ledgerOf(owner)).toMatchObject({ balance: 4, held: 4, available: 0 });
   const { releaseCharge } = await server.backend.run(releaseDocument, { input: { chargeId: held.charge?.id ?? '' } });
   expectMember(releaseCharge, 'ReleaseChargePayload');

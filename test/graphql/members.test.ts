@@ -301,7 +301,7 @@ describe('roles', () => {
         [other.id]: await join(owner, workspaceId, other, 'OWNER'),
       };
       await Promise.all([act(owner, memberships, other), act(other, memberships, owner)]);
-      const owners = await server.deps.db.member.count({ where: { workspaceId, role: 'OWNER' } });
+      const owners = await server.services.db.member.count({ where: { workspaceId, role: 'OWNER' } });
       expect(owners).toBe(1);
     }
   });

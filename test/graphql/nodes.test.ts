@@ -68,7 +68,7 @@ beforeAll(async () => {
   );
   const delivery = await aDelivery(world);
   const attemptId = newId('webhookAttempt');
-  await world.server.deps.db.webhookAttempt.create({
+  await world.server.services.db.webhookAttempt.create({
     data: {
       id: attemptId,
       workspaceId: organizationId,
@@ -168,7 +168,7 @@ test('nodes are returned in the order of their ids, at most 100 per request', as
 });
 
 test('a key whose product hides credits reads no ledger entry and no charge by id', async () => {
-  const server = await aServer({ products: [fileURLToPath(new URL('quiet-keys.json', import.meta.url))] });
+  const server = await aServer({ products: [fileURLToPath(new URL('keys-without-credits.json', import.meta.url))] });
   const { client, personalWorkspaceId } = await aPerson(server);
   const { secret } = await createApiKey(client, { name: 'ci' });
   await grantCredits(server, personalWorkspaceId, 5);

@@ -193,7 +193,7 @@ describe('an old secret', () => {
   test('has a last use of its own, from which an owner sees that it is unused', async () => {
     const { server, owner, apiKey, secret } = await aRotatedKey();
     expect(await codeOf(server, secret)).toBe('VALID');
-    await server.deps.uses.flush();
+    await server.services.uses.flush();
     const { data } = await owner.client.send<{ apiKey: { secrets: { lastUsedAt: string | null }[] } }>(
       'query ($id: ID!) { apiKey(id: $id) { secrets { lastUsedAt } } }',
       { id: apiKey.id },
@@ -206,7 +206,7 @@ describe('an old secret', () => {
     expect(await codeOf(server, rotated.secret)).toBe('VALID');
     server.clock.advance(1_000);
     expect(await codeOf(server, secret)).toBe('VALID');
-    await server.deps.uses.flush();
+    await server.services.uses.flush();
     const { data } = await owner.client.send<{
       apiKey: { lastUsedAt: string; secrets: { lastUsedAt: string }[] };
     }>('query ($id: ID!) { apiKey(id: $id) { lastUsedAt secrets { lastUsedAt } } }', { id: apiKey.id });
@@ -360,7 +360,7 @@ describe('concurrent mutations', () => {
     const codes = await Promise.all(secrets.map((each) => codeOf(server, each)));
     expect(codes.filter((code) => code === 'VALID')).toHaveLength(1);
     expect(await codeOf(server, secret)).toBe('INVALID_CREDENTIAL');
-    const working = await server.deps.db.keySecret.findMany({ where: { apiKeyId: apiKey.id, retiresAt: null } });
+    const working = await server.services.db.keySecret.findMany({ where: { apiKeyId: apiKey.id, retiresAt: null } });
     expect(working).toHaveLength(1);
   });
 
@@ -393,11 +393,11 @@ describe('concurrent mutations', () => {
     const { server, owner } = await aWorkspaceWith({ product: 'default' });
     for (let round = 0; round < 5; round += 1) {
       const { apiKey } = await createApiKey(owner.client, { name: 'ci' });
-      const { newest } = await server.deps.db.keySecret
+      const { newest } = await server.services.db.keySecret
         .findFirstOrThrow({ where: { apiKeyId: apiKey.id } })
         .then(({ id }) => ({ newest: id }));
       await Promise.all([tryRetire(owner.client, newest), rotateApiKey(owner.client, apiKey.id, hour)]);
-      const lasting = await server.deps.db.keySecret.findMany({ where: { apiKeyId: apiKey.id, retiresAt: null } });
+      const lasting = await server.services.db.keySecret.findMany({ where: { apiKeyId: apiKey.id, retiresAt: null } });
       expect(lasting).toHaveLength(1);
     }
   });

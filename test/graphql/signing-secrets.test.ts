@@ -52,7 +52,7 @@ test('concurrent rotations each return a different secret, and one is left', asy
   const results = await Promise.all(Array.from({ length: 6 }, () => rotate(client, apiKey.id)));
   const secrets = results.map((result) => expectMember(result, 'RotateSigningSecretPayload').signingSecret);
   expect(new Set(secrets).size).toBe(6);
-  const signing = await server.deps.db.signingSecret.findMany({ where: { apiKeyId: apiKey.id, retiresAt: null } });
+  const signing = await server.services.db.signingSecret.findMany({ where: { apiKeyId: apiKey.id, retiresAt: null } });
   expect(signing).toHaveLength(1);
 });
 

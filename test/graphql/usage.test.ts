@@ -52,7 +52,7 @@ beforeAll(async () => {
 
 /** Moves the clock to the start of the next hour, so that a test stays in one. @returns that hour. */
 function nextHour(): Date {
-  const now = server.deps.clock().getTime();
+  const now = server.services.clock().getTime();
   const start = Math.ceil(now / hourMs) * hourMs;
   server.clock.advance(start - now);
   return new Date(start);
@@ -61,7 +61,7 @@ function nextHour(): Date {
 const hoursAfter = (time: Date, hours: number) => new Date(time.getTime() + hours * hourMs).toISOString();
 
 async function usageOf(id: string, from: string, to: string, bucket: UsageBucketSize = 'HOUR', client = owner.client) {
-  await server.deps.uses.flush();
+  await server.services.uses.flush();
   return (await client.run(keyUsageDocument, { id, from, to, bucket })).apiKey?.usage;
 }
 
@@ -71,7 +71,7 @@ async function usageInHour(id: string, hour: Date) {
 }
 
 async function usageOfWorkspace(workspaceId: string, hour: Date, client: Client = owner.client) {
-  await server.deps.uses.flush();
+  await server.services.uses.flush();
   const variables = { workspaceId, from: hour.toISOString(), to: hoursAfter(hour, 1) };
   return (await client.run(workspaceUsageDocument, variables)).credits?.usage;
 }
@@ -155,7 +155,7 @@ describe('the usage of a key', () => {
     const { id, secret } = await aKey();
     const asked = await Promise.all([verify(server, secret), verify(other, secret), verify(other, secret)]);
     expect(asked.map(({ code }) => code)).toEqual(['VALID', 'VALID', 'VALID']);
-    await Promise.all([server.deps.uses.flush(), other.deps.uses.flush()]);
+    await Promise.all([server.services.uses.flush(), other.services.uses.flush()]);
     expect(await usageInHour(id, hour)).toMatchObject({ requests: 3 });
   });
 
@@ -166,7 +166,7 @@ describe('the usage of a key', () => {
     expect(await usageOf(id, hour.toISOString(), hoursAfter(hour, 1), 'HOUR', client)).toEqual([
       { startsAt: hour.toISOString(), requests: 0, refusals: [], credits: 0 },
     ]);
-    await server.deps.uses.flush();
+    await server.services.uses.flush();
     const { apiKey } = await owner.client.run(secretsDocument, { id });
     expect(apiKey?.lastUsedAt).not.toBeNull();
     expect(apiKey?.secrets[0]?.lastUsedAt).toBe(apiKey?.lastUsedAt);
@@ -174,7 +174,7 @@ describe('the usage of a key', () => {
 
   test('is grouped by UTC days and months in whole buckets, for any offset of the range', async () => {
     const own = await startServer();
-    const now = own.deps.clock();
+    const now = own.services.clock();
     const month = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1);
     const iso = (ms: number) => new Date(ms).toISOString();
     own.clock.advance(month - hourMs / 2 - now.getTime());
@@ -183,7 +183,7 @@ describe('the usage of a key', () => {
     own.clock.advance(hourMs);
     await verify(own, secret);
     await verify(own, secret);
-    await own.deps.uses.flush();
+    await own.services.uses.flush();
 
     const dayMs = 24 * hourMs;
     const seen = async (from: string, to: string, bucket: UsageBucketSize) =>
@@ -308,10 +308,10 @@ describe('a range', () => {
 describe('the secrets of a key', () => {
   test('are listed newest first with their last use and retirement time', async () => {
     const { id, secret } = await aKey();
-    const { workspaceId } = await server.deps.db.apiKey.findUniqueOrThrow({ where: { id } });
+    const { workspaceId } = await server.services.db.apiKey.findUniqueOrThrow({ where: { id } });
     const newer = `${secret.slice(0, -4)}next`;
-    const createdAt = server.deps.clock();
-    await server.deps.db.keySecret.create({
+    const createdAt = server.services.clock();
+    await server.services.db.keySecret.create({
       data: {
         id: newId('keySecret'),
         workspaceId,
@@ -322,7 +322,7 @@ describe('the secrets of a key', () => {
       },
     });
     await verify(server, secret);
-    await server.deps.uses.flush();
+    await server.services.uses.flush();
     const { apiKey } = await owner.client.run(secretsDocument, { id });
     expect(apiKey).toEqual({
       preview: 'next',
@@ -336,11 +336,11 @@ describe('the secrets of a key', () => {
 
   test('are limited to the newest 20', async () => {
     const { id } = await aKey();
-    const { workspaceId } = await server.deps.db.apiKey.findUniqueOrThrow({ where: { id } });
+    const { workspaceId } = await server.services.db.apiKey.findUniqueOrThrow({ where: { id } });
     const previews = Array.from({ length: 25 }, (_, index) => String(1_000 + index));
     for (const preview of previews) {
       const secret = { id: newId('keySecret'), workspaceId, apiKeyId: id, hash: randomBytes(32), preview };
-      await server.deps.db.keySecret.create({ data: secret });
+      await server.services.db.keySecret.create({ data: secret });
     }
     const { apiKey } = await owner.client.run(secretsDocument, { id });
     expect(apiKey?.secrets.map(({ preview }) => preview)).toEqual(previews.toReversed().slice(0, 20));

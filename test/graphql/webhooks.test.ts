@@ -111,7 +111,7 @@ describe('a webhook endpoint', () => {
     const { client, apiKeyId, workspaceId } = await aCustomer(server);
     for (let made = 0; made < 10; made += 1) {
       const { apiKey } = await createApiKey(client, { name: 'another', product: 'default' });
-      await server.deps.db.webhookEndpoint.createMany({
+      await server.services.db.webhookEndpoint.createMany({
         data: Array.from({ length: 10 }, () => ({
           id: newId('webhookEndpoint'),
           workspaceId,
@@ -248,7 +248,7 @@ describe('a delivery', () => {
     const event = await publish(server, customer.apiKeyId);
     await server.deliver();
     const [delivery] = await readDeliveries(customer.client, { eventId: event.id });
-    await server.deps.db.webhookDelivery.update({
+    await server.services.db.webhookDelivery.update({
       where: { id: delivery?.id ?? '' },
       data: { state: 'FAILED', endedAt: server.now(), attemptCount: 10 },
     });

@@ -44,7 +44,7 @@ describe('signing up', () => {
         /^__Secure-tollkeeper\.session_token=.+; Max-Age=604800; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
       ),
     ]);
-    const workspaces = await server.deps.db.workspace.findMany({
+    const workspaces = await server.services.db.workspace.findMany({
       where: { personalOwnerId: body.user.id },
       include: { members: true, creditAccount: true },
     });
@@ -57,7 +57,9 @@ describe('signing up', () => {
     const hashing = await startServer({ products: ['default'], passwordHashing: undefined });
     const person = { ...ada(), password: 'a password to look for' };
     const { token } = (await (await post('/sign-up/email', person, {}, hashing)).json()) as { token: string };
-    const account = await hashing.deps.db.authAccount.findFirstOrThrow({ where: { user: { email: person.email } } });
+    const account = await hashing.services.db.authAccount.findFirstOrThrow({
+      where: { user: { email: person.email } },
+    });
     expect(account.password).not.toContain('password to look for');
     expect(hashing.logged()).not.toContain(person.password);
     expect(hashing.logged()).not.toContain(token);
@@ -74,7 +76,7 @@ describe('signing up', () => {
     const response = await post('/sign-up/email', person);
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({ code: 'BAD_USER_INPUT', field, message: expect.any(String) });
-    expect(await server.deps.db.user.count({ where: { email: person.email } })).toBe(0);
+    expect(await server.services.db.user.count({ where: { email: person.email } })).toBe(0);
   });
 
   test('with an email address that is already used is refused', async () => {
@@ -88,7 +90,7 @@ describe('signing up', () => {
     const person = ada();
     const answers = await Promise.all([post('/sign-up/email', person), post('/sign-up/email', person)]);
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
-    expect(await server.deps.db.user.count({ where: { email: person.email } })).toBe(1);
+    expect(await server.services.db.user.count({ where: { email: person.email } })).toBe(1);
     const refused = answers.find(({ status }) => status !== 200);
     expect(await refused?.text()).not.toMatch(/prisma|unique|constraint|stack/i);
   });
@@ -139,7 +141,7 @@ describe('signing in', () => {
     const person = ada();
     const response = await post('/sign-up/email', person, { origin: 'https://evil.example' });
     expect(response.status).toBe(403);
-    expect(await server.deps.db.user.count({ where: { email: person.email } })).toBe(0);
+    expect(await server.services.db.user.count({ where: { email: person.email } })).toBe(0);
   });
 });
 
@@ -231,7 +233,7 @@ describe('better-auth receives the request as this server sees it', () => {
       const handle = toNodeHandler((request) =>
         Promise.resolve(Response.json({ url: request.url, headers: Object.fromEntries(request.headers) })),
       );
-      const answerAuth = createAuthRoute({ deps: server.deps, sessions: { handle } });
+      const answerAuth = createAuthRoute({ services: server.services, sessions: { handle } });
       const listening = await listen(
         {
           handle: (request, response) =>
@@ -258,7 +260,7 @@ describe('better-auth receives the request as this server sees it', () => {
       const response = await post('/sign-up/email', ada(), headers);
       expect(response.status).toBe(200);
       const { token } = (await response.json()) as { token: string };
-      const session = await server.deps.db.authSession.findFirstOrThrow({ where: { token } });
+      const session = await server.services.db.authSession.findFirstOrThrow({ where: { token } });
       expect(session.ipAddress).toBe('127.0.0.1');
     }
   });

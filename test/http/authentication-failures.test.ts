@@ -11,8 +11,8 @@ const ask = (headers: Record<string, string>) => server.anonymous.with(headers).
 
 /** The number of stored failures per kind, and the number of rows. */
 async function stored() {
-  await server.deps.authenticationFailures.flush();
-  const rows = await server.deps.db.authenticationFailure.findMany();
+  await server.services.authenticationFailures.flush();
+  const rows = await server.services.db.authenticationFailure.findMany();
   const ofKind = (kind: string) => rows.filter((row) => row.kind === kind);
   return {
     rows: rows.length,
@@ -74,7 +74,7 @@ describe('a refused credential is counted by its apparent kind', () => {
 });
 
 test('any number of authentication failures is one row per hour and kind, and no audit event', async () => {
-  const events = await server.deps.db.auditEvent.count();
+  const events = await server.services.db.auditEvent.count();
   const before = await stored();
   await Promise.all(
     Array.from({ length: 500 }, (_, index) => ask({ authorization: `Bearer tks_${'y'.repeat(32)}${index}` })),
@@ -83,12 +83,12 @@ test('any number of authentication failures is one row per hour and kind, and no
   expect(after.count('SERVICE_TOKEN')).toBe(before.count('SERVICE_TOKEN') + 500);
   // The clock of this server is frozen.
   expect(after.rows - before.rows).toBeLessThanOrEqual(1);
-  expect(await server.deps.db.auditEvent.count()).toBe(events);
+  expect(await server.services.db.auditEvent.count()).toBe(events);
 });
 
 test('a service token reads authentication failures per hour', async () => {
   await ask({ authorization: `Bearer tks_${'z'.repeat(32)}` });
-  await server.deps.authenticationFailures.flush();
+  await server.services.authenticationFailures.flush();
   const now = server.clock.now().getTime();
   const from = new Date(now - 3_600_000).toISOString();
   const to = new Date(now + 3_600_000).toISOString();

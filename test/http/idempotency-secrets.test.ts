@@ -64,7 +64,7 @@ describe('one-time secrets', () => {
     });
     const { secret, signingSecret } = payloadOf<Record<string, string>>(made);
     const { token } = payloadOf<Record<string, string>>(invited);
-    const records = await server.deps.db.idempotencyRecord.findMany({ where: { workspaceId } });
+    const records = await server.services.db.idempotencyRecord.findMany({ where: { workspaceId } });
     const rows = records.map((record) =>
       Object.values(record)
         .map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : String(value)))

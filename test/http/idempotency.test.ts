@@ -247,7 +247,7 @@ describe('a refusal is not recorded, and the same idempotency key succeeds later
     const answer = await keyed.send<Data>(createKey, { input });
     expect(answer.data?.createApiKey).toMatchObject({ __typename: 'CreateApiKeyPayload' });
     expect(replayOf(answer)).toEqual(first);
-    expect(await server.deps.db.idempotencyRecord.count({ where: { workspaceId } })).toBe(1);
+    expect(await server.services.db.idempotencyRecord.count({ where: { workspaceId } })).toBe(1);
   });
 });
 
@@ -316,12 +316,12 @@ describe('idempotency records', () => {
     expect(replayOf(await ask())).toEqual(first);
     expect((await readLedger(server, workspaceId)).balance).toBe(14);
 
-    const { db } = server.deps;
+    const { db } = server.services;
     const left = () => db.idempotencyRecord.count({ where: { workspaceId } });
-    await deleteExpiredRecords(server.deps);
+    await deleteExpiredRecords(server.services);
     expect(await left()).toBe(1);
     server.clock.advance(73 * hourMs);
-    await deleteExpiredRecords(server.deps);
+    await deleteExpiredRecords(server.services);
     expect(await left()).toBe(0);
   });
 
@@ -330,7 +330,7 @@ describe('idempotency records', () => {
     const { personalWorkspaceId: workspaceId } = await aPerson(server);
     await grantCredits(server, workspaceId, 7, 'invoice-17');
     server.clock.advance(1_000 * 3_600_000);
-    await deleteExpiredRecords(server.deps);
+    await deleteExpiredRecords(server.services);
     expect(await grantCredits(server, workspaceId, 7, 'invoice-17')).toBe(7);
   });
 });

@@ -97,5 +97,5 @@ export function payloadOf<Payload>({ data, errors }: Answer<Data>): Payload {
 
 /** The number of API keys of a workspace. */
 export async function keysOf(server: TestServer, workspaceId: string): Promise<number> {
-  return server.deps.db.apiKey.count({ where: { workspaceId } });
+  return server.services.db.apiKey.count({ where: { workspaceId } });
 }

@@ -69,14 +69,14 @@ describe('the principal of a request', () => {
 
   test('is refused for an expired session', async () => {
     const { token } = await aPerson(server);
-    await server.deps.db.authSession.update({ where: { token }, data: { expiresAt: new Date(Date.now() - 1) } });
+    await server.services.db.authSession.update({ where: { token }, data: { expiresAt: new Date(Date.now() - 1) } });
     expect((await viewerAs({ authorization: `Bearer ${token}` })).status).toBe(401);
   });
 
   test('gets the missing PERSONAL workspace of an interrupted sign-up with the next request', async () => {
     const token = randomBytes(16).toString('hex');
     const id = newId('user');
-    await server.deps.db.user.create({
+    await server.services.db.user.create({
       data: {
         id,
         name: 'Cut short',

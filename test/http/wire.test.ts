@@ -61,7 +61,7 @@ describe('over a real connection', () => {
       const answer = await fetch(`${url}/graphql`, { method: 'POST', headers: { ...json, ...headers }, body });
       expect(await answer.json()).toEqual({ data: { viewer: { user: { email: 'wire@example.com' } } } });
     }
-    const session = await server.deps.db.authSession.findFirstOrThrow({ where: { token } });
+    const session = await server.services.db.authSession.findFirstOrThrow({ where: { token } });
     expect(session.ipAddress).toBe('127.0.0.1');
   });
 

@@ -16,7 +16,7 @@ async function aKeptKey() {
     product: 'default',
     permissions: ['data:read', 'export:create'],
   });
-  const { db } = server.deps;
+  const { db } = server.services;
   const workspaceId = owner.personalWorkspaceId;
   await db.workspaceFeature.create({ data: { workspaceId, product: 'default', feature: 'exports' } });
   const ask = (isCharged: boolean) =>
@@ -101,8 +101,8 @@ test('a change of one workspace, or of one key, evicts nothing else from the cac
   );
   for (const other of others) expect((await verify(server, other.secret)).code).toBe('VALID');
   const isCached = (plaintext: string) => {
-    const presented = classifyCredential(server.deps.products, { kind: 'bearer', token: plaintext });
-    return presented.kind === 'candidate' && server.deps.keys.getCached(presented) !== null;
+    const presented = classifyCredential(server.services.products, { kind: 'bearer', token: plaintext });
+    return presented.kind === 'candidate' && server.services.keys.getCached(presented) !== null;
   };
   const cached = () => [secret, ...others.map((other) => other.secret)].map(isCached);
   expect(cached()).toEqual([true, true, true]);
@@ -156,7 +156,7 @@ test('a change during a batch is applied by verifications that start after it', 
 });
 
 /** Writes rows without the trigger that records changes, as a restore does. */
-async function writeUnnoted({ deps: { db } }: TestServer, sql: string, id: string) {
+async function writeUnnoted({ services: { db } }: TestServer, sql: string, id: string) {
   await transaction(db, async (tx) => {
     await tx.$executeRawUnsafe(`ALTER TABLE "ApiKey" DISABLE TRIGGER "ApiKey_notes_change"`);
     await tx.$executeRawUnsafe(sql, id);

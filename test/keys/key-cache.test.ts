@@ -14,7 +14,7 @@ async function anEmptyCache(bytesMax = budgetBytes) {
     ['one', 'two', 'three'].map((name) => createApiKey(owner.client, { name, product: 'default' })),
   );
   const candidates = keys.map(({ secret }) => {
-    const presented = classifyCredential(server.deps.products, { kind: 'bearer', token: secret });
+    const presented = classifyCredential(server.services.products, { kind: 'bearer', token: secret });
     if (presented.kind !== 'candidate') throw new Error('The secret has not the form of its product.');
     return presented;
   });
@@ -28,7 +28,7 @@ test('a filled cache contains keys before their first use, and applies later cha
   expect(cachedIds()).toEqual([null, null, null]);
   await cache.fill(new AbortController().signal);
   expect(cachedIds()).toEqual(ids);
-  await server.deps.db.apiKey.update({ where: { id: ids[0] ?? '' }, data: { disabledAt: new Date() } });
+  await server.services.db.apiKey.update({ where: { id: ids[0] ?? '' }, data: { disabledAt: new Date() } });
   const [first, second] = await Promise.all(candidates.map((candidate) => cache.load(candidate)));
   expect(first?.disabledAt).toBeInstanceOf(Date);
   expect(second?.disabledAt).toBeNull();
@@ -36,7 +36,7 @@ test('a filled cache contains keys before their first use, and applies later cha
 
 test('filling skips revoked keys and stops at the memory budget', async () => {
   const { server, cache, cachedIds, ids } = await anEmptyCache();
-  await server.deps.db.apiKey.update({ where: { id: ids[1] ?? '' }, data: { revokedAt: new Date() } });
+  await server.services.db.apiKey.update({ where: { id: ids[1] ?? '' }, data: { revokedAt: new Date() } });
   await cache.fill(new AbortController().signal);
   expect(cachedIds()).toEqual([ids[0], null, ids[2]]);
   const small = createKeyCache((await sharedDatabase()).run, 2_000);

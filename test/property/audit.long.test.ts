@@ -10,7 +10,7 @@ import { atOnce } from './credit-operations.js';
 describe('concurrently recorded audit events', () => {
   test('form one complete chain without gaps per workspace', async () => {
     const server = await aServer();
-    const { db } = server.deps;
+    const { db } = server.services;
     const owner = await aPerson(server);
     const workspaceIds = await Promise.all([anOrganization(owner), anOrganization(owner), anOrganization(owner)]);
     const keys = await Promise.all(
@@ -43,7 +43,7 @@ describe('concurrently recorded audit events', () => {
 const length = 1_203;
 
 /** A new chain of events with different values. */
-async function aChain({ deps: { db } }: TestServer): Promise<string> {
+async function aChain({ services: { db } }: TestServer): Promise<string> {
   const workspaceId = newId('workspace');
   for (let made = 0; made < length; ) {
     const size = Math.min(100, length - made);

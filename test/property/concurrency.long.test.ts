@@ -369,7 +369,7 @@ test('concurrent sign-ins of a person without a workspace create one PERSONAL wo
   const server = await startServer({ encryptionKey });
   const person = await aPerson(server);
   // As if the process had ended between the sign-up and the creation of the workspace.
-  const { db } = server.deps;
+  const { db } = server.services;
   const { personalWorkspaceId: workspaceId } = person;
   await db.member.deleteMany({ where: { workspaceId } });
   await db.creditAccount.delete({ where: { workspaceId } });

@@ -11,7 +11,7 @@ async function aHistory() {
   await charge(server, secret, { action: 'render', quantity: 2, hold: true });
   await tryRefund(server, { chargeId: paid.charge?.id ?? '', credits: 1 });
   await revokeApiKey(owner.client, apiKey.id);
-  const { db } = server.deps;
+  const { db } = server.services;
   const read = async () => ({
     ledger: await readLedger(server, workspaceId),
     audit: await db.auditEvent.findMany({ where: { workspaceId }, orderBy: { id: 'asc' } }),

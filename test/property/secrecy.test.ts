@@ -102,7 +102,7 @@ beforeAll(async () => {
   keep('service token', started.serviceToken);
   await liveThroughEverything();
   await misplaceEverything();
-  await server.deps.uses.flush();
+  await server.services.uses.flush();
   stored = await dumpTables(server);
 }, 120_000);
 
@@ -151,9 +151,9 @@ async function liveThroughEverything(): Promise<void> {
     expect(acceptInvitation.__typename).toBe(role === 'ADMIN' ? 'AcceptInvitationPayload' : 'NotFoundError');
   }
 
-  const revoked = await createServiceToken(server.deps.db, 'a former backend');
+  const revoked = await createServiceToken(server.services.db, 'a former backend');
   keep('revoked service token', revoked.token);
-  await server.deps.db.serviceToken.update({
+  await server.services.db.serviceToken.update({
     where: { id: revoked.serviceToken.id },
     data: { revokedAt: new Date() },
   });
@@ -429,7 +429,7 @@ async function misplaceAtSignIn(name: string, password: string): Promise<void> {
 // --- The search for secrets.
 
 /** All rows of all tables as text, bytes in hexadecimal. */
-async function dumpTables({ deps: { db } }: TestServer): Promise<Map<string, string>> {
+async function dumpTables({ services: { db } }: TestServer): Promise<Map<string, string>> {
   const tables = await db.$queryRaw<{ name: string }[]>`
     SELECT table_name::text AS name FROM information_schema.tables
     WHERE table_schema = 'public' AND table_type = 'BASE TABLE' ORDER BY 1`;
@@ -526,11 +526,11 @@ describe('after a journey through every product, and with every kind of secret i
 
 describe('a signing secret', () => {
   const rowsOf = async () => {
-    const rows = await server.deps.db.signingSecret.findMany({ orderBy: { id: 'desc' }, take: 20 });
+    const rows = await server.services.db.signingSecret.findMany({ orderBy: { id: 'desc' }, take: 20 });
     const plaintexts = new Set(secrets.map(({ plaintext }) => plaintext));
     return rows.flatMap(({ id, ciphertext }) => {
       try {
-        const plaintext = server.deps.cipher.open(ciphertext, id);
+        const plaintext = server.services.cipher.open(ciphertext, id);
         return plaintexts.has(plaintext) ? [{ id, ciphertext, plaintext }] : [];
       } catch {
         // Another server of these tests encrypted it with its own key.
@@ -545,9 +545,9 @@ describe('a signing secret', () => {
     for (const { ciphertext, id } of rows) {
       for (const other of rows) {
         if (other.id === id) continue;
-        expect(() => server.deps.cipher.open(ciphertext, other.id)).toThrow();
+        expect(() => server.services.cipher.open(ciphertext, other.id)).toThrow();
       }
-      expect(() => server.deps.cipher.open(ciphertext, '')).toThrow();
+      expect(() => server.services.cipher.open(ciphertext, '')).toThrow();
       expect(() => createCipher(randomBytes(32)).open(ciphertext, id)).toThrow();
     }
   });
@@ -559,10 +559,10 @@ describe('a signing secret', () => {
     for (let bit = 0; bit < ciphertext.length * 8; bit += 1) {
       const changed = Uint8Array.from(ciphertext);
       changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-      expect(() => server.deps.cipher.open(changed, id)).toThrow();
+      expect(() => server.services.cipher.open(changed, id)).toThrow();
     }
     for (let length = 0; length < ciphertext.length; length += 1) {
-      expect(() => server.deps.cipher.open(ciphertext.slice(0, length), id)).toThrow();
+      expect(() => server.services.cipher.open(ciphertext.slice(0, length), id)).toThrow();
     }
   });
 

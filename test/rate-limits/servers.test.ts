@@ -76,7 +76,7 @@ describeWithRedis('servers that share a Redis', () => {
     onTestFinished(() => redis.disconnect());
     const names: string[] = [];
     for await (const found of redis.scanStream({ match: `${keyPrefix}*`, count: 1_000 })) names.push(...found);
-    const { id } = await one.deps.db.apiKey.findFirstOrThrow({
+    const { id } = await one.services.db.apiKey.findFirstOrThrow({
       where: { secrets: { some: { preview: apiKey.preview } } },
     });
     expect(names).toContain(keyPrefix + id);

@@ -156,7 +156,7 @@ describe('Creating a key', () => {
 
   test('only the SHA-256 hash of a key is stored', async () => {
     const { server, apiKey, secret } = await aKey();
-    const stored = await server.deps.db.keySecret.findMany({ where: { apiKeyId: apiKey.id } });
+    const stored = await server.services.db.keySecret.findMany({ where: { apiKeyId: apiKey.id } });
     expect(stored.map(({ hash }) => Buffer.from(hash).toString('hex'))).toEqual([
       createHash('sha256').update(secret).digest('hex'),
     ]);
@@ -347,7 +347,7 @@ describe('Best practices', () => {
     expect((await keyOf(owner.client, apiKey.id))?.lastUsedAt).toBeNull();
     const before = Date.now();
     await verify(server, secret);
-    await server.deps.uses.flush();
+    await server.services.uses.flush();
     const lastUsedAt = Date.parse((await keyOf(owner.client, apiKey.id))?.lastUsedAt ?? '');
     expect(lastUsedAt).toBeGreaterThanOrEqual(before);
     expect(lastUsedAt).toBeLessThanOrEqual(Date.now());

@@ -91,7 +91,7 @@ describe('Credential model', () => {
 
   test('the secret is stored as a hash', async () => {
     const { server, apiKey, secret } = await aKey();
-    const stored = await server.deps.db.keySecret.findMany({ where: { apiKeyId: apiKey.id } });
+    const stored = await server.services.db.keySecret.findMany({ where: { apiKeyId: apiKey.id } });
     expect(stored.map(({ hash }) => Buffer.from(hash).toString('hex'))).toEqual([
       createHash('sha256').update(secret).digest('hex'),
     ]);

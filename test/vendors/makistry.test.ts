@@ -125,7 +125,10 @@ describe('Creating a Key', () => {
     expect(keys).not.toContain(secret);
     expect(keys).not.toContain(signingSecret);
     const where = { where: { apiKeyId: apiKey.id } };
-    const stored = [await server.deps.db.keySecret.findMany(where), await server.deps.db.signingSecret.findMany(where)];
+    const stored = [
+      await server.services.db.keySecret.findMany(where),
+      await server.services.db.signingSecret.findMany(where),
+    ];
     const bytes = stored.flat().flatMap((row) => Object.values(row).filter((value) => value instanceof Uint8Array));
     expect(bytes).toHaveLength(2);
     for (const value of bytes) {
@@ -205,7 +208,7 @@ describe('Rotating the Signing Secret', () => {
     const { server, owner, apiKey } = await aKey();
     const rotated = await rotateSigningSecret(owner.client, apiKey.id);
     const { signingSecret } = expectMember(rotated, 'RotateSigningSecretPayload');
-    const { db, cipher } = server.deps;
+    const { db, cipher } = server.services;
     const signing = await db.signingSecret.findMany({ where: { apiKeyId: apiKey.id, retiresAt: null } });
     expect(signing.map(({ ciphertext, id }) => cipher.open(ciphertext, id))).toEqual([signingSecret]);
     const retired = await db.signingSecret.findMany({ where: { apiKeyId: apiKey.id, retiresAt: { not: null } } });

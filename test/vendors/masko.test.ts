@@ -136,7 +136,7 @@ describe('API Keys', () => {
 
   test('only the SHA-256 hash and the last four characters of a key are stored', async () => {
     const { server, apiKey, secret } = await aKey();
-    const stored = await server.deps.db.keySecret.findMany({ where: { apiKeyId: apiKey.id } });
+    const stored = await server.services.db.keySecret.findMany({ where: { apiKeyId: apiKey.id } });
     expect(stored).toEqual([
       {
         id: expect.any(String),

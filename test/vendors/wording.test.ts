@@ -53,7 +53,7 @@ describe('a refusal by this server uses the wording of the key’s product', () 
     const server = await startServer({ products: ['masko'] });
     const owner = await aPerson(server);
     const { secret } = await createApiKey(owner.client, { name: 'mascot' });
-    server.deps.limiter.take = () => Promise.reject(new Error('boom'));
+    server.services.limiter.take = () => Promise.reject(new Error('boom'));
     const words = { status: 500, code: '500', message: 'Internal server error: contact support if it persists.' };
     expect(await ask(server, bearer(secret))).toEqual(refusedOverHttp('INTERNAL_SERVER_ERROR', words));
   });

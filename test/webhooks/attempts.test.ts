@@ -265,7 +265,7 @@ describe('an endpoint', () => {
     ]);
     const deliveries = await readDeliveries(customer.client, { endpointId: endpoint.id });
     expect(deliveries.map(({ state }) => state)).toEqual(['CANCELLED']);
-    const audit = await server.deps.db.auditEvent.findMany({
+    const audit = await server.services.db.auditEvent.findMany({
       where: { subjectId: endpoint.id },
       orderBy: { id: 'asc' },
     });
@@ -292,10 +292,10 @@ describe('an endpoint', () => {
 
   test('is not disabled by two failures ten days apart without attempts in between', async () => {
     const { server, customer, readEndpoint } = await anAnswer(answerWith(500));
-    await server.deps.db.webhookDelivery.deleteMany({ where: { workspaceId: customer.workspaceId } });
+    await server.services.db.webhookDelivery.deleteMany({ where: { workspaceId: customer.workspaceId } });
     await publish(server, customer.apiKeyId);
     await server.deliver();
-    await server.deps.db.webhookDelivery.deleteMany({ where: { workspaceId: customer.workspaceId } });
+    await server.services.db.webhookDelivery.deleteMany({ where: { workspaceId: customer.workspaceId } });
     server.clock.advance(10 * day);
     await publish(server, customer.apiKeyId);
     await server.deliver();

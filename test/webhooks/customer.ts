@@ -99,12 +99,12 @@ export async function aWebhookServer(options: Parameters<typeof startServer>[0] 
   const server = await startServer({ products: ['default', 'masko'], webhooksAllowPrivate: true, ...options });
   const { run } = await sharedDatabase();
   // Cancels what earlier tests left pending: a worker would claim it, because all tests share one database.
-  await server.deps.db.webhookDelivery.updateMany({
+  await server.services.db.webhookDelivery.updateMany({
     where: { state: 'PENDING' },
-    data: { state: 'CANCELLED', endedAt: server.deps.clock(), leaseId: null },
+    data: { state: 'CANCELLED', endedAt: server.services.clock(), leaseId: null },
   });
   const aWorker: WebhookServer['aWorker'] = async (given = {}) =>
-    createWebhookWorker(server.deps, {
+    createWebhookWorker(server.services, {
       run,
       random: () => 0.5,
       send: createSender({ allowsPrivate: true, timeoutMs, ...given }),
@@ -113,7 +113,7 @@ export async function aWebhookServer(options: Parameters<typeof startServer>[0] 
   const worker = await aWorker();
   return {
     ...server,
-    now: () => server.deps.clock(),
+    now: () => server.services.clock(),
     aWorker,
     deliver: () => deliverAll(worker),
   };

@@ -125,7 +125,7 @@ describe('the endpoints of a key receive', () => {
     const expiresAt = new Date(server.now().getTime() + 8 * day);
     await update(customer, `expiresAt: "${expiresAt.toISOString()}"`);
     await heard();
-    const look = () => Promise.all(Array.from({ length: 4 }, () => publishExpiryNotices(server.deps)));
+    const look = () => Promise.all(Array.from({ length: 4 }, () => publishExpiryNotices(server.services)));
     await look();
     expect(await heard()).toEqual([]);
     server.clock.advance(1.5 * day);
@@ -271,14 +271,14 @@ describe('credit alerts', () => {
     const server = await aWebhookServer();
     const customer = await aCustomer(server);
     await spend(customer, server, 100);
-    expect(await server.deps.db.webhookEvent.count({ where: { workspaceId: customer.workspaceId } })).toBe(0);
+    expect(await server.services.db.webhookEvent.count({ where: { workspaceId: customer.workspaceId } })).toBe(0);
   });
 });
 
 describe('a webhook event', () => {
   test('is not sent when the transaction of its cause is rolled back', async () => {
     const { server, customer, heard } = await aListener();
-    const { db } = server.deps;
+    const { db } = server.services;
     const before = await db.webhookEvent.count();
     // The audit trail refuses the row, so the whole transaction is rolled back.
     await db.$executeRawUnsafe(`
@@ -363,15 +363,15 @@ test('delivered events are deleted after 30 days, and pending ones are not', asy
   const old = await publish(server, customer.apiKeyId, 'job.old');
   await server.deliver();
   server.clock.advance(29 * 86_400_000);
-  await deleteOldEvents(server.deps);
+  await deleteOldEvents(server.services);
   const types = async () =>
     (await readDeliveries(customer.client, { endpointId: endpoint.id })).map(({ event }) => event.type);
   expect(await types()).toEqual(['job.old']);
   await publish(server, customer.apiKeyId, 'job.waiting');
   server.clock.advance(31 * 86_400_000);
-  await deleteOldEvents(server.deps);
+  await deleteOldEvents(server.services);
   expect(await types()).toEqual(['job.waiting']);
-  const { db } = server.deps;
+  const { db } = server.services;
   expect(await db.webhookEvent.count({ where: { id: old.id } })).toBe(0);
   expect(await db.webhookAttempt.count({ where: { workspaceId: customer.workspaceId } })).toBe(0);
 });

@@ -81,7 +81,7 @@ async function aKillableWorker(server: WebhookServer) {
     const outcome = await sender(request);
     return isDead ? new Promise<never>(() => undefined) : outcome;
   };
-  const worker: WebhookWorker = createWebhookWorker(server.deps, { run, send, limits });
+  const worker: WebhookWorker = createWebhookWorker(server.services, { run, send, limits });
   return {
     claim: worker.claim,
     kill: () => {
@@ -199,7 +199,7 @@ test(`of ${eventCount * keyCount * endpointsPerKey} deliveries, each arrives at 
   }
   await publishing;
 
-  const total = await server.deps.db.webhookDelivery.count({
+  const total = await server.services.db.webhookDelivery.count({
     where: { workspaceId, event: { type: 'job.finished' } },
   });
   expect(total).toBe(keyCount * endpointsPerKey * eventCount);

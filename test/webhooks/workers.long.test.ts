@@ -17,7 +17,7 @@ import { aReceiver, verifyDelivery } from './receiver.js';
 /** A worker that delivers with `send`. */
 async function aWorkerThat(server: WebhookServer, send: SendWebhook, limits = {}) {
   const { run } = await sharedDatabase();
-  return createWebhookWorker(server.deps, { run, send, limits });
+  return createWebhookWorker(server.services, { run, send, limits });
 }
 
 const delivered = { status: 200, failure: null, retryAfter: null, responseStart: '' } as const;

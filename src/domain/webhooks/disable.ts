@@ -10,12 +10,12 @@ import { failingMsMax } from './health.js';
  * workspace receive an event, and the endpoint shows the reason. Calling it twice is not an error.
  */
 export async function disableFailedEndpoint(
-  deps: { readonly db: Db; readonly clock: Clock },
+  services: { readonly db: Db; readonly clock: Clock },
   endpointId: string,
   reason: WebhookDisabledReason,
 ): Promise<void> {
-  const at = deps.clock();
-  await transaction(deps.db, async (tx) => {
+  const at = services.clock();
+  await transaction(services.db, async (tx) => {
     const stillFailing = reason === 'FAILING' ? { failingSince: { lte: new Date(at.getTime() - failingMsMax) } } : {};
     const { count } = await tx.webhookEndpoint.updateMany({
       where: { id: endpointId, disabledAt: null, deletedAt: null, ...stillFailing },

@@ -11,9 +11,9 @@ interface SweepServices {
  * Publishes expiry notices and deletes old events. Each run is bounded, and several processes can run it at
  * the same time.
  */
-export async function sweepWebhooks(deps: SweepServices): Promise<void> {
-  await publishExpiryNotices(deps);
-  await deleteOldEvents(deps);
+export async function sweepWebhooks(services: SweepServices): Promise<void> {
+  await publishExpiryNotices(services);
+  await deleteOldEvents(services);
 }
 
 const dayMs = 86_400_000;

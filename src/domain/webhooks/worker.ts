@@ -69,7 +69,7 @@ interface InFlight {
 
 /** Delivers pending webhooks. Any number of workers, in any number of processes, share the work. */
 export function createWebhookWorker(
-  deps: WebhookWorkerServices,
+  services: WebhookWorkerServices,
   { run, send, random = Math.random, limits: given = {} }: WorkerOptions,
 ): WebhookWorker {
   const limits = { ...limitsDefault, ...given };
@@ -86,7 +86,7 @@ export function createWebhookWorker(
     const failing = queue === 'failing';
     const after = positions[queue];
     const claimed = await claimDeliveries(run, {
-      now: deps.clock(),
+      now: services.clock(),
       leaseId: randomUUID(),
       limit,
       failing,
@@ -112,7 +112,7 @@ export function createWebhookWorker(
     entry.ended = attempt(delivery, entry.abort.signal)
       // The lease expires, and the delivery is attempted again.
       .catch((error: unknown) =>
-        deps.log.warn({ err: error, deliveryId: delivery.id }, 'failed to finish a webhook attempt'),
+        services.log.warn({ err: error, deliveryId: delivery.id }, 'failed to finish a webhook attempt'),
       )
       .finally(() => {
         if (inFlight.get(delivery.id) === entry) inFlight.delete(delivery.id);
@@ -121,23 +121,23 @@ export function createWebhookWorker(
   }
 
   async function attempt(delivery: ClaimedDelivery, signal: AbortSignal): Promise<void> {
-    const startedAt = deps.clock();
+    const startedAt = services.clock();
     const { eventId, payload, url, endpointId } = delivery;
     if (delivery.isClosed || delivery.secrets.length === 0) return cancelClaimed(run, [delivery], startedAt);
     const secrets = delivery.secrets.map(({ id, ciphertext }) =>
-      deps.cipher.open(Buffer.from(ciphertext, 'base64'), id),
+      services.cipher.open(Buffer.from(ciphertext, 'base64'), id),
     );
     const begun = performance.now();
     const outcome = await send({ url, payload, headers: signWebhook(eventId, startedAt, payload, secrets) }, signal);
     const durationMs = Math.round(performance.now() - begun);
-    const endedAt = deps.clock();
-    const retryDelays = deps.products.find(delivery.product)?.webhooks.retrySeconds ?? webhookRetrySecondsDefault;
+    const endedAt = services.clock();
+    const retryDelays = services.products.find(delivery.product)?.webhooks.retrySeconds ?? webhookRetrySecondsDefault;
     const attemptCount = delivery.attemptCount + 1;
     const next = decideNextStep({ outcome, at: endedAt, attemptCount, retryDelays, random: random() });
     const reason = await record({ delivery, startedAt, durationMs, endedAt, outcome, next });
     if (reason === null) return;
-    await disableFailedEndpoint(deps, endpointId, reason);
-    deps.log.info({ endpointId, reason }, 'a webhook endpoint was disabled');
+    await disableFailedEndpoint(services, endpointId, reason);
+    services.log.info({ endpointId, reason }, 'a webhook endpoint was disabled');
   }
 
   async function claim(): Promise<number> {
@@ -157,7 +157,7 @@ export function createWebhookWorker(
         wake = resolve;
       });
       const claimed = await claim().catch((error: unknown) => {
-        deps.log.warn({ err: error }, 'failed to claim webhook deliveries');
+        services.log.warn({ err: error }, 'failed to claim webhook deliveries');
         return 0;
       });
       await sleep(busyMs);
@@ -181,8 +181,8 @@ export function createWebhookWorker(
       await releaseDeliveries(
         run,
         left.map(({ delivery }) => delivery),
-        deps.clock(),
-      ).catch((error: unknown) => deps.log.warn({ err: error }, 'failed to release webhook deliveries'));
+        services.clock(),
+      ).catch((error: unknown) => services.log.warn({ err: error }, 'failed to release webhook deliveries'));
     },
   };
 }

@@ -54,7 +54,7 @@ export const ApiKey = builder.prismaObject('ApiKey', {
     status: t.field({
       type: ApiKeyStatus,
       description: 'Current state. `DISABLED`, `EXPIRED` and `REVOKED` keys are refused.',
-      resolve: (key, _args, { deps }) => decideStatus(key, deps.clock()),
+      resolve: (key, _args, { services }) => decideStatus(key, services.clock()),
     }),
     preview: t.string({
       description: 'Last four characters of the newest secret.',
@@ -153,9 +153,9 @@ builder.queryFields((t) => ({
       workspaceId: t.arg.id({ description: 'Only keys of this workspace.' }),
       filter: t.arg({ type: ApiKeyFilter, description: 'Only keys that meet these conditions.' }),
     },
-    resolve: (_root, { workspaceId, filter, ...args }, { deps, actor }) =>
+    resolve: (_root, { workspaceId, filter, ...args }, { services, actor }) =>
       resolvePage(args, (page) =>
-        listApiKeys(deps.db, actor.principal, { ...filter, workspaceId }, page, deps.clock()),
+        listApiKeys(services.db, actor.principal, { ...filter, workspaceId }, page, services.clock()),
       ),
   }),
   apiKey: t.field({

@@ -151,8 +151,8 @@ builder.queryFields((t) => ({
       workspaceId: t.arg.id({ description: 'Only endpoints of this workspace.' }),
       apiKeyId: t.arg.id({ description: 'Only endpoints of this API key.' }),
     },
-    resolve: (_root, { workspaceId, apiKeyId, ...args }, { deps, actor }) =>
-      resolvePage(args, (page) => listWebhookEndpoints(deps.db, actor.principal, { workspaceId, apiKeyId }, page)),
+    resolve: (_root, { workspaceId, apiKeyId, ...args }, { services, actor }) =>
+      resolvePage(args, (page) => listWebhookEndpoints(services.db, actor.principal, { workspaceId, apiKeyId }, page)),
   }),
   webhookEndpoint: t.field({
     type: WebhookEndpoint,
@@ -171,8 +171,10 @@ builder.queryFields((t) => ({
       workspaceId: t.arg.id({ description: 'Only deliveries of this workspace.' }),
       filter: t.arg({ type: WebhookDeliveryFilter, description: 'Only deliveries that meet these conditions.' }),
     },
-    resolve: (_root, { workspaceId, filter, ...args }, { deps, actor }) =>
-      resolvePage(args, (page) => listWebhookDeliveries(deps.db, actor.principal, { ...filter, workspaceId }, page)),
+    resolve: (_root, { workspaceId, filter, ...args }, { services, actor }) =>
+      resolvePage(args, (page) =>
+        listWebhookDeliveries(services.db, actor.principal, { ...filter, workspaceId }, page),
+      ),
   }),
   webhookDelivery: t.field({
     type: WebhookDelivery,

@@ -33,7 +33,7 @@ export interface Identity {
 export type ResolvePrincipal = (request: RequestHead) => Identity | Promise<Identity>;
 
 export interface ResolverOptions {
-  readonly deps: Services;
+  readonly services: Services;
   readonly sessions: Sessions;
   /** Null: no identity provider is configured. */
   readonly identityProvider: IdentityProvider | null;
@@ -50,18 +50,22 @@ const ensuredUsersMax = 10_000;
  * identity provider, a session. A token of another form is refused like an unknown key. A wrong credential
  * never makes the request anonymous.
  */
-export function createResolver({ deps, sessions, identityProvider, origins }: ResolverOptions): ResolvePrincipal {
+export function createResolver({ services, sessions, identityProvider, origins }: ResolverOptions): ResolvePrincipal {
   const ensured = new LRUCache<string, true>({ max: ensuredUsersMax });
-  const findService = createServiceFinder(deps.db);
+  const findService = createServiceFinder(services.db);
 
   return (request) => {
-    const presented = readCredential(request, { products: deps.products, origins, cookieName: sessions.cookieName });
+    const presented = readCredential(request, {
+      products: services.products,
+      origins,
+      cookieName: sessions.cookieName,
+    });
     switch (presented.kind) {
       case 'none':
         return { principal: { kind: 'anonymous' }, product: null, setCookies: [] };
       case 'unusable':
         count('MALFORMED');
-        throw refusal((presented.product ?? deps.products.primary).wording[presented.code]);
+        throw refusal((presented.product ?? services.products.primary).wording[presented.code]);
       case 'pair':
         return asApiKey(presented, request);
       case 'bearer':
@@ -92,20 +96,20 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
   }
 
   async function fromForeignBearer(token: string, request: RequestHead): Promise<Identity> {
-    if (findBearerProduct(deps.products, token) !== null || looksLikeBearer(deps.products, token) !== null) {
+    if (findBearerProduct(services.products, token) !== null || looksLikeBearer(services.products, token) !== null) {
       return asApiKey({ kind: 'bearer', token }, request);
     }
     if (identityProvider !== null && looksLikeJwt(token)) {
       const identity = await identityProvider.verify(token);
       if (identity === null) throw unknownCredential('IDENTITY_TOKEN');
-      return asUser(await findOrCreateExternalUser(deps.db, identity));
+      return asUser(await findOrCreateExternalUser(services.db, identity));
     }
     const user = looksLikeSession(token) ? await sessions.findByToken(token) : null;
     return user === null ? asApiKey({ kind: 'bearer', token }, request) : asUser(user);
   }
 
   async function asApiKey(credential: Credential, request: RequestHead): Promise<Identity> {
-    const outcome = await authenticateApiKey(deps, credential, readHeader(request, 'origin'));
+    const outcome = await authenticateApiKey(services, credential, readHeader(request, 'origin'));
     if (outcome.kind === 'refused') {
       count('API_KEY');
       throw refusal(outcome.wording);
@@ -115,19 +119,19 @@ export function createResolver({ deps, sessions, identityProvider, origins }: Re
 
   async function asUser(user: SignedInUser, setCookies: readonly string[] = []): Promise<Identity> {
     if (!ensured.has(user.id)) {
-      await ensurePersonalWorkspace(deps.db, user);
+      await ensurePersonalWorkspace(services.db, user);
       ensured.set(user.id, true);
     }
     return { principal: { kind: 'user', userId: user.id, email: user.email }, product: null, setCookies };
   }
 
   function count(kind: AuthenticationKind): void {
-    deps.authenticationFailures.count(kind, deps.clock());
+    services.authenticationFailures.count(kind, services.clock());
   }
 
   function unknownCredential(kind: AuthenticationKind): Error {
     count(kind);
-    return refusal(deps.products.primary.wording.INVALID_CREDENTIAL);
+    return refusal(services.products.primary.wording.INVALID_CREDENTIAL);
   }
 }
 

@@ -36,7 +36,7 @@ export interface Sessions {
 }
 
 export interface SessionsOptions {
-  readonly deps: Pick<Services, 'db' | 'log'>;
+  readonly services: Pick<Services, 'db' | 'log'>;
   /** 32 bytes. The secret that signs cookies is derived from it, so that an operator keeps one key. */
   readonly encryptionKey: Uint8Array;
   readonly publicUrl: string;
@@ -88,7 +88,7 @@ const idKinds: Readonly<Record<string, IdKind>> = {
  * requests.
  */
 export function createSessions({
-  deps,
+  services,
   encryptionKey,
   publicUrl,
   origins,
@@ -104,7 +104,7 @@ export function createSessions({
     // A list, because better-auth would prefer a single secret from the environment.
     secrets: [{ version: 1, value: secret }],
     trustedOrigins: [...origins.all],
-    database: prismaAdapter(deps.db, { provider: 'postgresql' }),
+    database: prismaAdapter(services.db, { provider: 'postgresql' }),
     session: { modelName: 'authSession' },
     account: { modelName: 'authAccount', accountLinking: { enabled: false } },
     verification: { modelName: 'authVerification' },
@@ -114,7 +114,7 @@ export function createSessions({
     // The auth route limits sign-in by the server's limiter, which processes share.
     rateLimit: { enabled: false },
     telemetry: { enabled: false },
-    logger: { level: 'warn', log: (level, message, ...details) => forward(deps.log, level, message, details) },
+    logger: { level: 'warn', log: (level, message, ...details) => forward(services.log, level, message, details) },
     onAPIError: { throw: true },
     advanced: {
       cookiePrefix: 'tollkeeper',
@@ -129,7 +129,7 @@ export function createSessions({
       user: {
         create: {
           before: async (user) => ({ data: { ...user, name: checkProfile(user).name ?? '' } }),
-          after: async (user) => ensurePersonalWorkspace(deps.db, { id: user.id, name: user.name }),
+          after: async (user) => ensurePersonalWorkspace(services.db, { id: user.id, name: user.name }),
         },
         update: { before: async (changes) => ({ data: { ...changes, ...checkProfile(changes) } }) },
       },
