@@ -3,8 +3,10 @@ import {
   type ExecutionArgs,
   type GraphQLError,
   type GraphQLSchema,
+  specifiedRules,
   subscribe,
   type ValidationRule,
+  ValuesOfCorrectTypeRule,
 } from 'graphql';
 import {
   chain,
@@ -22,6 +24,7 @@ import type { HookContext } from './context.js';
 import { parseWithinLimits } from './document-limits.js';
 import type { OperationResult } from './operation-result.js';
 import { graphqlPath } from './request-scope.js';
+import { valuesRule } from './values-rule.js';
 
 /**
  * Documents are cached by their text. The characters are limited too: one document of a megabyte weighs like
@@ -82,7 +85,7 @@ export function createEngine({ schema, plugins }: EngineOptions): Engine {
   createYoga<object, HookContext>({
     schema,
     graphqlEndpoint: graphqlPath,
-    plugins: [useExecution(), useDocumentLimits(), ...plugins, useValidationCache(), access],
+    plugins: [useExecution(), useDocumentLimits(), useValuesRule(), ...plugins, useValidationCache(), access],
     parserAndValidationCache: {
       documentCache: createDocumentCache<DocumentNode>(),
       // Yoga skips hooks for errors that it has cached.
@@ -221,6 +224,21 @@ function useDocumentLimits(): Plugin {
   return {
     onParse({ setParseFn }) {
       setParseFn(parseWithinLimits);
+    },
+  };
+}
+
+function useValuesRule(): Plugin {
+  return {
+    onValidate({ validateFn, setValidationFn }) {
+      setValidationFn((schema, document, rules = specifiedRules, ...rest) =>
+        validateFn(
+          schema,
+          document,
+          rules.map((rule: ValidationRule) => (rule === ValuesOfCorrectTypeRule ? valuesRule : rule)),
+          ...rest,
+        ),
+      );
     },
   };
 }

@@ -343,8 +343,7 @@ describe('error responses', () => {
       body: {
         errors: [
           {
-            message:
-              'Variable "$input" got an invalid value at "input.quantity"; Float cannot represent non numeric value: "two"',
+            message: 'Variable "$input" got an invalid value at "input.quantity"; expected a value of type "Float".',
             extensions: { code: 'BAD_USER_INPUT', field: 'input.quantity', requestId: 'r1' },
           },
         ],
@@ -355,11 +354,28 @@ describe('error responses', () => {
     expect(JSON.stringify(unknown.body)).not.toContain(secret);
   });
 
-  test('do not repeat a secret that a document contains in the wrong position', async () => {
-    const answer = await ask(`{ takes(input: "${secret}") }`);
-    expect(answer.status).toBe(400);
-    expect(JSON.stringify(answer.body)).not.toContain(secret);
+  test.each<[string, unknown]>([
+    ['an object instead of a text', { bearer: { password: 'hunter2' } }],
+    ['a text instead of an object', 'hunter2'],
+    ['a list instead of a number', { quantity: ['hunter2'] }],
+    ['a value beside a field whose name is not one', { bearer: 'hunter2', 'x;y': 'hunter2' }],
+    ['the name of a field', { 'hunter2 is my password': 1 }],
+  ])('do not repeat the value of a variable that is %s', async (_what, input) => {
+    const answer = await ask('query ($input: Input) { takes(input: $input) }', { variables: { input } });
+    expect(answer).toMatchObject({ status: 400, body: { errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] } });
+    expect(JSON.stringify(answer.body)).not.toContain('hunter2');
   });
+
+  test.each([`"${secret}"`, '"hunter2"', '{ bearer: 2.5, quantity: "hunter2" }', '[{ quantity: { a: "hunter2" } }]'])(
+    'do not repeat a literal of the wrong type: %s',
+    async (literal) => {
+      const { status, body } = await ask(`{ takes(input: ${literal}) }`);
+      expect(status).toBe(400);
+      const { errors } = body as { errors: { message: string }[] };
+      for (const { message } of errors) expect(message).toMatch(/^Expected a value of type "\w+"\.$/);
+      expect(JSON.stringify(body)).not.toMatch(new RegExp(`hunter2|${secret}`));
+    },
+  );
 });
 
 describe('requests authenticated with a key count against its rate limits', () => {
