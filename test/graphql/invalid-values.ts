@@ -11,6 +11,11 @@ const names: BadValue[] = [
   ['101 characters', characters(101)],
   ['a control character', 'a\u0007b'],
   ['a line break', 'a\nb'],
+  ['a right-to-left override', 'gnp\u202etxt'],
+  ['a zero-width space', 'Ac\u200bme'],
+  ['a byte order mark', 'Ac\ufeffme'],
+  ['only an invisible letter', '\u3164'],
+  ['a joiner at its end', 'Acme\u200d'],
   ['a number', 5],
   ['a list', [['a']]],
 ];

@@ -170,6 +170,7 @@ describe('a token is refused', () => {
     ['without a subject', { sub: undefined as unknown as string }],
     ['with an empty subject', { sub: '' }],
     ['with a subject that is too long', { sub: 'x'.repeat(300) }],
+    ['with a number as its subject', { sub: 5 as unknown as string }],
   ])('%s', async (_name, claims) => {
     expect(await ask(await sign(claims))).toMatchObject(refused);
     expect(await people()).toEqual([]);

@@ -9,14 +9,32 @@ export const idempotencyKeyLengthMax = 255;
 /** Maximum number of credits: GraphQL `Int` and PostgreSQL `integer` have 32 bits. */
 export const creditsMax = 2_147_483_647;
 
-/** Parses a display name: trimmed, 1 to 100 characters, no control characters. @throws ValidationError */
+/**
+ * Characters by which one name can be made to look like another: control characters, those that change the
+ * direction of text, and invisible ones (Unicode, Bidi_Control and Default_Ignorable_Code_Point; UTS 39).
+ */
+export const deceptiveCharacter =
+  /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]|(?!\u200c|\u200d|[\ufe00-\ufe0f])\p{Default_Ignorable_Code_Point}/u;
+
+/** Emoji and some scripts need joiners and variation selectors, within a word and one at a time. */
+const misplacedJoiner = /(?<!\S)(?:\u200c|\u200d|[\ufe00-\ufe0f])|(?:\u200c|\u200d)(?:\u200c|\u200d|(?!\S))/u;
+
+/**
+ * Parses a display name: trimmed, 1 to 100 characters, no control, invisible or direction-changing characters.
+ * @throws ValidationError
+ */
 export function parseName(field: string, value: string): string {
   const name = value.trim();
   if (name.length === 0) throw new ValidationError(field, 'A name must not be empty.');
   if ([...name].length > nameLengthMax) {
     throw new ValidationError(field, `A name must have at most ${nameLengthMax} characters.`);
   }
-  if (/\p{Cc}|\p{Cs}/u.test(name)) throw new ValidationError(field, 'A name must not contain control characters.');
+  if (deceptiveCharacter.test(name) || misplacedJoiner.test(name)) {
+    throw new ValidationError(
+      field,
+      'A name must not contain control characters, invisible characters, or characters that change the direction of text.',
+    );
+  }
   return name;
 }
 

@@ -1,6 +1,6 @@
 import { newId } from '../../db/ids.js';
 import { type Db, isUniqueViolation } from '../../db/transaction.js';
-import { nameLengthMax } from '../access/input.js';
+import { deceptiveCharacter, nameLengthMax } from '../access/input.js';
 
 /** A user with a session or an external identity. */
 export interface SignedInUser {
@@ -95,6 +95,6 @@ export function readExternalIdentity(
 
 function readName(claim: unknown): string | null {
   if (typeof claim !== 'string') return null;
-  const name = [...claim.replaceAll(/[\p{Cc}\p{Cs}]/gu, ' ').trim()].slice(0, nameLengthMax).join('');
+  const name = [...claim.replaceAll(new RegExp(deceptiveCharacter, 'gu'), ' ').trim()].slice(0, nameLengthMax).join('');
   return name === '' ? null : name;
 }

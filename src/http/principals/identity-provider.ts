@@ -72,7 +72,7 @@ export function createIdentityProvider(
           currentDate: clock(),
         });
         const { sub } = payload;
-        if (sub === undefined || sub === '' || sub.length > subjectLengthMax || /\p{Cc}/u.test(sub)) return null;
+        if (!isSubject(sub)) return null;
         return readExternalIdentity(issuer, sub, payload);
       } catch (error) {
         if (!(error instanceof errors.JOSEError)) throw error;
@@ -81,6 +81,11 @@ export function createIdentityProvider(
       }
     },
   };
+}
+
+/** jose checks that the claim exists, and not its type. */
+function isSubject(sub: unknown): sub is string {
+  return typeof sub === 'string' && sub !== '' && sub.length <= subjectLengthMax && !/\p{Cc}/u.test(sub);
 }
 
 function readIssuer(token: string): string | null {
