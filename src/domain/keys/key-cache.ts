@@ -3,11 +3,9 @@ import pLimit from 'p-limit';
 import { createBatcher, statementSizeMax } from '../../db/batcher.js';
 import type { RunStatement, Statement } from '../../db/database.js';
 import { equalInConstantTime } from '../access/secret-hash.js';
-import type { ClassifiedCredential } from './classify-credential.js';
+import type { LookUp } from './classify-credential.js';
 import { type KeyRecord, parseKey, type StoredKey } from './key-record.js';
 import { KeyTable } from './key-table.js';
-
-type Candidate = Extract<ClassifiedCredential, { kind: 'candidate' }>;
 
 /**
  * API keys in memory, found by their secrets. Before every answer the cache asks the database what has
@@ -20,12 +18,12 @@ export interface KeyCache {
    * so an unknown key id takes as long as a known one.
    * @throws UnavailableError
    */
-  load(candidate: Candidate): Promise<KeyRecord | null>;
+  load(lookUp: LookUp): Promise<KeyRecord | null>;
   /**
    * The cached key, or null. It may have changed since: for callers whose own statement confirms it by the
    * {@link snapshot}.
    */
-  getCached(candidate: Candidate): KeyRecord | null;
+  getCached(lookUp: LookUp): KeyRecord | null;
   /** Whether a key has not changed since it was read, as far as the {@link snapshot} sees. */
   isCurrent(key: KeyRecord): boolean;
   /** What the cache has seen of the database. */
@@ -119,32 +117,30 @@ export function createKeyCache(run: RunStatement, bytesMax: number): KeyCache {
     return last;
   };
 
-  const refreshAll = async (candidates: readonly Candidate[], found: Map<string, KeyRecord>) => {
-    const hashes = [...new Set(candidates.map(({ hash }) => hash))];
+  const refreshAll = async (lookUps: readonly LookUp[], found: Map<string, KeyRecord>) => {
+    const hashes = [...new Set(lookUps.map(({ hash }) => hash))];
     for (let at = 0; at === 0 || at < hashes.length; at += statementSizeMax) {
       for (const key of await refresh(hashes.slice(at, at + statementSizeMax))) found.set(key.hash, key);
     }
   };
 
-  const loadAll = async (candidates: readonly Candidate[]) => {
+  const loadAll = async (lookUps: readonly LookUp[]) => {
     const found = new Map<string, KeyRecord>();
-    const cached = candidates.map(({ hash }) => table.get(hash));
+    const cached = lookUps.map(({ hash }) => table.get(hash));
     await refreshAll(
-      candidates.filter((_, index) => cached[index] === null),
+      lookUps.filter((_, index) => cached[index] === null),
       found,
     );
     const current = cached.map((key) => (key !== null && table.isCurrent(key) ? key : null));
-    const removed = candidates.filter((_, index) => cached[index] !== null && current[index] === null);
+    const removed = lookUps.filter((_, index) => cached[index] !== null && current[index] === null);
     if (removed.length > 0) await refreshAll(removed, found);
-    return candidates.map((candidate, index) =>
-      confirm(candidate, current[index] ?? found.get(candidate.hash) ?? null),
-    );
+    return lookUps.map((lookUp, index) => confirm(lookUp, current[index] ?? found.get(lookUp.hash) ?? null));
   };
 
   return {
     // Cached keys cost the database nothing, so there is no limit to how many requests share a refresh.
-    load: createBatcher((candidates) => exclusively(loadAll, candidates), { sizeMax: Number.POSITIVE_INFINITY }),
-    getCached: (candidate) => confirm(candidate, table.get(candidate.hash)),
+    load: createBatcher((lookUps) => exclusively(loadAll, lookUps), { sizeMax: Number.POSITIVE_INFINITY }),
+    getCached: (lookUp) => confirm(lookUp, table.get(lookUp.hash)),
     isCurrent: (key) => table.isCurrent(key),
     async fill(signal) {
       let before: string | null = null;
@@ -167,7 +163,7 @@ export function createKeyCache(run: RunStatement, bytesMax: number): KeyCache {
 }
 
 /** A secret alone does not identify the key of a header pair. */
-function confirm({ keyId }: Candidate, key: KeyRecord | null): KeyRecord | null {
+function confirm({ keyId }: LookUp, key: KeyRecord | null): KeyRecord | null {
   if (key === null) return null;
   if (keyId === null && key.keyId === null) return key;
   return equalInConstantTime(key.keyId ?? '', keyId ?? '') ? key : null;

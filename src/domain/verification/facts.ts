@@ -18,7 +18,8 @@ export async function loadFacts(
   presented: ClassifiedCredential,
   request: VerificationRequest,
 ): Promise<Facts> {
-  const key = presented.kind === 'candidate' ? await sources.keys.load(presented) : null;
+  const found = presented.kind === 'missing' ? null : await sources.keys.load(presented);
+  const key = presented.kind === 'malformed' ? null : found;
   return describeFacts(sources, presented, key, request);
 }
 
