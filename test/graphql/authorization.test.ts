@@ -64,7 +64,7 @@ const table = `
   retireSecret         401        403   403         ok         ok         forbidden  not-found  ok
   revokeApiKey         401        403   403         ok         ok         forbidden  not-found  ok
   deleteApiKey         401        403   403         ok         ok         forbidden  not-found  ok
-  rotateSigningSecret  401        ok    not-found   ok         ok         forbidden  not-found  ok
+  rotateSigningSecret  401        403   403         ok         ok         forbidden  not-found  ok
 
   createWebhookEndpoint 401       403   403         ok         ok         forbidden  not-found  ok
   updateWebhookEndpoint 401       403   403         ok         ok         not-found  not-found  ok

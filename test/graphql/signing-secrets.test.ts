@@ -59,11 +59,15 @@ test('concurrent rotations each return a different secret, and one is left', asy
 test('a key rotates its own signing secret if its product allows it, and no other one', async () => {
   const server = await aServer();
   const { client } = await aPerson(server);
-  const { apiKey, secret } = await createApiKey(client, { name: 'self' });
-  const sibling = await createApiKey(client, { name: 'sibling' });
+  const { apiKey, secret } = await createApiKey(client, { name: 'self', product: 'makistry' });
+  const sibling = await createApiKey(client, { name: 'sibling', product: 'makistry' });
   const self = server.anonymous.with({ authorization: `Bearer ${secret}` });
   expectMember(await rotate(self, apiKey.id), 'RotateSigningSecretPayload');
   expect(await rotate(self, sibling.apiKey.id)).toMatchObject({ __typename: 'NotFoundError', code: 'NOT_FOUND' });
+
+  const other = await createApiKey(client, { name: 'other', product: 'default' });
+  const withoutPermission = server.anonymous.with({ authorization: `Bearer ${other.secret}` });
+  await expect(rotate(withoutPermission, other.apiKey.id)).rejects.toThrow('FORBIDDEN');
 });
 
 test('a member rotates a signing secret only with the permission signingSecret:rotate', async () => {

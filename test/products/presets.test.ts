@@ -162,7 +162,7 @@ test('each preset has the signing secrets, origins and key permissions of its ve
   expect(
     row(({ signingSecrets, allowedOrigins, keyPermissions }) => ({ signingSecrets, allowedOrigins, keyPermissions })),
   ).toEqual({
-    default: { signingSecrets: true, allowedOrigins: true, keyPermissions: rotate },
+    default: { signingSecrets: true, allowedOrigins: true, keyPermissions: read },
     makistry: { signingSecrets: true, allowedOrigins: false, keyPermissions: rotate },
     makra: { signingSecrets: false, allowedOrigins: false, keyPermissions: read },
     masko: { signingSecrets: false, allowedOrigins: false, keyPermissions: read },

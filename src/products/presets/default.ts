@@ -40,5 +40,5 @@ export const defaultProduct = {
   signingSecrets: true,
   webhooks: { creditsLowAt: 20 },
   allowedOrigins: true,
-  keyPermissions: ['workspace:read', 'apiKey:read', 'credits:read', 'signingSecret:rotate'],
+  keyPermissions: ['workspace:read', 'apiKey:read', 'credits:read'],
 } satisfies ProductFile;
