@@ -15,7 +15,8 @@ const usage = `Usage: tollkeeper <command>
 
   migrate                        applies pending migrations
   products check [name|path ...] validates product files; default: those of TOLLKEEPER_PRODUCTS
-  service-token create <name>    creates a service token and prints it, only once
+  service-token create <name>    creates a service token and prints it, only once. It may do everything that a
+                                 service may do, or with --permission <permission>, once or more, only this
   service-token list             lists the service tokens
   service-token revoke <id>      revokes a service token
   audit verify [file]            verifies the audit trail and prints the end of each chain; with a file, also
@@ -35,14 +36,19 @@ try {
 
 /** Runs one command. @returns the text to print. */
 async function run(args: string[]): Promise<string> {
-  const { positionals } = parseArgs({ args, allowPositionals: true, options: {}, strict: false });
+  const { positionals, values } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { permission: { type: 'string', multiple: true } },
+    strict: false,
+  });
   const [command, action, ...rest] = positionals;
   const settings = readSettings();
   switch ([command, action].filter(Boolean).join(' ')) {
     case 'migrate':
       return withDatabase({ ...settings, migrate: true }, async () => 'The database is up to date.\n');
     case 'service-token create':
-      return createToken(settings, rest[0]);
+      return createToken(settings, rest[0], values.permission ?? []);
     case 'service-token list':
       return listTokens(settings);
     case 'service-token revoke':
@@ -83,11 +89,18 @@ function verifyAuditTrail(settings: Settings, earlierOutput: string | undefined)
   });
 }
 
-function createToken(settings: Settings, name: string | undefined): Promise<string> {
+function createToken(
+  settings: Settings,
+  name: string | undefined,
+  permissions: readonly (string | boolean)[],
+): Promise<string> {
   if (name === undefined)
     throw new StartError('The name of the token is missing: tollkeeper service-token create <name>.');
+  if (!permissions.every((permission) => typeof permission === 'string')) {
+    throw new StartError('The permission is missing after --permission, such as --permission credits:grant.');
+  }
   return withDatabase(settings, async (db) => {
-    const { serviceToken, token } = await createServiceToken(db, name, shell);
+    const { serviceToken, token } = await createServiceToken(db, name, { actor: shell, permissions });
     return `${token}\n\nThis token is shown only once: store it now. Its id is ${serviceToken.id}.\n`;
   });
 }
@@ -96,13 +109,14 @@ function listTokens(settings: Settings): Promise<string> {
   return withDatabase(settings, async (db) => {
     const tokens = await db.serviceToken.findMany({ orderBy: { id: 'asc' } });
     return tokens
-      .map(({ id, preview, createdAt, revokedAt, name }) =>
+      .map(({ id, preview, createdAt, revokedAt, name, permissions }) =>
         [
           id,
           `…${preview}`,
           createdAt.toISOString(),
           revokedAt ? `revoked ${revokedAt.toISOString()}` : 'active',
           name,
+          ...(permissions.length === 0 ? [] : [permissions.join(', ')]),
         ].join('  '),
       )
       .concat('')

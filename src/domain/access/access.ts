@@ -1,7 +1,7 @@
 import type { Db, Tx } from '../../db/transaction.js';
 import { ForbiddenError, NotFoundError } from '../../errors.js';
 import type { Role, WorkspaceKind } from '../../generated/prisma/enums.js';
-import { type Permission, rolePermissions, servicePermissions } from './permissions.js';
+import { type Permission, rolePermissions } from './permissions.js';
 import type { Principal } from './principal.js';
 
 /** The permissions of a principal in a workspace that is visible to it. */
@@ -43,8 +43,7 @@ export async function findAccess(db: Db | Tx, principal: Principal, workspaceId:
     role: null,
     givenPermissions: new Set<Permission>(),
   };
-  if (principal.kind === 'service') return { ...access, permissions: servicePermissions };
-  if (principal.kind === 'apiKey') return { ...access, permissions: principal.permissions };
+  if (principal.kind !== 'user') return { ...access, permissions: principal.permissions };
   const [member] = workspace.members;
   if (member === undefined) return null;
   const givenPermissions = new Set(member.permissions as Permission[]);

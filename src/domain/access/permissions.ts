@@ -88,7 +88,7 @@ export const grantablePermissions: ReadonlySet<Permission> = new Set<Permission>
   'member:invite',
 ]);
 
-/** Permissions of a service token, in every workspace. */
+/** Permissions of a service token in every workspace, unless it was created with fewer. */
 export const servicePermissions: ReadonlySet<Permission> = new Set(
   (Object.keys(permissions) as Permission[]).filter((p) => p !== 'workspace:create' && p !== 'member:join'),
 );

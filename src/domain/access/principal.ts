@@ -1,5 +1,5 @@
 import type { PrincipalKind } from '../../generated/prisma/enums.js';
-import { type Permission, rolePermissions, servicePermissions, userPermissions } from './permissions.js';
+import { type Permission, rolePermissions, userPermissions } from './permissions.js';
 
 /** A request without a credential. */
 export interface AnonymousPrincipal {
@@ -26,6 +26,7 @@ export interface UserPrincipal {
 export interface ServicePrincipal {
   readonly kind: 'service';
   readonly serviceTokenId: string;
+  readonly permissions: ReadonlySet<Permission>;
 }
 
 export type Principal = AnonymousPrincipal | ApiKeyPrincipal | UserPrincipal | ServicePrincipal;
@@ -69,7 +70,6 @@ export function mayHold(principal: Principal, permission: Permission): boolean {
     case 'anonymous':
       return false;
     case 'service':
-      return servicePermissions.has(permission);
     case 'apiKey':
       return principal.permissions.has(permission);
     case 'user':

@@ -83,7 +83,7 @@ function inVisibleWorkspaces(principal: Principal, permission: Permission) {
 export function visibleUsers(principal: Principal): Prisma.UserWhereInput {
   switch (principal.kind) {
     case 'service':
-      return {};
+      return mayHold(principal, 'member:read') ? {} : nothing;
     case 'user': {
       const shared = { memberships: { some: { workspace: visibleWorkspaces(principal) } } };
       return { OR: [{ id: principal.userId }, shared] };
@@ -94,6 +94,8 @@ export function visibleUsers(principal: Principal): Prisma.UserWhereInput {
   }
 }
 
+const webhookPermissions: Permission[] = ['webhook:read', 'webhook:manage'];
+
 /**
  * The webhook endpoints of workspaces in which a user holds `webhook:read` or `webhook:manage`; all for a
  * service. The role MEMBER alone is not enough: a URL may contain a secret, and a response may contain any
@@ -103,16 +105,20 @@ export function visibleWebhookEndpoints(principal: Principal): Prisma.WebhookEnd
   const exists = { deletedAt: null, apiKey: { deletedAt: null } };
   switch (principal.kind) {
     case 'service':
-      return exists;
+      return readsWebhooks(principal) ? exists : nothing;
     case 'user': {
-      const permissions: Permission[] = ['webhook:read', 'webhook:manage'];
-      const holds = { OR: [{ role: { in: rolesWith('webhook:read') } }, { permissions: { hasSome: permissions } }] };
+      const given = { permissions: { hasSome: webhookPermissions } };
+      const holds = { OR: [{ role: { in: rolesWith('webhook:read') } }, given] };
       return { ...exists, workspace: { members: { some: { userId: principal.userId, ...holds } } } };
     }
     case 'apiKey':
     case 'anonymous':
       return nothing;
   }
+}
+
+function readsWebhooks(principal: Principal): boolean {
+  return webhookPermissions.some((permission) => mayHold(principal, permission));
 }
 
 /** The deliveries to the visible endpoints. */
@@ -129,7 +135,7 @@ export function visibleWebhookAttempts(principal: Principal): Prisma.WebhookAtte
 
 /** The events that were delivered to a visible endpoint; all for a service. */
 export function visibleWebhookEvents(principal: Principal): Prisma.WebhookEventWhereInput {
-  if (principal.kind === 'service') return {};
+  if (principal.kind === 'service') return readsWebhooks(principal) ? {} : nothing;
   const delivery = visibleWebhookDeliveries(principal);
   return isNothing(delivery) ? nothing : { deliveries: { some: delivery } };
 }

@@ -4,7 +4,7 @@ import type { AuditEvent, Prisma, User } from '../../generated/prisma/client.js'
 import type { PrincipalKind } from '../../generated/prisma/enums.js';
 import { findAccess } from '../access/access.js';
 import { type Permission, rolesWith } from '../access/permissions.js';
-import type { Principal } from '../access/principal.js';
+import { mayHold, type Principal } from '../access/principal.js';
 
 const read: Permission = 'audit:read';
 
@@ -30,7 +30,7 @@ export async function mayReadAudit(db: Db, principal: Principal, workspaceId: st
  * The events with these ids that the principal may read. Only services may read events without a workspace.
  */
 export async function findReadableEvents(db: Db, principal: Principal, ids: readonly string[]): Promise<AuditEvent[]> {
-  if (principal.kind !== 'service' && principal.kind !== 'user') return [];
+  if ((principal.kind !== 'service' && principal.kind !== 'user') || !mayHold(principal, read)) return [];
   const events = await db.auditEvent.findMany({ where: { id: { in: [...ids] } } });
   if (principal.kind === 'service') return events;
   const memberships = await db.member.findMany({
@@ -87,6 +87,7 @@ export async function findActors(db: Db, principal: Principal, keys: readonly st
   const pairs = keys.map((key) => key.split(' '));
   const userIds = pairs.map(([, userId = '']) => userId);
   if (principal.kind === 'service') {
+    if (!mayHold(principal, 'member:read')) return new Map();
     const users = await db.user.findMany({ where: { id: { in: userIds } } });
     return new Map(keys.flatMap((key) => users.filter(({ id }) => key.endsWith(` ${id}`)).map((user) => [key, user])));
   }

@@ -6,6 +6,7 @@ import { type Db, type Tx, transaction } from '../../db/transaction.js';
 import { NotFoundError, ValidationError } from '../../errors.js';
 import type { ServiceToken } from '../../generated/prisma/client.js';
 import { parseName } from '../access/input.js';
+import { type Permission, servicePermissions } from '../access/permissions.js';
 import type { ServicePrincipal } from '../access/principal.js';
 import { hashSecret, hashSecretHex, previewSecret } from '../access/secret-hash.js';
 import { type AuditActor, recordAudit, systemActor } from '../audit/record.js';
@@ -56,25 +57,50 @@ export function createServiceFinder(db: Db): FindService {
 
 async function findByHash(db: Db, hash: Uint8Array<ArrayBuffer>): Promise<Found> {
   const found = await db.serviceToken.findUnique({ where: { hash } });
-  return found === null || found.revokedAt !== null ? null : { kind: 'service', serviceTokenId: found.id };
+  if (found === null || found.revokedAt !== null) return null;
+  return { kind: 'service', serviceTokenId: found.id, permissions: permissionsOf(found) };
 }
 
-/** Creates a token. The plaintext is returned once and not stored. */
+function permissionsOf({ permissions }: Pick<ServiceToken, 'permissions'>): ReadonlySet<Permission> {
+  return permissions.length === 0 ? servicePermissions : new Set(permissions as Permission[]);
+}
+
+/** @throws ValidationError for a permission that no service holds */
+function parsePermissions(permissions: readonly string[]): string[] {
+  for (const permission of permissions) {
+    if (servicePermissions.has(permission as Permission)) continue;
+    const known = [...servicePermissions].join(', ');
+    throw new ValidationError(
+      'permissions',
+      `A service cannot hold the permission ${permission}. Use one of: ${known}.`,
+    );
+  }
+  return [...new Set(permissions)].sort();
+}
+
+export interface ServiceTokenOptions {
+  /** Default: the server itself. */
+  readonly actor?: AuditActor;
+  /** What the token may do. Default, and if empty: everything that a service may do. */
+  readonly permissions?: readonly string[];
+}
+
+/** Creates a token. The plaintext is returned once and not stored. @throws ValidationError */
 export function createServiceToken(
   db: Db,
   name: string,
-  actor: AuditActor = systemActor,
+  options: ServiceTokenOptions = {},
 ): Promise<{ serviceToken: ServiceToken; token: string }> {
-  return transaction(db, (tx) => generateServiceToken(tx, name, actor));
+  return transaction(db, (tx) => generateServiceToken(tx, name, options));
 }
 
 async function generateServiceToken(
   tx: Tx,
   name: string,
-  actor: AuditActor,
+  options: ServiceTokenOptions,
 ): Promise<{ serviceToken: ServiceToken; token: string }> {
   const token = `tks_${Array.from({ length: generatedLength }, () => alphabet[randomInt(alphabet.length)]).join('')}`;
-  return { serviceToken: await insertServiceToken(tx, name, token, actor), token };
+  return { serviceToken: await insertServiceToken(tx, name, token, options), token };
 }
 
 /**
@@ -87,7 +113,7 @@ export function createFirstServiceToken(db: Db, name: string): Promise<string | 
     db,
     async (tx) => {
       const usable = await tx.serviceToken.findFirst({ where: { revokedAt: null }, select: { id: true } });
-      return usable === null ? (await generateServiceToken(tx, name, systemActor)).token : null;
+      return usable === null ? (await generateServiceToken(tx, name, {})).token : null;
     },
     // Two concurrent transactions could both find no token. PostgreSQL aborts one of them, and it is
     // retried.
@@ -100,16 +126,24 @@ export function createFirstServiceToken(db: Db, name: string): Promise<string | 
  * @throws ValidationError
  */
 export function registerServiceToken(db: Db, name: string, token: string): Promise<ServiceToken> {
-  return transaction(db, (tx) => insertServiceToken(tx, name, token, systemActor));
+  return transaction(db, (tx) => insertServiceToken(tx, name, token, {}));
 }
 
-async function insertServiceToken(tx: Tx, name: string, token: string, actor: AuditActor): Promise<ServiceToken> {
+async function insertServiceToken(
+  tx: Tx,
+  name: string,
+  token: string,
+  { actor = systemActor, permissions: given = [] }: ServiceTokenOptions,
+): Promise<ServiceToken> {
   if (!hasServiceTokenFormat(token)) {
     throw new ValidationError('token', 'A service token must be tks_ followed by 32 to 200 letters and digits.');
   }
   const hash = hashSecret(token);
+  const permissions = parsePermissions(given);
   const { count } = await tx.serviceToken.createMany({
-    data: [{ id: newId('serviceToken'), name: parseName('name', name), hash, preview: previewSecret(token) }],
+    data: [
+      { id: newId('serviceToken'), name: parseName('name', name), hash, preview: previewSecret(token), permissions },
+    ],
     skipDuplicates: true,
   });
   const serviceToken = await tx.serviceToken.findUniqueOrThrow({ where: { hash } });
@@ -118,7 +152,7 @@ async function insertServiceToken(tx: Tx, name: string, token: string, actor: Au
       workspaceId: null,
       action: 'serviceToken.created',
       subjectId: serviceToken.id,
-      after: { name: serviceToken.name, preview: serviceToken.preview },
+      after: { name: serviceToken.name, preview: serviceToken.preview, permissions },
     });
   }
   return serviceToken;

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "ServiceToken" ADD COLUMN     "permissions" TEXT[] DEFAULT ARRAY[]::TEXT[];
