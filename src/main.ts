@@ -47,6 +47,7 @@ async function start(settings: Settings): Promise<void> {
           : null,
       mutationsPerMinute: settings.mutationsPerMinute,
       webhooksAllowPrivate: settings.webhooksAllowPrivate,
+      webhooksAllow: settings.webhooksAllow,
       keyCacheMb: settings.keyCacheMb,
     });
     const listening = await listen(server.handler, settings);

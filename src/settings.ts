@@ -33,6 +33,8 @@ export interface Settings {
   mutationsPerMinute: number;
   /** Whether webhooks may go to private addresses and over http. For development only. */
   webhooksAllowPrivate: boolean;
+  /** Networks in CIDR notation that webhooks may go to although they are not public. */
+  webhooksAllow: string[];
   /** Memory budget of the key cache, in millions of bytes. */
   keyCacheMb: number;
 }
@@ -62,6 +64,7 @@ const messages = {
   LOG_LEVEL: `must be one of ${logLevels.join(', ')}`,
   TOLLKEEPER_MUTATIONS_PER_MINUTE: 'must be a whole number from 1 to 1000000',
   TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: 'must be true or false; true is for development only',
+  TOLLKEEPER_WEBHOOKS_ALLOW: 'must list addresses or networks such as 10.1.0.0/16, separated by commas',
   TOLLKEEPER_KEY_CACHE_MB: 'must be a whole number from 1 to 4000, in megabytes',
 } as const;
 type Variable = keyof typeof messages;
@@ -119,6 +122,7 @@ const shape = z.object({
   LOG_LEVEL: z.enum(logLevels).default('info'),
   TOLLKEEPER_MUTATIONS_PER_MINUTE: wholeNumber(1, 1_000_000).default(60),
   TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: trueOrFalse.default(false),
+  TOLLKEEPER_WEBHOOKS_ALLOW: list(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()])).default([]),
   TOLLKEEPER_KEY_CACHE_MB: wholeNumber(1, 4_000).default(keyCacheMbDefault),
 } satisfies Record<Variable, z.ZodType>);
 
@@ -183,6 +187,7 @@ export function readSettings(source: NodeJS.Dict<string> = { ...readEnvFile(), .
     logLevel: values.LOG_LEVEL,
     mutationsPerMinute: values.TOLLKEEPER_MUTATIONS_PER_MINUTE,
     webhooksAllowPrivate: values.TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE,
+    webhooksAllow: values.TOLLKEEPER_WEBHOOKS_ALLOW,
     keyCacheMb: values.TOLLKEEPER_KEY_CACHE_MB,
   };
 }

@@ -10,14 +10,14 @@ import type { KeyCache } from '../domain/keys/key-cache.js';
 import type { RateLimiter } from '../domain/rate-limits/limiter.js';
 import type { UseRecorder } from '../domain/usage/use-recorder.js';
 import type { VerifyIdempotently } from '../domain/verification/idempotent.js';
+import type { AddressPolicy } from '../domain/webhooks/address.js';
 import type { Products } from '../products/product.js';
 
 /** What single commands need beside their transaction. */
 export interface CommandServices {
   readonly cipher: Cipher;
   readonly uses: Pick<UseRecorder, 'spend'>;
-  /** Whether webhooks may go to private addresses and over http, for development. */
-  readonly webhooksAllowPrivate: boolean;
+  readonly webhookAddresses: AddressPolicy;
 }
 
 /**

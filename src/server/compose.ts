@@ -14,6 +14,7 @@ import type { RateLimiter } from '../domain/rate-limits/limiter.js';
 import { createLocalLimiter } from '../domain/rate-limits/open-limiter.js';
 import { createUseRecorder } from '../domain/usage/use-recorder.js';
 import { createIdempotentVerifier } from '../domain/verification/idempotent.js';
+import { createAddressPolicy } from '../domain/webhooks/address.js';
 import { createSender } from '../domain/webhooks/send.js';
 import { sweepWebhooks } from '../domain/webhooks/sweep.js';
 import { createWebhookWorker } from '../domain/webhooks/worker.js';
@@ -40,6 +41,8 @@ export interface ComposeOptions extends Omit<HandlerOptions, 'services'> {
   readonly deliversWebhooks?: boolean;
   /** Whether webhooks may go to private addresses and over http. Default: false. */
   readonly webhooksAllowPrivate?: boolean;
+  /** Networks in CIDR notation that webhooks may go to although they are not public. Default: none. */
+  readonly webhooksAllow?: readonly string[];
   /** Whether keys are read into the cache ahead, in the background. */
   readonly fillsKeyCache?: boolean;
   /** Memory budget of the key cache; {@link keyCacheMbDefault} by default. */
@@ -71,6 +74,7 @@ export function composeServer({
   deletesExpiredRecords = true,
   deliversWebhooks = true,
   webhooksAllowPrivate = false,
+  webhooksAllow = [],
   fillsKeyCache = true,
   keyCacheMb = keyCacheMbDefault,
   ...options
@@ -91,17 +95,18 @@ export function composeServer({
     uses,
     authenticationFailures: createAuthenticationFailures(database.run, log),
   };
+  const webhookAddresses = createAddressPolicy({ allowsPrivate: webhooksAllowPrivate, networks: webhooksAllow });
   const services: Services = {
     ...verification,
     cipher,
     refusals,
-    webhooksAllowPrivate,
+    webhookAddresses,
     commands: createCommandRunner({
       db,
       products,
       clock,
       refusals,
-      services: { cipher, uses, webhooksAllowPrivate },
+      services: { cipher, uses, webhookAddresses },
     }),
     verifyIdempotently: createIdempotentVerifier(verification),
     limitBatches: pLimit(batchRequestsMax),
@@ -153,7 +158,7 @@ function fillKeyCache({ keys, log }: Services): { stop(): Promise<void> } {
 function deliverWebhooks(services: Services, { run }: Database): { stop(): Promise<unknown> } {
   const worker = createWebhookWorker(services, {
     run,
-    send: createSender({ allowsPrivate: services.webhooksAllowPrivate }),
+    send: createSender({ addresses: services.webhookAddresses }),
   });
   worker.start();
   const sweep = repeat(

@@ -34,6 +34,7 @@ test('an empty environment gives the default of every setting', () => {
     logLevel: 'info',
     mutationsPerMinute: 60,
     webhooksAllowPrivate: false,
+    webhooksAllow: [],
     keyCacheMb: 64,
   });
 });
@@ -58,6 +59,7 @@ test('every variable is read into its setting', () => {
       LOG_LEVEL: 'debug',
       TOLLKEEPER_MUTATIONS_PER_MINUTE: '600',
       TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: 'true',
+      TOLLKEEPER_WEBHOOKS_ALLOW: '10.1.0.0/16, 192.0.2.7,fd00::/8',
       TOLLKEEPER_KEY_CACHE_MB: '256',
     }),
   ).toEqual({
@@ -77,6 +79,7 @@ test('every variable is read into its setting', () => {
     logLevel: 'debug',
     mutationsPerMinute: 600,
     webhooksAllowPrivate: true,
+    webhooksAllow: ['10.1.0.0/16', '192.0.2.7', 'fd00::/8'],
     keyCacheMb: 256,
   });
 });
@@ -105,6 +108,8 @@ test.each([
   ['LOG_LEVEL', 'loud'],
   ['TOLLKEEPER_MUTATIONS_PER_MINUTE', '0'],
   ['TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE', 'yes'],
+  ['TOLLKEEPER_WEBHOOKS_ALLOW', '10.1.0.0/33'],
+  ['TOLLKEEPER_WEBHOOKS_ALLOW', 'internal.example'],
 ])('the error for an invalid %s names the variable and does not repeat its value', (name, value) => {
   const message = mistakeIn({ [name]: value });
   expect(message).toMatch(new RegExp(`^${name} must `));

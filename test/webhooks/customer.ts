@@ -1,3 +1,4 @@
+import { createAddressPolicy } from '../../src/domain/webhooks/address.js';
 import { createSender, type SendOptions } from '../../src/domain/webhooks/send.js';
 import { createWebhookWorker, type WebhookWorker, type WorkerOptions } from '../../src/domain/webhooks/worker.js';
 import { aPerson, createApiKey, type Person } from '../factories.js';
@@ -107,7 +108,7 @@ export async function aWebhookServer(options: Parameters<typeof startServer>[0] 
     createWebhookWorker(server.services, {
       run,
       random: () => 0.5,
-      send: createSender({ allowsPrivate: true, timeoutMs, ...given }),
+      send: createSender({ addresses: createAddressPolicy({ allowsPrivate: true }), timeoutMs, ...given }),
       ...given,
     });
   const worker = await aWorker();

@@ -3,7 +3,7 @@ import { createServer } from 'node:https';
 import { Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { isPublicAddress } from '../../src/domain/webhooks/address.js';
+import { createAddressPolicy, isPublicAddress } from '../../src/domain/webhooks/address.js';
 import { parseEndpointUrl } from '../../src/domain/webhooks/endpoint-url.js';
 import { AddressRefusedError, connectGuarded, type Network } from '../../src/domain/webhooks/guard.js';
 import { createSender } from '../../src/domain/webhooks/send.js';
@@ -71,7 +71,7 @@ function fakeNetwork(answers: readonly (readonly string[])[] = [], arrivesAt?: s
 function connect(network: Network, url: string, allowsPrivate = false): Promise<Error | null> {
   return new Promise((resolve) => {
     try {
-      const socket = connectGuarded(network, new URL(url), allowsPrivate);
+      const socket = connectGuarded(network, new URL(url), createAddressPolicy({ allowsPrivate }));
       socket.on('error', resolve);
       socket.on('connect', () => setImmediate(() => socket.destroyed || resolve(null)));
     } catch (error) {
@@ -104,7 +104,7 @@ describe('a hostile address', () => {
   test('is refused as the host of a new endpoint', () => {
     const through = hostileHosts.filter(({ text }) => {
       try {
-        parseEndpointUrl('url', `https://${text}/`, false);
+        parseEndpointUrl('url', `https://${text}/`, createAddressPolicy());
         return true;
       } catch {
         return false;
@@ -153,6 +153,44 @@ test('public addresses are allowed, by name and as literals', async () => {
   }
 });
 
+describe('an allowed network', () => {
+  const addresses = createAddressPolicy({ networks: ['10.1.0.0/16', '192.168.7.9', 'fd00:1::/32'] });
+
+  test.each([
+    ['10.1.255.255', true],
+    ['10.2.0.0', false],
+    ['192.168.7.9', true],
+    ['192.168.7.10', false],
+    ['fd00:1::5', true],
+    ['fd00:2::5', false],
+    ['fd00:1::5%eth0', false],
+    ['127.0.0.1', false],
+    ['169.254.169.254', false],
+    ['93.184.215.14', true],
+    ['nonsense', false],
+  ])('contains %s: %s', (address, isAllowed) => {
+    expect(addresses.isAllowed(address)).toBe(isAllowed);
+  });
+
+  test('is accepted as the host of a new endpoint, over https only', () => {
+    expect(parseEndpointUrl('url', 'https://10.1.2.3/hook', addresses)).toBe('https://10.1.2.3/hook');
+    expect(() => parseEndpointUrl('url', 'http://10.1.2.3/hook', addresses)).toThrow('must begin with https://');
+  });
+
+  test.each([
+    ['https://10.2.0.1/', 'a private network'],
+    ['https://127.0.0.1/', 'this machine'],
+    ['https://[::1]/', 'this machine'],
+    ['https://169.254.169.254/', 'a link-local network'],
+    ['https://[fd00:2::1]/', 'a private network'],
+    ['https://224.0.0.1/', 'a multicast group'],
+  ])('is named by the error for %s, with the reason of the refusal', (url, reason) => {
+    expect(() => parseEndpointUrl('url', url, addresses)).toThrow(
+      `The URL of an endpoint must have a public address, and this one is ${reason}. The operator can allow networks with TOLLKEEPER_WEBHOOKS_ALLOW.`,
+    );
+  });
+});
+
 describe('a name with changing addresses (DNS rebinding)', () => {
   test('is resolved once per connection, which uses the checked address', async () => {
     const network = fakeNetwork([['93.184.215.14'], ['127.0.0.1']]);
@@ -164,7 +202,7 @@ describe('a name with changing addresses (DNS rebinding)', () => {
   test('is refused at every attempt at which it resolves to a hostile address', async () => {
     const answers = hostileAddresses.flatMap(({ text }) => [['93.184.215.14'], [text]]);
     const network = fakeNetwork(answers);
-    const send = createSender({ allowsPrivate: false, network, timeoutMs: 20 });
+    const send = createSender({ addresses: createAddressPolicy(), network, timeoutMs: 20 });
     const request = {
       url: 'http://rebind.example.com/',
       payload: '{}',
@@ -186,7 +224,7 @@ describe('over a real socket', () => {
   test('loopback is refused by address and by name, and nothing is sent', async () => {
     const receiver = await aReceiver();
     const { port } = new URL(receiver.url);
-    const send = createSender({ allowsPrivate: false });
+    const send = createSender({ addresses: createAddressPolicy() });
     for (const host of ['127.0.0.1', 'localhost', '[::1]', '[::ffff:127.0.0.1]', '2130706433']) {
       expect(await send(request(`http://${host}:${port}/`))).toMatchObject({
         status: null,
@@ -198,7 +236,7 @@ describe('over a real socket', () => {
 
   test('loopback is allowed when the operator enables private addresses', async () => {
     const receiver = await aReceiver();
-    const send = createSender({ allowsPrivate: true });
+    const send = createSender({ addresses: createAddressPolicy({ allowsPrivate: true }) });
     expect(await send(request(receiver.url))).toMatchObject({ status: 200, failure: null });
     expect(receiver.received).toHaveLength(1);
   });
@@ -222,7 +260,7 @@ describe('over TLS', () => {
     const address = server.address();
     const port = typeof address === 'object' ? address?.port : 0;
     const send = (host: string, ca: string[]) =>
-      createSender({ allowsPrivate: true, network: networkOf(ca) })({
+      createSender({ addresses: createAddressPolicy({ allowsPrivate: true }), network: networkOf(ca) })({
         url: `https://${host}:${port}/`,
         payload: '{}',
         headers: { 'webhook-id': 'evt_1', 'webhook-timestamp': '1', 'webhook-signature': 'v1,a' },
@@ -244,7 +282,7 @@ describe('an endpoint URL must be https', () => {
     ['https://hooks.example.com/a?b=1#c', false, 'https://hooks.example.com/a?b=1'],
     ['https://HOOKS.example.com:8443', false, 'https://hooks.example.com:8443/'],
   ])('%s, private allowed %s: %s', (url, allowsPrivate, expected) => {
-    const parse = () => parseEndpointUrl('url', url, allowsPrivate);
+    const parse = () => parseEndpointUrl('url', url, createAddressPolicy({ allowsPrivate }));
     if (expected === null) expect(parse).toThrow('begin with https://');
     else expect(parse()).toBe(expected);
   });

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { Webhook } from 'standardwebhooks';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { createAddressPolicy } from '../../src/domain/webhooks/address.js';
 import { leaseMs } from '../../src/domain/webhooks/claim.js';
 import { createSender, type SendWebhook } from '../../src/domain/webhooks/send.js';
 import { createWebhookWorker, type WebhookWorker } from '../../src/domain/webhooks/worker.js';
@@ -75,7 +76,7 @@ async function aCrowdOfReceivers() {
 /** A worker that can be killed at any time: what it sent may have arrived, but none of it is recorded. */
 async function aKillableWorker(server: WebhookServer) {
   const { run } = await sharedDatabase();
-  const sender = createSender({ allowsPrivate: true, timeoutMs: attemptMs });
+  const sender = createSender({ addresses: createAddressPolicy({ allowsPrivate: true }), timeoutMs: attemptMs });
   let isDead = false;
   const send: SendWebhook = async (request) => {
     const outcome = await sender(request);

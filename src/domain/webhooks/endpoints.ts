@@ -5,6 +5,7 @@ import type { WebhookEndpoint } from '../../generated/prisma/client.js';
 import { type CommandContext, defineCommand } from '../commands/define-command.js';
 import { parseEventTypes } from '../events/event-types.js';
 import { decideStatus } from '../keys/status.js';
+import type { AddressPolicy } from './address.js';
 import { cancelPending } from './disable.js';
 import { parseEndpointUrl } from './endpoint-url.js';
 import { endpointOwnerScope, endpointScope } from './scopes.js';
@@ -24,8 +25,7 @@ export interface CreateWebhookEndpointInput {
 }
 
 interface EndpointServices {
-  /** Whether endpoints may have private addresses and http URLs. */
-  readonly webhooksAllowPrivate: boolean;
+  readonly webhookAddresses: AddressPolicy;
 }
 
 /**
@@ -41,11 +41,11 @@ export const createWebhookEndpoint = defineCommand({
   shownOnce: null,
   throttled: true,
   async run(
-    { tx, clock, audit, webhooksAllowPrivate }: CommandContext & EndpointServices,
+    { tx, clock, audit, webhookAddresses }: CommandContext & EndpointServices,
     input: CreateWebhookEndpointInput,
     { key, product },
   ) {
-    const url = parseEndpointUrl('url', input.url, webhooksAllowPrivate);
+    const url = parseEndpointUrl('url', input.url, webhookAddresses);
     const eventTypes = parseEventTypes('eventTypes', input.eventTypes);
     const description = parseDescription('description', input.description);
     const { workspaceId, id: apiKeyId } = key;
@@ -91,7 +91,7 @@ export const updateWebhookEndpoint = defineCommand({
   shownOnce: null,
   throttled: true,
   async run(
-    { tx, clock, audit, webhooksAllowPrivate }: CommandContext & EndpointServices,
+    { tx, clock, audit, webhookAddresses }: CommandContext & EndpointServices,
     input: UpdateWebhookEndpointInput,
     { endpoint: before },
   ) {
@@ -99,7 +99,7 @@ export const updateWebhookEndpoint = defineCommand({
     const endpoint = await tx.webhookEndpoint.update({
       where: { id: before.id },
       data: {
-        ...(input.url != null && { url: parseEndpointUrl('url', input.url, webhooksAllowPrivate) }),
+        ...(input.url != null && { url: parseEndpointUrl('url', input.url, webhookAddresses) }),
         ...(input.eventTypes != null && { eventTypes: parseEventTypes('eventTypes', input.eventTypes) }),
         ...(input.description !== undefined && { description: parseDescription('description', input.description) }),
         ...decideSwitch(before, input.enabled, now),

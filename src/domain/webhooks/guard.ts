@@ -1,7 +1,7 @@
 import { lookup as resolveName } from 'node:dns';
 import { connect as connectTcp, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { isPublicAddress } from './address.js';
+import type { AddressPolicy } from './address.js';
 import { addressOf } from './endpoint-url.js';
 
 /** The endpoint has an address that is not allowed. The address is not disclosed. */
@@ -43,13 +43,12 @@ export const systemNetwork: Network = {
 };
 
 /**
- * Connects to an endpoint, but only to public addresses (SSRF protection). A name is resolved once, every
+ * Connects to an endpoint, but only to allowed addresses (SSRF protection). A name is resolved once, every
  * address is checked, and the socket connects to one of these addresses, so DNS rebinding has no effect. The
  * address of the connected socket is checked again before data is sent.
  * @throws AddressRefusedError at once, or as the socket's error
  */
-export function connectGuarded(network: Network, url: URL, allowsPrivate: boolean): Socket {
-  const isAllowed = (address: string) => allowsPrivate || isPublicAddress(address);
+export function connectGuarded(network: Network, url: URL, { isAllowed }: AddressPolicy): Socket {
   const literal = addressOf(url);
   // For an address, the socket does not call lookup.
   if (literal !== null && !isAllowed(literal)) throw new AddressRefusedError();

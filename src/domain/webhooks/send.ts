@@ -1,6 +1,7 @@
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { WebhookFailure } from '../../generated/prisma/enums.js';
+import type { AddressPolicy } from './address.js';
 import { AddressRefusedError, connectGuarded, type Network, systemNetwork } from './guard.js';
 import type { SignedHeaders } from './signature.js';
 
@@ -34,8 +35,7 @@ export type AttemptOutcome =
 export type SendWebhook = (request: WebhookRequest, signal?: AbortSignal) => Promise<AttemptOutcome>;
 
 export interface SendOptions {
-  /** Whether private addresses and http are allowed, for development. */
-  readonly allowsPrivate: boolean;
+  readonly addresses: AddressPolicy;
   readonly network?: Network;
   /** Time limit from the DNS look-up to the status line. */
   readonly timeoutMs?: number;
@@ -46,6 +46,10 @@ export const attemptTimeoutMs = 15_000;
 /** Time limit for the start of the body, after the status. The body does not affect the result. */
 const bodyMsMax = 1_000;
 const responseBytesMax = 4_096;
+/** Of the status line and the headers of a response. */
+const headerBytesMax = 16_384;
+/** Responses with a status below 200 before the final one. Servers send one, if any. */
+const informationalMax = 10;
 const responseLengthMax = 1_000;
 
 /**
@@ -53,7 +57,7 @@ const responseLengthMax = 1_000;
  * response is read.
  */
 export function createSender({
-  allowsPrivate,
+  addresses,
   network = systemNetwork,
   timeoutMs = attemptTimeoutMs,
 }: SendOptions): SendWebhook {
@@ -80,9 +84,17 @@ export function createSender({
             'content-length': body.length,
             'user-agent': 'Tollkeeper-Webhooks/1.0',
           },
-          createConnection: () => connectGuarded(network, url, allowsPrivate),
+          maxHeaderSize: headerBytesMax,
+          createConnection: () => connectGuarded(network, url, addresses),
         });
         request.on('error', (error) => end(failed(failureOf(error))));
+        let informationalCount = 0;
+        const countInformational = () => {
+          informationalCount += 1;
+          if (informationalCount > informationalMax) end(failed('INVALID_RESPONSE'));
+        };
+        // 100 has an event of its own.
+        request.on('continue', countInformational).on('information', countInformational);
         // A peer that switches protocols has not answered.
         request.on('upgrade', () => end(failed('INVALID_RESPONSE')));
         request.on('response', (response) => {

@@ -183,6 +183,33 @@ describe('the outcome of an attempt', () => {
       expect((await readDelivery()).attempts.nodes[0]).toMatchObject({ status: null, failure });
     }
   });
+
+  test.each([
+    ['100 Continue', 'HTTP/1.1 100 Continue\r\n\r\n'],
+    ['103 Early Hints', `HTTP/1.1 103 Early Hints\r\nlink: ${'x'.repeat(8_000)}\r\n\r\n`],
+    ['headers', `x-more: ${'x'.repeat(1_000)}\r\n`],
+  ])('is a failure for an endless flood of %s, of which little is read', async (what, part) => {
+    let sentBytes = 0;
+    const flooder = createServer((socket) => {
+      socket.on('error', () => undefined);
+      if (what === 'headers') socket.write('HTTP/1.1 200 OK\r\n');
+      const flood = () => {
+        while (!socket.destroyed && socket.write(part)) sentBytes += part.length;
+      };
+      socket.on('drain', flood);
+      flood();
+    });
+    await new Promise<void>((resolve) => flooder.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void flooder.close());
+    const address = flooder.address();
+    const port = typeof address === 'object' ? address?.port : 0;
+    const { server, customer, endpoint, readDelivery } = await anAnswer(answerWith(200));
+    await updateEndpoint(customer.client, { endpointId: endpoint.id, url: `http://127.0.0.1:${port}/` });
+    await server.deliver();
+    expect((await readDelivery()).attempts.nodes[0]).toMatchObject({ status: null, failure: 'INVALID_RESPONSE' });
+    // What fits into the buffers of the two sockets, however long the flood would have lasted.
+    expect(sentBytes).toBeLessThan(20_000_000);
+  });
 });
 
 describe('the response to an attempt', () => {
