@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
@@ -15,7 +16,7 @@ const pages = await readPages();
 
 async function readPages(): Promise<ReadonlyMap<string, string>> {
   const names = await readdir(join(root, 'docs'), { recursive: true });
-  const paths = ['README.md', 'CONTRIBUTING.md', ...names.map((name) => join('docs', name))];
+  const paths = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...names.map((name) => join('docs', name))];
   const texts = paths.filter((path) => path.endsWith('.md')).map(read);
   return new Map(await Promise.all(texts));
 }
@@ -77,6 +78,24 @@ test('every GraphQL operation in the documentation is valid in the schema', () =
   for (const { path, document } of operations) {
     expect(validate(schema, parse(document)), `${path}: ${document}`).toEqual([]);
   }
+});
+
+test('every test that the threat model names exists', async () => {
+  const table = /^## Threats\n([\s\S]*?)^## /m.exec(pages.get('docs/threat-model.md') ?? '')?.[1] ?? '';
+  const cells = table.split('\n').flatMap((line) => (line.startsWith('| ') ? [line.split(' | ').at(-1) ?? ''] : []));
+  const missing: string[] = [];
+  for (const cell of cells.slice(2)) {
+    let folder = '';
+    for (const [, name = ''] of cell.matchAll(/`([^`]+)`/g)) {
+      if (name.startsWith('npm run ')) continue;
+      folder = name.includes('/') ? dirname(name) : folder;
+      const path = join(folder, name.slice(name.lastIndexOf('/') + 1));
+      const candidates = [path, `${path}.test.ts`, `${path}.long.test.ts`];
+      if (!candidates.some((each) => existsSync(join(root, each)))) missing.push(path);
+    }
+  }
+  expect(cells.length).toBeGreaterThan(15);
+  expect(missing).toEqual([]);
 });
 
 test.each(['README.md', 'docs/getting-started.md'])('the product file in %s loads', async (path) => {
