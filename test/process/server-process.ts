@@ -31,6 +31,7 @@ export interface Ended {
 /** The built server in a separate process. */
 export interface ServerProcess {
   readonly url: string;
+  readonly pid: number;
   /** Its output so far. */
   readonly stdout: () => string;
   readonly anonymous: Client;
@@ -119,6 +120,7 @@ async function startServer(folder: string, variables: Variables): Promise<Server
   const fetchHere = (path: string, init?: RequestInit) => fetch(`${url}${path}`, init);
   const server: ServerProcess = {
     url,
+    pid: child.pid ?? 0,
     stdout,
     anonymous: new Client(fetchHere, {}),
     fetch: fetchHere,
@@ -149,10 +151,14 @@ async function startServer(folder: string, variables: Variables): Promise<Server
 }
 
 /**
- * The flags of `npm start`, and two that disable the optimizing compilers of V8. These take a third of the
- * start, which pays off only for processes that run longer than a test.
+ * The flags of `npm start`. Except in measurements, two more disable the optimizing compilers of V8. These
+ * take a third of the start, which pays off only for processes that run longer than a test.
  */
-export const nodeFlags = ['--enable-source-maps', '--heap-growing-percent=30', '--no-opt', '--liftoff-only'];
+export const nodeFlags = [
+  '--enable-source-maps',
+  '--heap-growing-percent=30',
+  ...(process.env.TEST_MEASURE === 'true' ? [] : ['--no-opt', '--liftoff-only']),
+];
 
 /** Passes on only PATH from the environment of the tests. */
 function run(script: string, args: readonly string[], folder: string, variables: Variables): ChildProcess {
