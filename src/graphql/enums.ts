@@ -17,6 +17,19 @@ export const Role = builder.enumType('Role', {
   } as const,
 });
 
+export const InvitationState = builder.enumType('InvitationState', {
+  description: 'State of an invitation.',
+  values: {
+    PENDING: { description: 'The invitation can be accepted until `expiresAt`.' },
+    ACCEPTED: { description: 'The invited person joined the workspace.' },
+    EXPIRED: { description: '`expiresAt` has passed. The invitation can no longer be accepted.' },
+    REVOKED: {
+      description:
+        'Revoked by a member or a service, or because its sender can no longer send it. It cannot be accepted.',
+    },
+  } as const,
+});
+
 export const Environment = builder.enumType('Environment', {
   description: 'Environment of an API key.',
   values: {

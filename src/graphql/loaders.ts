@@ -1,4 +1,5 @@
 import DataLoader from 'dataloader';
+import type { Clock } from '../clock.js';
 import type { Keyset } from '../db/keyset.js';
 import type { Db } from '../db/transaction.js';
 import { mayHold, type Principal } from '../domain/access/principal.js';
@@ -25,8 +26,9 @@ import type { UsageBuckets } from '../domain/usage/buckets.js';
 import { type LastUses, neverUsed, readLastUses } from '../domain/usage/last-use.js';
 import { readUsage, type UsageBucket, type UsageOwner } from '../domain/usage/read.js';
 import { listAttemptsOf, listDeliveriesOf } from '../domain/webhooks/read.js';
+import type { InvitationState } from '../domain/workspaces/invitation-state.js';
 import { listInvitationsOf, listMembersOf, readFeaturesOf } from '../domain/workspaces/read.js';
-import type { ApiKey, KeySecret } from '../generated/prisma/client.js';
+import type { ApiKey, Invitation, KeySecret } from '../generated/prisma/client.js';
 import { findNodeType, type NodeType } from './node-types.js';
 
 /**
@@ -40,7 +42,7 @@ export type Loaders = ReturnType<typeof createLoaders>;
 /**
  * Everything that a request looks up in batches: made for one request, and each part when it is first used.
  */
-export function createLoaders({ db }: { readonly db: Db }, principal: Principal) {
+export function createLoaders({ db, clock }: { readonly db: Db; readonly clock: Clock }, principal: Principal) {
   return lazily({
     /** What can be looked up by its id, as far as the principal sees it. */
     nodes: () => createNodeFinders(db, principal),
@@ -62,7 +64,11 @@ export function createLoaders({ db }: { readonly db: Db }, principal: Principal)
     attemptsOf: () => pageLoader((ids, page) => listAttemptsOf(db, ids, page)),
     deliveriesOf: () => pageLoader((ids, page) => listDeliveriesOf(db, ids, page)),
     entriesOf: () => pageLoader((ids, page) => listEntriesOf(db, ids, page)),
-    invitationsOf: () => pageLoader((ids, page) => listInvitationsOf(db, ids, page)),
+    /** By the state of the invitations; null: in any state. */
+    invitationsOf: () =>
+      loaderPerFilter<InvitationState | null, Invitation>((state) =>
+        pageLoader((ids, page) => listInvitationsOf(db, ids, state, page, clock())),
+      ),
     membersOf: () => pageLoader((ids, page) => listMembersOf(db, ids, page)),
 
     // Of a workspace.
@@ -207,6 +213,16 @@ function pageLoader<Row>(
       return (parentId) => rowsOf.get(parentId) ?? [];
     },
   );
+}
+
+/** Pages of one list under different filters: one loader per filter. */
+function loaderPerFilter<Filter, Row>(make: (filter: Filter) => PageLoader<Row>): (filter: Filter) => PageLoader<Row> {
+  const loaders = new Map<Filter, PageLoader<Row>>();
+  return (filter) => {
+    const loader = loaders.get(filter) ?? make(filter);
+    loaders.set(filter, loader);
+    return loader;
+  };
 }
 
 interface UsageRequest {

@@ -1,4 +1,5 @@
-import { acceptInvitation, inviteMember } from '../domain/workspaces/invitations.js';
+import { decideInvitationState } from '../domain/workspaces/invitation-state.js';
+import { acceptInvitation, inviteMember, revokeInvitation } from '../domain/workspaces/invitations.js';
 import { removeMember, updateMember } from '../domain/workspaces/members.js';
 import {
   ConflictError,
@@ -10,7 +11,7 @@ import {
 } from '../errors.js';
 import { builder } from './builder.js';
 import { commandField } from './command-field.js';
-import { Role } from './enums.js';
+import { InvitationState, Role } from './enums.js';
 import { Node } from './nodes.js';
 import { pageComplexity, resolveNestedPage } from './pages.js';
 import { User } from './user.js';
@@ -63,6 +64,11 @@ export const Invitation = builder.prismaObject('Invitation', {
       resolve: ({ invitedById }, _args, { loaders }) =>
         invitedById === null ? null : loaders.usersById.load(invitedById),
     }),
+    state: t.field({
+      type: InvitationState,
+      description: 'Current state. Only a `PENDING` invitation can be accepted.',
+      resolve: (invitation, _args, { services }) => decideInvitationState(invitation, services.clock()),
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Time of creation.' }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
@@ -71,8 +77,20 @@ export const Invitation = builder.prismaObject('Invitation', {
     acceptedAt: t.expose('acceptedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'Time at which it was accepted. Null: not accepted yet.',
+      description: 'Time at which it was accepted. Null: not accepted.',
     }),
+    revokedAt: t.expose('revokedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Time at which it was revoked. Null: not revoked.',
+    }),
+  }),
+});
+
+const InvitationFilter = builder.inputType('InvitationFilter', {
+  description: 'Conditions that listed invitations meet. Omitted fields are ignored.',
+  fields: (t) => ({
+    state: t.field({ type: InvitationState, description: 'Only invitations in this state.' }),
   }),
 });
 
@@ -88,8 +106,10 @@ builder.prismaObjectFields(Workspace, (t) => ({
     type: Invitation,
     complexity: pageComplexity,
     authScopes: seesPeople,
-    description: 'Invitations that were not accepted yet, newest first.',
-    resolve: ({ id }, args, { loaders }) => resolveNestedPage(loaders.invitationsOf, id, args),
+    description: 'Invitations in any state, newest first.',
+    args: { filter: t.arg({ type: InvitationFilter, description: 'Only invitations that meet these conditions.' }) },
+    resolve: ({ id }, { filter, ...args }, { loaders }) =>
+      resolveNestedPage(loaders.invitationsOf(filter?.state ?? null), id, args),
   }),
 }));
 
@@ -116,6 +136,20 @@ const InviteMemberPayload = builder
         description:
           'Token to accept the invitation, shown only once. Send it to the person: this server sends no e-mail.',
       }),
+    }),
+  });
+
+const RevokeInvitationInput = builder.inputType('RevokeInvitationInput', {
+  description: 'An invitation to revoke.',
+  fields: (t) => ({ invitationId: t.id({ required: true, description: 'Id of the invitation.' }) }),
+});
+
+const RevokeInvitationPayload = builder
+  .objectRef<{ invitation: typeof Invitation.$inferType }>('RevokeInvitationPayload')
+  .implement({
+    description: 'The revoked invitation.',
+    fields: (t) => ({
+      invitation: t.field({ type: Invitation, description: 'The invitation.', resolve: (p) => p.invitation }),
     }),
   });
 
@@ -167,6 +201,15 @@ commandField(inviteMember, {
   errors: [ValidationError, NotFoundError, ForbiddenError, ConflictError, LimitReachedError, SecretUnavailableError],
 });
 
+commandField(revokeInvitation, {
+  description:
+    'Revokes an open invitation, whose role is at most the role of the caller. Its token is refused from then on. Revoking it again is not an error.',
+  input: RevokeInvitationInput,
+  inputDescription: 'The invitation to revoke.',
+  payload: RevokeInvitationPayload,
+  errors: [NotFoundError, ForbiddenError, ConflictError],
+});
+
 commandField(acceptInvitation, {
   description: 'Accepts an invitation. The token can be used once, by a user with the invited e-mail address.',
   input: AcceptInvitationInput,
@@ -176,7 +219,8 @@ commandField(acceptInvitation, {
 });
 
 commandField(updateMember, {
-  description: 'Changes the role or the additional permissions of a member.',
+  description:
+    'Changes the role or the additional permissions of a member. Revokes open invitations of the member that they can no longer send.',
   input: UpdateMemberInput,
   inputDescription: 'The member and the changes.',
   payload: memberPayload('UpdateMemberPayload', 'The changed member.'),
@@ -184,7 +228,8 @@ commandField(updateMember, {
 });
 
 commandField(removeMember, {
-  description: 'Removes a member from a workspace. Members can remove themselves; the last owner cannot be removed.',
+  description:
+    'Removes a member from a workspace, and revokes the open invitations by and to the member. Members can remove themselves; the last owner cannot be removed.',
   input: RemoveMemberInput,
   inputDescription: 'The member to remove.',
   payload: RemoveMemberPayload,

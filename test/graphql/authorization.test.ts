@@ -54,6 +54,7 @@ const table = `
   disableFeature       401        403   403         ok         ok         forbidden  not-found  ok
 
   inviteMember         401        403   403         ok         ok         forbidden  not-found  ok
+  revokeInvitation     401        403   403         ok         ok         forbidden  not-found  ok
   acceptInvitation     401        403   403         ok         not-found  not-found  not-found  403
   updateMember         401        403   403         ok         ok         forbidden  not-found  ok
   removeMember         401        403   403         ok         ok         forbidden  not-found  ok
@@ -279,6 +280,7 @@ describe('foreign, unknown and malformed ids', () => {
     expect(Object.fromEntries([...messages].map(([path, { size }]) => [path, size]))).toEqual({
       'input.workspaceId': 1,
       'input.apiKeyId': 1,
+      'input.invitationId': 1,
       'input.memberId': 1,
       'input.endpointId': 1,
       'input.deliveryId': 1,

@@ -277,6 +277,7 @@ export const badValues: Readonly<Record<string, Readonly<Record<string, readonly
       ['a number', 1],
     ],
   },
+  revokeInvitation: { 'input.invitationId': ids('invitation') },
   acceptInvitation: {
     'input.token': [
       ['unknown', `tki_${characters(43)}`],

@@ -2,30 +2,15 @@ import { describe, expect, test } from 'vitest';
 import { aMember, anOrganization, aPerson, createApiKey, join, type Person, tryCreateApiKey } from '../factories.js';
 import type { InviteMemberInput, UpdateMemberInput } from '../generated/graphql.js';
 import { graphql } from '../generated/index.js';
-import { aServer, type Client, expectMember, startServer } from '../harness.js';
+import { aServer, type Client, expectMember } from '../harness.js';
 
 const inviteDocument = graphql(`
   mutation InviteOfMembers($input: InviteMemberInput!) {
     inviteMember(input: $input) {
       __typename
-      ... on InviteMemberPayload {
-        token
-        invitation { id email role createdAt expiresAt acceptedAt workspace { id } invitedBy { id } }
-      }
+      ... on InviteMemberPayload { token }
       ... on Error { code message }
       ... on ForbiddenError { permission }
-      ... on LimitReachedError { limit }
-    }
-  }
-`);
-
-const acceptDocument = graphql(`
-  mutation AcceptOfMembers($input: AcceptInvitationInput!) {
-    acceptInvitation(input: $input) {
-      __typename
-      ... on AcceptInvitationPayload { member { role permissions user { id } workspace { id } } }
-      ... on Error { code message }
-      ... on NotFoundError { field }
     }
   }
 `);
@@ -56,15 +41,12 @@ const peopleDocument = graphql(`
   query PeopleOfMembers($id: ID!) {
     workspace(id: $id) {
       members { nodes { id role user { id } } }
-      invitations { nodes { email role } }
     }
   }
 `);
 
 const invite = async (client: Client, input: InviteMemberInput) =>
   (await client.run(inviteDocument, { input })).inviteMember;
-const accept = async (client: Client, token: string) =>
-  (await client.run(acceptDocument, { input: { token } })).acceptInvitation;
 const update = async (client: Client, input: UpdateMemberInput) =>
   (await client.run(updateDocument, { input })).updateMember;
 const remove = async (client: Client, memberId: string) =>
@@ -77,12 +59,6 @@ async function membershipOf(person: Person, workspaceId: string): Promise<string
   return workspace?.members.nodes.find(({ user }) => user.id === person.id)?.id ?? '';
 }
 
-const notFound = {
-  __typename: 'NotFoundError',
-  code: 'NOT_FOUND',
-  field: 'input.token',
-  message: 'Invitation not found.',
-};
 const lastOwner = {
   __typename: 'ConflictError',
   code: 'CONFLICT',
@@ -93,142 +69,6 @@ const forbidden = (permission: string) => ({
   code: 'FORBIDDEN',
   permission,
   message: expect.any(String),
-});
-
-describe('invitations', () => {
-  test('accepting an invitation creates the membership and removes the invitation from the list', async () => {
-    const server = await aServer();
-    const owner = await aPerson(server);
-    const guest = await aPerson(server);
-    const workspaceId = await anOrganization(owner);
-
-    const invited = await invite(owner.client, { workspaceId, email: ` ${guest.email.toUpperCase()}`, role: 'ADMIN' });
-    expect(invited).toEqual({
-      __typename: 'InviteMemberPayload',
-      token: expect.stringMatching(/^tki_[A-Za-z0-9_-]{43}$/),
-      invitation: {
-        id: expect.stringMatching(/^inv_/),
-        email: guest.email,
-        role: 'ADMIN',
-        createdAt: expect.any(String),
-        expiresAt: expect.any(String),
-        acceptedAt: null,
-        workspace: { id: workspaceId },
-        invitedBy: { id: owner.id },
-      },
-    });
-    const { token, invitation } = expectMember(invited, 'InviteMemberPayload');
-    expect(Date.parse(invitation.expiresAt) - Date.parse(invitation.createdAt)).toBe(7 * 24 * 3_600_000);
-    expect((await peopleOf(owner.client, workspaceId))?.invitations.nodes).toEqual([
-      { email: guest.email, role: 'ADMIN' },
-    ]);
-
-    expect(await accept(guest.client, token)).toEqual({
-      __typename: 'AcceptInvitationPayload',
-      member: { role: 'ADMIN', permissions: [], user: { id: guest.id }, workspace: { id: workspaceId } },
-    });
-    expect(await peopleOf(guest.client, workspaceId)).toEqual({
-      members: {
-        nodes: [
-          { id: expect.any(String), role: 'ADMIN', user: { id: guest.id } },
-          { id: expect.any(String), role: 'OWNER', user: { id: owner.id } },
-        ],
-      },
-      invitations: { nodes: [] },
-    });
-  });
-
-  test('a used token is refused, also after its member was removed', async () => {
-    const server = await aServer();
-    const owner = await aPerson(server);
-    const guest = await aPerson(server);
-    const workspaceId = await anOrganization(owner);
-    const invited = await invite(owner.client, { workspaceId, email: guest.email, role: 'MEMBER' });
-    const { token } = expectMember(invited, 'InviteMemberPayload');
-    await accept(guest.client, token);
-    expect(await accept(guest.client, token)).toEqual(notFound);
-    await remove(owner.client, await membershipOf(guest, workspaceId));
-    expect(await accept(guest.client, token)).toEqual(notFound);
-    expect(await peopleOf(guest.client, workspaceId)).toBeNull();
-  });
-
-  test('a token that is used concurrently creates one membership', async () => {
-    const server = await aServer();
-    const owner = await aPerson(server);
-    const guest = await aPerson(server);
-    const workspaceId = await anOrganization(owner);
-    const invited = await invite(owner.client, { workspaceId, email: guest.email, role: 'MEMBER' });
-    const { token } = expectMember(invited, 'InviteMemberPayload');
-    const results = await Promise.all(Array.from({ length: 8 }, () => accept(guest.client, token)));
-    expect(results.filter(({ __typename }) => __typename === 'AcceptInvitationPayload')).toHaveLength(1);
-    expect((await peopleOf(owner.client, workspaceId))?.members.nodes).toHaveLength(2);
-  });
-
-  test('unknown, foreign, expired and used tokens return the same NotFoundError and create no membership', async () => {
-    const server = await startServer();
-    const owner = await aPerson(server);
-    const guest = await aPerson(server);
-    const other = await aPerson(server);
-    const workspaceId = await anOrganization(owner);
-    const invited = await invite(owner.client, { workspaceId, email: guest.email, role: 'MEMBER' });
-    const { token } = expectMember(invited, 'InviteMemberPayload');
-    expect(await accept(other.client, token)).toEqual(notFound);
-    expect(await accept(guest.client, `tki_${'x'.repeat(43)}`)).toEqual(notFound);
-    server.clock.advance(7 * 24 * 3_600_000);
-    expect(await accept(guest.client, token)).toEqual(notFound);
-    expect((await peopleOf(owner.client, workspaceId))?.members.nodes).toHaveLength(1);
-  });
-
-  test('a member cannot be invited again, and of two invitations of one person only one can be accepted', async () => {
-    const server = await aServer();
-    const owner = await aPerson(server);
-    const guest = await aPerson(server);
-    const workspaceId = await anOrganization(owner);
-    const tokens: string[] = [];
-    for (const role of ['MEMBER', 'ADMIN'] as const) {
-      const invited = await invite(owner.client, { workspaceId, email: guest.email, role });
-      tokens.push(expectMember(invited, 'InviteMemberPayload').token);
-    }
-    const [first = '', second = ''] = tokens;
-    expectMember(await accept(guest.client, second), 'AcceptInvitationPayload');
-    expect(await accept(guest.client, first)).toEqual({
-      __typename: 'ConflictError',
-      code: 'CONFLICT',
-      message: 'You are already a member.',
-    });
-    expect(await invite(owner.client, { workspaceId, email: guest.email, role: 'MEMBER' })).toEqual({
-      __typename: 'ConflictError',
-      code: 'CONFLICT',
-      message: 'This person is already a member.',
-    });
-  });
-
-  test('an invitation to a personal workspace is refused', async () => {
-    const owner = await aPerson(await aServer());
-    const { personalWorkspaceId: workspaceId } = owner;
-    expect(await invite(owner.client, { workspaceId, email: 'a@example.com', role: 'MEMBER' })).toEqual({
-      __typename: 'ConflictError',
-      code: 'CONFLICT',
-      message: 'A personal workspace has one member. Create an organization to work with others.',
-    });
-  });
-
-  test('a workspace has at most 100 open invitations', async () => {
-    const owner = await aPerson(await aServer());
-    const workspaceId = await anOrganization(owner);
-    const invitations = Array.from(
-      { length: 100 },
-      (_, index) =>
-        `a${index}: inviteMember(input: { workspaceId: "${workspaceId}", email: "a${index}@example.com", role: MEMBER }) { __typename }`,
-    );
-    expect((await owner.client.send(`mutation { ${invitations.join(' ')} }`)).errors).toEqual([]);
-    expect(await invite(owner.client, { workspaceId, email: 'one-more@example.com', role: 'MEMBER' })).toEqual({
-      __typename: 'LimitReachedError',
-      code: 'LIMIT_REACHED',
-      limit: 100,
-      message: 'A workspace can have at most 100 open invitations. Wait until one is accepted or expires.',
-    });
-  });
 });
 
 describe('roles', () => {
@@ -328,19 +168,6 @@ describe('leaving', () => {
     const person = await aPerson(await aServer());
     const memberId = await membershipOf(person, person.personalWorkspaceId);
     expect(await remove(person.client, memberId)).toEqual(lastOwner);
-  });
-
-  test('an invitation stays valid after its sender left, with the role it was sent with', async () => {
-    const server = await aServer();
-    const owner = await aPerson(server);
-    const guest = await aPerson(server);
-    const workspaceId = await anOrganization(owner);
-    const admin = await aMember(server, owner, workspaceId, 'ADMIN');
-    const invited = await invite(admin.client, { workspaceId, email: guest.email, role: 'MEMBER' });
-    await remove(admin.client, admin.memberId);
-    expect(await accept(guest.client, expectMember(invited, 'InviteMemberPayload').token)).toMatchObject({
-      member: { role: 'MEMBER' },
-    });
   });
 });
 

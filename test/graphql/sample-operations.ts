@@ -25,7 +25,11 @@ export const rootFields: Readonly<Record<string, RootField>> = {
 
 const inviteDocument = graphql(`
   mutation InviteOfSpecimens($input: InviteMemberInput!) {
-    inviteMember(input: $input) { __typename ... on InviteMemberPayload { token } ... on Error { code message } }
+    inviteMember(input: $input) {
+      __typename
+      ... on InviteMemberPayload { token invitation { id } }
+      ... on Error { code message }
+    }
   }
 `);
 
@@ -92,6 +96,12 @@ export const sampleVariables: Readonly<Record<string, (world: PopulatedWorkspace
     inviteMember: ({ organizationId }) => ({
       input: { workspaceId: organizationId, email: 'guest@example.com', role: 'MEMBER' },
     }),
+    revokeInvitation: async ({ people, organizationId }) => {
+      const { inviteMember } = await people.owner.client.run(inviteDocument, {
+        input: { workspaceId: organizationId, email: 'guest@example.com', role: 'MEMBER' },
+      });
+      return { input: { invitationId: expectMember(inviteMember, 'InviteMemberPayload').invitation.id } };
+    },
     // Addressed to the owner, so no other principal can accept it.
     acceptInvitation: async ({ people }) => {
       const workspaceId = await anOrganization(people.stranger, 'Welcoming');

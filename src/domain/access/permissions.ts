@@ -11,7 +11,7 @@ export const permissions = {
   'workspace:suspend': 'Suspend and resume a workspace.',
   'feature:update': 'Enable and disable a feature of a product for a workspace.',
   'member:read': 'List the members and invitations of a workspace.',
-  'member:invite': 'Invite a person to a workspace.',
+  'member:invite': 'Invite a person to a workspace, and revoke invitations.',
   'member:join': 'Accept an invitation.',
   'member:update': "Change a member's role and permissions.",
   'member:remove': 'Remove a member.',

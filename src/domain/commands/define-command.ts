@@ -95,8 +95,12 @@ export interface CommandContext {
   afterCommit(work: () => void): void;
 }
 
-/** An audit event of a command. Default workspace: the workspace of the target. */
-export type CommandAudit = Pick<AuditChange, 'subjectId' | 'before' | 'after'> & { readonly workspaceId?: string };
+/** An audit event of a command. By default it has the command's action, in the workspace of the target. */
+export type CommandAudit = Pick<AuditChange, 'subjectId' | 'before' | 'after'> & {
+  readonly workspaceId?: string;
+  /** The action of a change that the command's own change entails. */
+  readonly action?: string;
+};
 
 /**
  * A mutation, defined once. GraphQL, authorization, idempotency, throttle and audit read this definition.

@@ -6,6 +6,7 @@ import { requirePermissionCount } from '../access/input.js';
 import { grantablePermissions, type Permission } from '../access/permissions.js';
 import { defineCommand } from '../commands/define-command.js';
 import { requireRank } from './rank.js';
+import { revokeInvitationsBeyond, revokeInvitationsOfRemoved } from './revoke-invitations.js';
 import { memberScope } from './scopes.js';
 
 export interface UpdateMemberInput {
@@ -16,7 +17,8 @@ export interface UpdateMemberInput {
 }
 
 /**
- * Changes the role of a member, the additional permissions, or both.
+ * Changes the role of a member, the additional permissions, or both. Revokes the invitations that the member
+ * sent and can no longer send.
  * @throws ValidationError, NotFoundError, ForbiddenError, ConflictError for the last owner
  */
 export const updateMember = defineCommand({
@@ -26,7 +28,8 @@ export const updateMember = defineCommand({
   audit: { done: 'member.updated', refused: 'member.update.refused' },
   shownOnce: null,
   throttled: true,
-  async run({ tx, audit }, input: UpdateMemberInput, { member, access }) {
+  async run(context, input: UpdateMemberInput, { member, access }) {
+    const { tx, audit } = context;
     const permissions = parsePermissions(input.permissions ?? null);
     const role = input.role ?? member.role;
     requireRank(access, role, 'member:update');
@@ -39,12 +42,14 @@ export const updateMember = defineCommand({
       data: { role, permissions: permissions ?? member.permissions },
     });
     audit({ subjectId: member.id, before: describeMember(member), after: describeMember(updated) });
+    await revokeInvitationsBeyond(context, updated);
     return { member: updated };
   },
 });
 
 /**
- * Removes a member from a workspace. Members may remove themselves.
+ * Removes a member from a workspace, and revokes the open invitations by and to the member. Members may
+ * remove themselves.
  * @throws NotFoundError, ForbiddenError, ConflictError for the last owner
  */
 export const removeMember = defineCommand({
@@ -55,10 +60,12 @@ export const removeMember = defineCommand({
   audit: { done: 'member.removed', refused: 'member.remove.refused' },
   shownOnce: null,
   throttled: true,
-  async run({ tx, audit }, _input: { readonly memberId: string }, { member }) {
+  async run(context, _input: { readonly memberId: string }, { member }) {
+    const { tx, audit } = context;
     if (member.role === 'OWNER') await requireAnotherOwner(tx, member);
     await tx.member.delete({ where: { id: member.id } });
     audit({ subjectId: member.id, before: describeMember(member) });
+    await revokeInvitationsOfRemoved(context, member);
     return { removedMemberId: member.id, workspaceId: member.workspaceId };
   },
 });

@@ -9,6 +9,7 @@ import {
 } from '../../generated/prisma/client.js';
 import type { Principal } from '../access/principal.js';
 import { visibleWorkspaces } from '../access/visibility.js';
+import { type InvitationState, isInState } from './invitation-state.js';
 
 /** A page of the workspaces that are visible to the principal. */
 export function listWorkspaces(db: Db, principal: Principal, page: Keyset): Promise<Workspace[]> {
@@ -21,13 +22,16 @@ export function listMembersOf(db: Db, workspaceIds: readonly string[], page: Key
   return readNestedPages(db, rows, workspaceIds, page, (query) => db.member.findMany(query));
 }
 
-/** A page of the invitations to each workspace that are not accepted yet. */
+/** A page of the invitations to each workspace that are in a state now; null: in any state. */
 export function listInvitationsOf(
   db: Db,
   workspaceIds: readonly string[],
+  state: InvitationState | null,
   page: Keyset,
+  now: Date,
 ): Promise<Map<string, Invitation[]>> {
-  const rows = Prisma.sql`SELECT "id" FROM "Invitation" WHERE "workspaceId" = p."id" AND "acceptedAt" IS NULL`;
+  const inState = state === null ? Prisma.empty : Prisma.sql`AND ${isInState(state, now)}`;
+  const rows = Prisma.sql`SELECT "id" FROM "Invitation" WHERE "workspaceId" = p."id" ${inState}`;
   return readNestedPages(db, rows, workspaceIds, page, (query) => db.invitation.findMany(query));
 }
 

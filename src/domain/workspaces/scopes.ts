@@ -1,6 +1,6 @@
 import type { Db, Tx } from '../../db/transaction.js';
 import { ForbiddenError, NotFoundError } from '../../errors.js';
-import type { Member } from '../../generated/prisma/client.js';
+import type { Invitation, Member } from '../../generated/prisma/client.js';
 import type { Role } from '../../generated/prisma/enums.js';
 import { type Access, findAccess, getAccess, lockWorkspace } from '../access/access.js';
 import type { Principal, UserPrincipal } from '../access/principal.js';
@@ -32,19 +32,61 @@ export function workspaceNotFound(): NotFoundError {
   return new NotFoundError('workspaceId', 'Workspace not found.');
 }
 
-/** Invitations. The inviter's role limits the role of the new member. */
+/**
+ * New invitations. The inviter's role limits the role of the new member. It is read again under the lock: an
+ * invitation by a member who is removed meanwhile would otherwise escape its revocation.
+ */
 export const inviterScope: Scope<WorkspaceInput & { readonly role: Role }, Access> = {
   ...workspaceScope,
   locate: async ({ db }, { workspaceId, role }) => {
     const target = await locateWorkspace(db, workspaceId);
     return target && { ...target, subject: role };
   },
+  authorize: authorizeInviter,
+  load: authorizeInviter,
+};
+
+async function authorizeInviter(
+  { db, principal, permission }: ScopeContext,
+  { workspaceId, subject }: Target,
+): Promise<Access> {
+  const access = await getAccess(db, principal, workspaceId, permission);
+  requireRank(access, subject as Role, permission);
+  return access;
+}
+
+/** Commands about an existing invitation. The caller's role must be at least the role of the invitation. */
+export const invitationScope: Scope<{ readonly invitationId: string }, Invitation> = {
+  ids: ({ invitationId }) => [invitationId],
+  locate: async ({ db }, { invitationId }) => {
+    const invitation = await db.invitation.findUnique({
+      where: { id: invitationId },
+      select: { workspaceId: true, role: true },
+    });
+    if (invitation === null) return null;
+    const { workspaceId, role } = invitation;
+    return { workspaceId, product: null, recordId: invitationId, subject: role };
+  },
+  notFound: () => invitationNotFound('invitationId'),
+  lock: (tx, { workspaceId }) => lockWorkspace(tx, workspaceId),
   authorize: async ({ db, principal, permission }, { workspaceId, subject }) => {
-    const access = await getAccess(db, principal, workspaceId, permission);
+    const access = await findAccess(db, principal, workspaceId);
+    if (!access?.permissions.has('member:read')) throw invitationNotFound('invitationId');
+    if (!access.permissions.has(permission)) throw new ForbiddenError(permission);
     requireRank(access, subject as Role, permission);
     return access;
   },
+  load: async ({ db }, _target, _access, { invitationId }) => {
+    const invitation = await db.invitation.findUnique({ where: { id: invitationId } });
+    if (invitation === null) throw invitationNotFound('invitationId');
+    return invitation;
+  },
 };
+
+/** The error for an invitation that does not exist, is not visible, or cannot be accepted. */
+export function invitationNotFound(field: 'invitationId' | 'token'): NotFoundError {
+  return new NotFoundError(field, 'Invitation not found.');
+}
 
 /**
  * Commands of a user that concern no existing workspace. Their idempotency keys belong to the user's
