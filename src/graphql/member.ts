@@ -54,7 +54,8 @@ export const Invitation = builder.prismaObject('Invitation', {
       resolve: ({ workspaceId }, _args, { loaders }) => loaders.workspacesById.load(workspaceId),
     }),
     email: t.exposeString('email', {
-      description: 'E-mail address of the invited person. Only a user with this address can accept.',
+      description:
+        'E-mail address of the invited person. Only a user with this address can accept; an identity provider has to vouch for it.',
     }),
     role: t.expose('role', { type: Role, description: 'Role that the invited person gets.' }),
     invitedBy: t.field({

@@ -7,7 +7,10 @@ export const User = builder.prismaObject('User', {
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Unique id.' }),
     name: t.exposeString('name', { description: 'Display name.' }),
-    email: t.exposeString('email', { description: 'E-mail address.' }),
+    email: t.exposeString('email', {
+      description:
+        'E-mail address. It ends with `@identity.invalid` for a user of an identity provider that vouches for no address.',
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'Time of registration.' }),
   }),
 });

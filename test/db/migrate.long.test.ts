@@ -82,6 +82,29 @@ test('the schema engine of Prisma finds every migration applied and unchanged, a
   expect(await migrate(database, { migrations: [...allMigrations, next] })).toEqual(nothing);
 });
 
+test('addresses that an identity provider did not vouch for are released, and no other address', async ({
+  database,
+}) => {
+  const release = allMigrations.findIndex(({ name }) => name.endsWith('_release_unverified_addresses'));
+  await migrate(database, { migrations: allMigrations.slice(0, release), functions: [] });
+  await database.db.$executeRaw`
+    INSERT INTO "User" ("id", "name", "email", "emailVerified", "updatedAt") VALUES
+      ('usr_1', 'not vouched for', '1@example.com', false, now()),
+      ('usr_2', 'vouched for', '2@example.com', true, now()),
+      ('usr_3', 'with a password', '3@example.com', false, now())`;
+  await database.db.$executeRaw`
+    INSERT INTO "AuthAccount" ("id", "accountId", "providerId", "userId", "updatedAt") VALUES
+      ('acc_1', 'one', 'https://id.example.com', 'usr_1', now()),
+      ('acc_2', 'two', 'https://id.example.com', 'usr_2', now()),
+      ('acc_3', 'usr_3', 'credential', 'usr_3', now())`;
+  await migrate(database);
+  expect(await database.db.$queryRaw`SELECT "email" FROM "User" ORDER BY "id"`).toEqual([
+    { email: 'usr_1@identity.invalid' },
+    { email: '2@example.com' },
+    { email: '3@example.com' },
+  ]);
+});
+
 test('concurrent migrators apply each migration once', async ({ openAnother }) => {
   const databases = await Promise.all([openAnother(), openAnother(), openAnother(), openAnother()]);
   const applied = await Promise.all(databases.map((database) => migrate(database)));

@@ -1,10 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { createServer, type Server as HttpServer } from 'node:http';
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Database } from '../../src/db/database.js';
+import { newId } from '../../src/db/ids.js';
 import { openTestDatabase } from '../database.js';
-import { aPerson } from '../factories.js';
-import { startServer, type TestServer } from '../harness.js';
+import { anOrganization, aPerson, password } from '../factories.js';
+import { type Client, startServer, type TestServer } from '../harness.js';
 
 type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>;
 
@@ -98,6 +100,45 @@ async function ask(token: string) {
   return server.anonymous.with({ authorization: `Bearer ${token}` }).send(viewer);
 }
 
+const joined = { __typename: 'AcceptInvitationPayload' };
+const notFound = { __typename: 'NotFoundError', message: 'Invitation not found.', field: 'input.token' };
+
+/** A new person with an organization. */
+async function anOwner() {
+  const owner = await aPerson(server);
+  return { owner: owner.client, workspaceId: await anOrganization(owner) };
+}
+
+/** Invites an address. @returns the token of the invitation */
+async function invite(owner: Client, workspaceId: string, email: string): Promise<string> {
+  const { data } = await owner.send<{ inviteMember: { token: string } }>(
+    'mutation ($input: InviteMemberInput!) { inviteMember(input: $input) { ... on InviteMemberPayload { token } } }',
+    { input: { workspaceId, email, role: 'MEMBER' } },
+  );
+  return data?.inviteMember.token ?? '';
+}
+
+/** Accepts an invitation with a bearer token of a person. */
+async function accept(token: string, invitation: string) {
+  const { data } = await server.anonymous
+    .with({ authorization: `Bearer ${token}` })
+    .send<{ acceptInvitation: unknown }>(
+      `mutation ($input: AcceptInvitationInput!) {
+        acceptInvitation(input: $input) { __typename ... on Error { message } ... on NotFoundError { field } }
+      }`,
+      { input: { token: invitation } },
+    );
+  return data?.acceptInvitation;
+}
+
+function signUp(email: string) {
+  return server.fetch('/api/auth/sign-up/email', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'Ada', email, password }),
+  });
+}
+
 describe('a token of the identity provider', () => {
   test('creates a user with a PERSONAL workspace on first use and identifies the same user afterwards', async () => {
     const token = await sign({ name: 'Grace', email: 'Grace@Example.com', email_verified: true });
@@ -120,7 +161,7 @@ describe('a token of the identity provider', () => {
   });
 
   test('sent 20 times concurrently creates one user with one workspace', async () => {
-    const token = await sign({ email: 'once@example.com' });
+    const token = await sign({ email: 'once@example.com', email_verified: true });
     const answers = await Promise.all(Array.from({ length: 20 }, () => ask(token)));
     expect(new Set(answers.map(({ body }) => JSON.stringify(body))).size).toBe(1);
     expect(answers[0]).toMatchObject({ status: 200, body: { data: { viewer: { kind: 'USER' } } } });
@@ -157,6 +198,109 @@ describe('a token of the identity provider', () => {
   test('is verified with signing keys that are fetched once and cached', async () => {
     for (let times = 0; times < 3; times += 1) await ask(await sign({}));
     expect(issuer.requests).toEqual(['/.well-known/openid-configuration', '/jwks']);
+  });
+});
+
+describe('an address that the identity provider does not vouch for', () => {
+  const unproven: [string, JWTPayload][] = [
+    ['false', { email_verified: false }],
+    ['absent', {}],
+    ['no boolean', { email_verified: 'true' }],
+  ];
+
+  test.each(unproven)('(email_verified is %s) accepts no invitation', async (_name, claims) => {
+    const { workspaceId, owner } = await anOwner();
+    const email = `${randomUUID()}@example.com`;
+    const invitation = await invite(owner, workspaceId, email);
+    const user = await ask(await sign({ email, ...claims }));
+    expect(user.body).toMatchObject({
+      data: { viewer: { user: { email: expect.stringMatching(/^usr_[0-9a-f]{32}@identity\.invalid$/) } } },
+    });
+    expect(await accept(await sign({ email, ...claims }), invitation)).toEqual(notFound);
+    // The same token, when the provider vouches for the address.
+    expect(await accept(await sign({ email, email_verified: true }), invitation)).toEqual(joined);
+  });
+
+  test.each(unproven)('(email_verified is %s) does not keep its owner from signing up', async (_name, claims) => {
+    const { workspaceId, owner } = await anOwner();
+    const email = `${randomUUID()}@example.com`;
+    const invitation = await invite(owner, workspaceId, email);
+    await ask(await sign({ email, ...claims }));
+    const response = await signUp(email);
+    expect(response.status).toBe(200);
+    const { token } = (await response.json()) as { token: string };
+    expect(await accept(token, invitation)).toEqual(joined);
+  });
+
+  test('does not keep its owner from signing in through the provider', async () => {
+    const email = `${randomUUID()}@example.com`;
+    await ask(await sign({ sub: 'attacker', email, email_verified: false }));
+    const owner = await ask(await sign({ sub: 'owner', email, email_verified: true }));
+    expect(owner.body).toMatchObject({ data: { viewer: { user: { email } } } });
+    const attacker = await ask(await sign({ sub: 'attacker', email, email_verified: false }));
+    expect(JSON.stringify(attacker.body)).not.toContain(email);
+  });
+
+  test('becomes the address of the user when the provider vouches for it later, and is no proof without that', async () => {
+    const { workspaceId, owner } = await anOwner();
+    const email = `${randomUUID()}@example.com`;
+    await ask(await sign({ email }));
+    const verified = await ask(await sign({ email: email.toUpperCase(), email_verified: true }));
+    expect(verified.body).toMatchObject({ data: { viewer: { user: { email } } } });
+    const answers = await ask(await sign({ email, email_verified: false }));
+    expect(answers.body).toEqual(verified.body);
+    const invitation = await invite(owner, workspaceId, email);
+    expect(await accept(await sign({ email, email_verified: false }), invitation)).toEqual(notFound);
+    expect(await accept(await sign({ email, email_verified: true }), invitation)).toEqual(joined);
+  });
+
+  test('and that an earlier release stored is released at the next sign-in', async () => {
+    const email = `${randomUUID()}@example.com`;
+    const id = newId('user');
+    await database.db.user.create({
+      data: {
+        id,
+        name: 'Earlier',
+        email,
+        accounts: { create: { id: newId('authAccount'), providerId: issuer.url, accountId: 'person-1' } },
+      },
+    });
+    const answer = await ask(await sign({ email }));
+    expect(answer.body).toMatchObject({ data: { viewer: { user: { id, email: `${id}@identity.invalid` } } } });
+    expect((await signUp(email)).status).toBe(200);
+  });
+});
+
+describe('an address that the identity provider vouches for', () => {
+  test('accepts invitations also if a local user has it, and the users stay apart', async () => {
+    const { workspaceId, owner } = await anOwner();
+    const local = await aPerson(server);
+    const invitation = await invite(owner, workspaceId, local.email);
+    const token = await sign({ email: local.email, email_verified: true });
+    expect(await accept(token, invitation)).toEqual(joined);
+    const members = await database.db.member.findMany({ where: { workspaceId } });
+    expect(members.map(({ userId }) => userId)).not.toContain(local.id);
+  });
+
+  test('follows the provider, and is then free for others', async () => {
+    const before = `${randomUUID()}@example.com`;
+    const after = `${randomUUID()}@example.com`;
+    await ask(await sign({ email: before, email_verified: true }));
+    expect((await signUp(before)).status).not.toBe(200);
+    const moved = await ask(await sign({ email: after, email_verified: true }));
+    expect(moved.body).toMatchObject({ data: { viewer: { user: { email: after } } } });
+    expect((await signUp(before)).status).toBe(200);
+  });
+
+  test('is that of one user, if two ask for it concurrently', async () => {
+    const email = `${randomUUID()}@example.com`;
+    const subjects = ['one', 'two', 'three', 'four'];
+    for (const sub of subjects) await ask(await sign({ sub }));
+    const answers = await Promise.all(
+      subjects.map(async (sub) => ask(await sign({ sub, email, email_verified: true }))),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect(await database.db.user.count({ where: { email, emailVerified: true } })).toBe(1);
   });
 });
 

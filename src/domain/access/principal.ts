@@ -19,7 +19,8 @@ export interface ApiKeyPrincipal {
 export interface UserPrincipal {
   readonly kind: 'user';
   readonly userId: string;
-  readonly email: string;
+  /** The address for which the user can accept invitations. Null: the identity provider vouches for none. */
+  readonly email: string | null;
 }
 
 /** A service token of the product's backend or of an operator. */
