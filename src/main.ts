@@ -45,6 +45,7 @@ async function start(settings: Settings): Promise<void> {
         settings.oidcIssuer !== null && settings.oidcAudience !== null
           ? { issuer: settings.oidcIssuer, audience: settings.oidcAudience }
           : null,
+      trustedProxies: settings.trustedProxies,
       mutationsPerMinute: settings.mutationsPerMinute,
       webhooksAllowPrivate: settings.webhooksAllowPrivate,
       webhooksAllow: settings.webhooksAllow,

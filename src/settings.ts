@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { StartError } from './errors.js';
@@ -28,6 +29,8 @@ export interface Settings {
   /** Set together with oidcAudience, or not at all. */
   oidcIssuer: string | null;
   oidcAudience: string | null;
+  /** Proxies in front of the server, whose `X-Forwarded-For` and `Forwarded` are believed. */
+  trustedProxies: TrustedProxies;
   logLevel: (typeof logLevels)[number];
   /** Throttle of management mutations, per principal and mutation. */
   mutationsPerMinute: number;
@@ -40,6 +43,12 @@ export interface Settings {
 }
 
 export const keyCacheMbDefault = 64;
+
+/** Networks of proxies, or how many proxies a request passes. Null: none. */
+export type TrustedProxies =
+  | { readonly kind: 'networks'; readonly networks: readonly { readonly address: string; readonly prefix: number }[] }
+  | { readonly kind: 'hops'; readonly hops: number }
+  | null;
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -61,6 +70,8 @@ const messages = {
   OIDC_ISSUER:
     'must be the address of the identity provider, exactly the iss claim of its tokens, such as https://id.example.com',
   OIDC_AUDIENCE: 'must be the aud claim of the tokens',
+  TOLLKEEPER_TRUSTED_PROXIES:
+    'must list addresses and networks such as 10.0.0.0/8, separated by commas, or be the number of proxies, from 1 to 10',
   LOG_LEVEL: `must be one of ${logLevels.join(', ')}`,
   TOLLKEEPER_MUTATIONS_PER_MINUTE: 'must be a whole number from 1 to 1000000',
   TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: 'must be true or false; true is for development only',
@@ -102,6 +113,25 @@ const origin = address(['http:', 'https:'])
 
 const trueOrFalse = z.enum(['true', 'false']).transform((text) => text === 'true');
 
+/** An address, or a network in CIDR notation. */
+const network = z.string().transform((text, context) => {
+  const [, address = '', prefix] = /^([0-9a-f.:]+)(?:\/(\d{1,3}))?$/i.exec(text) ?? [];
+  const family = isIP(address);
+  const bits = family === 6 ? 128 : 32;
+  if (family === 0 || Number(prefix ?? bits) > bits) {
+    context.addIssue({ code: 'custom' });
+    return z.NEVER;
+  }
+  return { address, prefix: Number(prefix ?? bits) };
+});
+
+const trustedProxies = z.union([
+  wholeNumber(1, 10).transform((hops) => ({ kind: 'hops', hops }) as const),
+  list(z.string())
+    .pipe(z.array(network))
+    .transform((networks) => ({ kind: 'networks', networks }) as const),
+]);
+
 const shape = z.object({
   PORT: wholeNumber(0, 65_535).default(4000),
   HOST: z.stringFormat('host', /^[A-Za-z0-9.:_%-]+$/).default('127.0.0.1'),
@@ -119,6 +149,7 @@ const shape = z.object({
   TOLLKEEPER_ALLOWED_ORIGINS: list(origin).default([]),
   OIDC_ISSUER: address(['https:', 'http:']).optional(),
   OIDC_AUDIENCE: z.string().optional(),
+  TOLLKEEPER_TRUSTED_PROXIES: trustedProxies.optional(),
   LOG_LEVEL: z.enum(logLevels).default('info'),
   TOLLKEEPER_MUTATIONS_PER_MINUTE: wholeNumber(1, 1_000_000).default(60),
   TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: trueOrFalse.default(false),
@@ -184,6 +215,7 @@ export function readSettings(source: NodeJS.Dict<string> = { ...readEnvFile(), .
     allowedOrigins: values.TOLLKEEPER_ALLOWED_ORIGINS,
     oidcIssuer: values.OIDC_ISSUER ?? null,
     oidcAudience: values.OIDC_AUDIENCE ?? null,
+    trustedProxies: values.TOLLKEEPER_TRUSTED_PROXIES ?? null,
     logLevel: values.LOG_LEVEL,
     mutationsPerMinute: values.TOLLKEEPER_MUTATIONS_PER_MINUTE,
     webhooksAllowPrivate: values.TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE,

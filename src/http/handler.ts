@@ -2,7 +2,9 @@ import type { GraphQLSchema } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { buildSchema } from '../graphql/schema.js';
 import type { Services } from '../graphql/services.js';
+import type { TrustedProxies } from '../settings.js';
 import { createAuthRoute } from './auth-route.js';
+import { createClientAddressFinder } from './client-address.js';
 import { createContextFactory } from './context.js';
 import { createEngine } from './engine.js';
 import { createGraphiql } from './graphiql.js';
@@ -26,6 +28,8 @@ export interface HandlerOptions {
   readonly identityProvider: IdentityProviderOptions | null;
   /** How often one principal may run one management mutation. */
   readonly mutationsPerMinute: number;
+  /** Proxies whose `X-Forwarded-For` and `Forwarded` are believed. Default: none. */
+  readonly trustedProxies?: TrustedProxies | undefined;
   readonly passwordHashing?: PasswordHashing | undefined;
   /** Plugins of Yoga and Envelop, such as tracing or persisted operations. Default: none. */
   readonly plugins?: readonly Plugin[] | undefined;
@@ -50,6 +54,7 @@ export function createHandler(options: HandlerOptions): Pipeline {
   return createPipeline({
     origin,
     origins,
+    findClientAddress: createClientAddressFinder(options.trustedProxies ?? null),
     products: services.products,
     log: services.log,
     redact: createRedact(services.products.all),

@@ -7,6 +7,7 @@ import { NotAcceptableError, NotFoundError, ValidationError } from '../errors.js
 import type { Products } from '../products/product.js';
 import type { Answer } from './answer.js';
 import { answerAuthError } from './auth-route.js';
+import type { FindClientAddress } from './client-address.js';
 import { type AcceptedMediaTypes, negotiateMediaTypes } from './content-negotiation.js';
 import type { HookContext } from './context.js';
 import { isPreflight } from './cors.js';
@@ -30,6 +31,7 @@ export interface PipelineOptions {
   /** Scheme and host of this server, as clients see them. */
   readonly origin: string;
   readonly origins: Origins;
+  readonly findClientAddress: FindClientAddress;
   readonly products: Products;
   readonly log: Logger;
   readonly redact: Redact;
@@ -73,7 +75,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   let isDraining = false;
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const scope = new RequestScope(request, origin);
+    const scope = new RequestScope(request, origin, options.findClientAddress(request));
     const deadline = startDeadline(scope, response);
     const sendAnswer = (answer: Answer) =>
       send(response, answer, finishHeaders(answer, scope, { origins, isDraining }), () => deadline.postpone());
@@ -241,7 +243,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     log.error({ err: error, requestId }, 'A request failed unexpectedly.');
   }
 
-  function logRequest({ requestId, method, path, principal, startedAt }: RequestScope, status: number): void {
+  function logRequest({ requestId, method, path, principal, address, startedAt }: RequestScope, status: number): void {
     const level = path === livePath || path === readyPath ? 'debug' : 'info';
     if (!log.isLevelEnabled(level)) return;
     log[level](
@@ -252,6 +254,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         status,
         ms: Math.round((performance.now() - startedAt) * 10) / 10,
         principal: principal && principalRecord(principal),
+        address,
       },
       'request',
     );

@@ -16,18 +16,15 @@ export class RequestScope {
   /**
    * @param origin of this server, as clients see it: the base of the request's URL, whatever its `Host`
    * header says
+   * @param address of the client. Limits, the audit trail and the log use it. Null: the connection is closed
    */
   constructor(
     readonly request: IncomingMessage,
     readonly origin: string,
+    readonly address: string | null = request.socket.remoteAddress ?? null,
   ) {
     const given = readHeader(request, 'x-request-id');
     this.requestId = given !== null && requestIdPattern.test(given) ? given : newId('request');
-  }
-
-  /** The address at the other end of the connection. */
-  get address(): string | null {
-    return this.request.socket.remoteAddress ?? null;
   }
 
   get method(): string {

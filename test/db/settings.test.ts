@@ -31,6 +31,7 @@ test('an empty environment gives the default of every setting', () => {
     allowedOrigins: [],
     oidcIssuer: null,
     oidcAudience: null,
+    trustedProxies: null,
     logLevel: 'info',
     mutationsPerMinute: 60,
     webhooksAllowPrivate: false,
@@ -56,6 +57,7 @@ test('every variable is read into its setting', () => {
       TOLLKEEPER_ALLOWED_ORIGINS: 'https://app.example.com, http://localhost:3000/',
       OIDC_ISSUER: 'https://id.example.com/realms/one',
       OIDC_AUDIENCE: 'tollkeeper',
+      TOLLKEEPER_TRUSTED_PROXIES: '10.0.0.0/8, 2001:db8::1',
       LOG_LEVEL: 'debug',
       TOLLKEEPER_MUTATIONS_PER_MINUTE: '600',
       TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: 'true',
@@ -76,12 +78,23 @@ test('every variable is read into its setting', () => {
     allowedOrigins: ['https://app.example.com', 'http://localhost:3000'],
     oidcIssuer: 'https://id.example.com/realms/one',
     oidcAudience: 'tollkeeper',
+    trustedProxies: {
+      kind: 'networks',
+      networks: [
+        { address: '10.0.0.0', prefix: 8 },
+        { address: '2001:db8::1', prefix: 128 },
+      ],
+    },
     logLevel: 'debug',
     mutationsPerMinute: 600,
     webhooksAllowPrivate: true,
     webhooksAllow: ['10.1.0.0/16', '192.0.2.7', 'fd00::/8'],
     keyCacheMb: 256,
   });
+});
+
+test('TOLLKEEPER_TRUSTED_PROXIES may be a number of proxies', () => {
+  expect(readSettings({ TOLLKEEPER_TRUSTED_PROXIES: '2' }).trustedProxies).toEqual({ kind: 'hops', hops: 2 });
 });
 
 test('an empty value counts as unset', () => {
@@ -105,6 +118,9 @@ test.each([
   ['PUBLIC_URL', 'https://example.com/api'],
   ['TOLLKEEPER_ALLOWED_ORIGINS', 'https://one.example.com,*'],
   ['OIDC_ISSUER', 'id.example.com'],
+  ['TOLLKEEPER_TRUSTED_PROXIES', '0'],
+  ['TOLLKEEPER_TRUSTED_PROXIES', '10.0.0.0/33'],
+  ['TOLLKEEPER_TRUSTED_PROXIES', 'hunter2'],
   ['LOG_LEVEL', 'loud'],
   ['TOLLKEEPER_MUTATIONS_PER_MINUTE', '0'],
   ['TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE', 'yes'],

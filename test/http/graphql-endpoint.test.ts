@@ -227,6 +227,7 @@ describe('a request id', () => {
       status: 200,
       ms: expect.any(Number),
       principal: { kind: 'USER', id },
+      address: '127.0.0.1',
       msg: 'request',
     });
     expect(server.logged()).not.toContain(token);
