@@ -11,7 +11,9 @@ export type ErrorCode =
   | 'SERVICE_UNAVAILABLE'
   | 'IDEMPOTENCY_KEY_IN_USE'
   | 'IDEMPOTENCY_KEY_REUSED'
-  | 'SECRET_UNAVAILABLE';
+  | 'SECRET_UNAVAILABLE'
+  | 'SIGN_UP_CLOSED'
+  | 'INVITATION_REQUIRED';
 
 /**
  * A failure at start-up that the operator can fix. The message is one or two sentences: what is wrong and
@@ -148,6 +150,16 @@ export class UnauthenticatedError extends DomainError {
  * can succeed.
  */
 export class StaleCookieError extends UnauthenticatedError {}
+
+/** The server does not let this address sign up. */
+export class SignUpRefusedError extends DomainError {
+  constructor(
+    readonly code: 'SIGN_UP_CLOSED' | 'INVITATION_REQUIRED',
+    message: string,
+  ) {
+    super(message);
+  }
+}
 
 /** More requests than a product promises, or than this server accepts. */
 export class RateLimitedError extends DomainError {

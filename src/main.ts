@@ -46,6 +46,7 @@ async function start(settings: Settings): Promise<void> {
           ? { issuer: settings.oidcIssuer, audience: settings.oidcAudience }
           : null,
       trustedProxies: settings.trustedProxies,
+      signUp: settings.signUp,
       mutationsPerMinute: settings.mutationsPerMinute,
       webhooksAllowPrivate: settings.webhooksAllowPrivate,
       webhooksAllow: settings.webhooksAllow,

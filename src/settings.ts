@@ -31,6 +31,8 @@ export interface Settings {
   oidcAudience: string | null;
   /** Proxies in front of the server, whose `X-Forwarded-For` and `Forwarded` are believed. */
   trustedProxies: TrustedProxies;
+  /** Who may sign up with a password: any address, one with an open invitation, or none. */
+  signUp: SignUpMode;
   logLevel: (typeof logLevels)[number];
   /** Throttle of management mutations, per principal and mutation. */
   mutationsPerMinute: number;
@@ -49,6 +51,9 @@ export type TrustedProxies =
   | { readonly kind: 'networks'; readonly networks: readonly { readonly address: string; readonly prefix: number }[] }
   | { readonly kind: 'hops'; readonly hops: number }
   | null;
+
+const signUpModes = ['open', 'invited', 'closed'] as const;
+export type SignUpMode = (typeof signUpModes)[number];
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -72,6 +77,7 @@ const messages = {
   OIDC_AUDIENCE: 'must be the aud claim of the tokens',
   TOLLKEEPER_TRUSTED_PROXIES:
     'must list addresses and networks such as 10.0.0.0/8, separated by commas, or be the number of proxies, from 1 to 10',
+  TOLLKEEPER_SIGN_UP: 'must be open, invited or closed',
   LOG_LEVEL: `must be one of ${logLevels.join(', ')}`,
   TOLLKEEPER_MUTATIONS_PER_MINUTE: 'must be a whole number from 1 to 1000000',
   TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: 'must be true or false; true is for development only',
@@ -150,6 +156,7 @@ const shape = z.object({
   OIDC_ISSUER: address(['https:', 'http:']).optional(),
   OIDC_AUDIENCE: z.string().optional(),
   TOLLKEEPER_TRUSTED_PROXIES: trustedProxies.optional(),
+  TOLLKEEPER_SIGN_UP: z.enum(signUpModes).default('open'),
   LOG_LEVEL: z.enum(logLevels).default('info'),
   TOLLKEEPER_MUTATIONS_PER_MINUTE: wholeNumber(1, 1_000_000).default(60),
   TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: trueOrFalse.default(false),
@@ -216,6 +223,7 @@ export function readSettings(source: NodeJS.Dict<string> = { ...readEnvFile(), .
     oidcIssuer: values.OIDC_ISSUER ?? null,
     oidcAudience: values.OIDC_AUDIENCE ?? null,
     trustedProxies: values.TOLLKEEPER_TRUSTED_PROXIES ?? null,
+    signUp: values.TOLLKEEPER_SIGN_UP,
     logLevel: values.LOG_LEVEL,
     mutationsPerMinute: values.TOLLKEEPER_MUTATIONS_PER_MINUTE,
     webhooksAllowPrivate: values.TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE,

@@ -3,6 +3,7 @@ import { Writable } from 'node:stream';
 import type { Database } from '../src/db/database.js';
 import { createServiceToken } from '../src/domain/identity/service-tokens.js';
 import type { Services } from '../src/graphql/services.js';
+import { defaultAttemptLimits } from '../src/http/attempt-limits.js';
 import { listen } from '../src/http/listen.js';
 import { createLog } from '../src/http/log.js';
 import { loadProducts } from '../src/products/load.js';
@@ -65,6 +66,12 @@ const quickHashing = {
   verify: async ({ hash, password }: { hash: string; password: string }) =>
     hash === createHash('sha256').update(password).digest('hex'),
 };
+
+/**
+ * All people of the tests sign up from one address. Tests of the limits pass `attemptLimits: undefined` to use
+ * those of production.
+ */
+const manySignUps = { ...defaultAttemptLimits, network: { ...defaultAttemptLimits.network, signUp: [] } };
 
 let database: Promise<Database> | undefined;
 const sharedServers = new Map<string, Promise<TestServer>>();
@@ -129,6 +136,7 @@ async function openServer({
     allowedOrigins: [],
     identityProvider: null,
     mutationsPerMinute: 10_000,
+    attemptLimits: manySignUps,
     passwordHashing: quickHashing,
     sweepsCredits: false,
     deletesExpiredRecords: false,

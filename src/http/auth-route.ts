@@ -1,39 +1,87 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
-import { isIPv6 } from 'node:net';
-import type { RateLimitPolicy } from '../domain/rate-limits/limiter.js';
-import { NotFoundError, RateLimitedError } from '../errors.js';
+import { requireSignUpAllowed } from '../domain/workspaces/sign-up.js';
+import { NotFoundError, UnsupportedMediaTypeError } from '../errors.js';
 import type { Services } from '../graphql/services.js';
+import type { SignUpMode } from '../settings.js';
 import { type Answer, answerJson, toHeaderList } from './answer.js';
+import { type AttemptLimits, createAttemptLimiter, defaultAttemptLimits } from './attempt-limits.js';
+import { type AuthBody, type AuthEndpoint, authEndpoints } from './auth-endpoints.js';
 import { type PublicError, toExtensions } from './errors.js';
+import type { Origins } from './origins.js';
+import { isFromAllowedOrigin } from './principals/credentials.js';
 import { addressHeader, authPath, type Sessions } from './principals/session.js';
 import { parseJson, readBody } from './request-body.js';
 import { type RequestScope, readMediaType } from './request-scope.js';
 
-/**
- * Makes guessing passwords slow from one address. Sign-up is not limited: the people of a company share an
- * address.
- */
-const signInPolicy: RateLimitPolicy = { rateLimits: [{ limit: 60, windowSeconds: 60 }], rateLimitFallback: 'open' };
-
 export interface AuthRouteOptions {
-  readonly services: Pick<Services, 'authenticationFailures' | 'limiter' | 'clock'>;
-  readonly sessions: Pick<Sessions, 'handle'>;
+  readonly services: Pick<Services, 'authenticationFailures' | 'limiter' | 'clock' | 'db'>;
+  readonly sessions: Pick<Sessions, 'handle' | 'findByHeaders'>;
+  /** Origins whose pages may use the session's cookie. */
+  readonly origins: Origins;
+  /** Who may sign up with a password. Default: any address. */
+  readonly signUp?: SignUpMode | undefined;
+  /** Default: {@link defaultAttemptLimits}. */
+  readonly attemptLimits?: AttemptLimits | undefined;
 }
 
 /**
- * Sign-up, sign-in and sessions: better-auth by its Node handler. This server limits the body, the attempts
- * to sign in, and what better-auth believes about the request's origin.
+ * Sign-up, sign-in and sessions: better-auth by its Node handler. This server decides which endpoints there
+ * are, checks their bodies, limits attempts, and decides what better-auth believes about the request's origin.
  */
-export function createAuthRoute({ services, sessions }: AuthRouteOptions): (scope: RequestScope) => Promise<Answer> {
+export function createAuthRoute({
+  services,
+  sessions,
+  origins,
+  signUp = 'open',
+  attemptLimits = defaultAttemptLimits,
+}: AuthRouteOptions): (scope: RequestScope) => Promise<Answer> {
+  const limiter = createAttemptLimiter(services, attemptLimits);
+
   return async (scope) => {
-    if (isSignIn(scope)) await limitSignIn(services, scope);
+    const { endpoint, url } = findEndpoint(scope);
+    if (endpoint.attempt !== null) await limiter.takeForNetwork(endpoint.attempt, scope.address);
+    const body = endpoint.readBody(await readJson(scope));
+    const headers = trustedHeaders(scope, origins);
+    await admit(endpoint, body, headers, scope);
     const response = new CollectedResponse(scope.request);
-    await sessions.handle(await prepareRequest(scope), response);
+    await sessions.handle(prepareRequest(scope, url, headers, body), response);
     const answer = await response.collected;
-    if (answer.status === 401 && isSignIn(scope)) services.authenticationFailures.count('PASSWORD', services.clock());
-    if (answer.status === 404) throw notFound();
+    if (answer.status === 401 && endpoint.attempt === 'signIn') {
+      services.authenticationFailures.count('PASSWORD', services.clock());
+    }
     return answer;
   };
+
+  /** @throws RateLimitedError, SignUpRefusedError */
+  async function admit(
+    { attempt }: AuthEndpoint,
+    body: AuthBody | undefined,
+    headers: IncomingMessage['headers'],
+    { address }: RequestScope,
+  ): Promise<void> {
+    if (attempt === null) return;
+    const email = attempt === 'changePassword' ? (await sessions.findByHeaders(headers))?.email : body?.email;
+    // Without a session, better-auth refuses before it hashes anything.
+    if (typeof email !== 'string') return;
+    await limiter.takeForAccount(attempt, email, address);
+    if (attempt === 'signUp') await requireSignUpAllowed(services.db, signUp, email, services.clock());
+  }
+}
+
+/** @throws NotFoundError for what is not listed */
+function findEndpoint({ method, url }: RequestScope): { endpoint: AuthEndpoint; url: URL } {
+  const endpoint = authEndpoints.get(`${method} ${url?.pathname.slice(authPath.length)}`);
+  if (endpoint === undefined || url === null) throw new NotFoundError('path', 'There is nothing at this path.');
+  return { endpoint, url };
+}
+
+/** Undefined without a body. @throws BodyTooLargeError, ValidationError, UnsupportedMediaTypeError */
+async function readJson({ request, method }: RequestScope): Promise<unknown> {
+  if (method !== 'POST') return undefined;
+  const body = await readBody(request);
+  if (body.length === 0) return undefined;
+  if (readMediaType(request) !== 'application/json') throw new UnsupportedMediaTypeError();
+  return parseJson(body);
 }
 
 /** The form of better-auth's own errors, which its clients read. */
@@ -42,50 +90,24 @@ export function answerAuthError(error: PublicError, requestId: string): Answer {
   return answerJson(body, error.status, toHeaderList(error.headers));
 }
 
-function notFound(): NotFoundError {
-  return new NotFoundError('path', 'There is nothing at this path.');
-}
-
-/** @throws RateLimitedError */
-async function limitSignIn({ limiter, clock }: AuthRouteOptions['services'], { address }: RequestScope): Promise<void> {
-  const decision = await limiter.take(`sign-in:${networkOf(address)}`, signInPolicy, clock());
-  if (decision.allowed) return;
-  throw new RateLimitedError('Too many attempts to sign in. Wait and try again.', decision.retryAfterSeconds);
-}
-
-function isSignIn({ method, path }: RequestScope): boolean {
-  return method === 'POST' && path?.startsWith(`${authPath}/sign-in/`) === true;
-}
-
-/** The /64 of an IPv6 address, all of which one household or machine has. */
-export function networkOf(address: string | null): string {
-  if (address === null) return 'unknown';
-  const mapped = /^::ffff:([0-9.]+)$/i.exec(address)?.[1];
-  if (mapped !== undefined) return mapped;
-  if (!isIPv6(address)) return address;
-  const [left = '', right] = address.split('%', 1).join('').split('::');
-  const leading = left === '' ? [] : left.split(':');
-  const trailing = right === undefined || right === '' ? [] : right.split(':');
-  const zeros = Array.from({ length: 8 - leading.length - trailing.length }, () => '0');
-  return [...leading, ...(right === undefined ? [] : zeros), ...trailing].slice(0, 4).join(':');
-}
-
 /**
- * The request as better-auth gets it: with a body that was read within its limit, a path without a host, and
- * headers that this server vouches for. @throws BodyTooLargeError, ValidationError, NotFoundError
+ * The request as better-auth gets it: with the checked body, a path without a host, and headers that this
+ * server vouches for.
  */
-async function prepareRequest(scope: RequestScope): Promise<IncomingMessage> {
-  const { request, method, url } = scope;
-  // better-auth has routes for no other method, and a WHATWG request refuses some of them.
-  if (url === null || (method !== 'GET' && method !== 'POST')) throw notFound();
-  const body = method === 'POST' ? await readBody(request) : Buffer.alloc(0);
-  // better-auth would report broken JSON as a failure of its own.
-  if (body.length > 0 && readMediaType(request) === 'application/json') parseJson(body);
+function prepareRequest(
+  { request }: RequestScope,
+  url: URL,
+  headers: IncomingMessage['headers'],
+  body: AuthBody | undefined,
+): IncomingMessage {
+  const { 'content-type': _type, 'content-length': _length, 'transfer-encoding': _encoding, ...rest } = headers;
+  const text = body && JSON.stringify(body);
+  const ofBody = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text ?? '')) };
   return Object.create(request, {
     url: { value: url.pathname + url.search },
-    headers: { value: trustedHeaders(scope) },
+    headers: { value: text === undefined ? rest : { ...rest, ...ofBody } },
     // The Node handler takes a body that has been read from here.
-    body: { value: body.length > 0 ? body.toString() : undefined },
+    body: { value: text },
   }) as IncomingMessage;
 }
 
@@ -93,14 +115,16 @@ async function prepareRequest(scope: RequestScope): Promise<IncomingMessage> {
 const untrusted = /^(?::authority|host|forwarded|x-forwarded-.*|x-real-ip)$/;
 
 /**
- * Host and protocol are those of the public URL, and the address is that of the connection. The Node handler
- * builds the request's URL from `host` and `x-forwarded-proto`, which a client can set.
+ * Host and protocol are those of the public URL, and the address is that of the client. The Node handler
+ * builds the request's URL from `host` and `x-forwarded-proto`, which a client can set. A cookie that the page
+ * of another origin may have caused to be sent is dropped.
  */
-function trustedHeaders({ request, origin, address }: RequestScope): IncomingMessage['headers'] {
+function trustedHeaders({ request, origin, address }: RequestScope, origins: Origins): IncomingMessage['headers'] {
   const { host, protocol } = new URL(origin);
   const headers: IncomingMessage['headers'] = Object.fromEntries(
     Object.entries(request.headers).filter(([name]) => !untrusted.test(name) && name !== addressHeader),
   );
+  if (!isFromAllowedOrigin(request, origins)) delete headers.cookie;
   // Node's fetch sends these two without an origin, which better-auth would take for a forged form. A browser
   // also sends `sec-fetch-site`, and then all of them are passed on.
   if (headers['sec-fetch-site'] === undefined && headers.origin === undefined) {

@@ -111,6 +111,8 @@ const statusByCode: Readonly<Record<ErrorCode, number>> = {
   IDEMPOTENCY_KEY_IN_USE: 409,
   IDEMPOTENCY_KEY_REUSED: 422,
   SECRET_UNAVAILABLE: 410,
+  SIGN_UP_CLOSED: 403,
+  INVITATION_REQUIRED: 403,
 };
 
 function statusOf(error: DomainError): number {

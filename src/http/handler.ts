@@ -2,7 +2,8 @@ import type { GraphQLSchema } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { buildSchema } from '../graphql/schema.js';
 import type { Services } from '../graphql/services.js';
-import type { TrustedProxies } from '../settings.js';
+import type { SignUpMode, TrustedProxies } from '../settings.js';
+import type { AttemptLimits } from './attempt-limits.js';
 import { createAuthRoute } from './auth-route.js';
 import { createClientAddressFinder } from './client-address.js';
 import { createContextFactory } from './context.js';
@@ -12,8 +13,9 @@ import { answerReady } from './health.js';
 import { createOrigins } from './origins.js';
 import { createPipeline, type Pipeline } from './pipeline.js';
 import { createIdentityProvider, type IdentityProviderOptions } from './principals/identity-provider.js';
+import type { PasswordHashing } from './principals/password-hashing.js';
 import { createResolver } from './principals/resolve.js';
-import { createSessions, type PasswordHashing } from './principals/session.js';
+import { createSessions } from './principals/session.js';
 import { createRedact } from './redact.js';
 
 export interface HandlerOptions {
@@ -30,6 +32,11 @@ export interface HandlerOptions {
   readonly mutationsPerMinute: number;
   /** Proxies whose `X-Forwarded-For` and `Forwarded` are believed. Default: none. */
   readonly trustedProxies?: TrustedProxies | undefined;
+  /** Who may sign up with a password. Default: any address. */
+  readonly signUp?: SignUpMode | undefined;
+  /** How often a password can be tried or set. */
+  readonly attemptLimits?: AttemptLimits | undefined;
+  /** Default: scrypt. */
   readonly passwordHashing?: PasswordHashing | undefined;
   /** Plugins of Yoga and Envelop, such as tracing or persisted operations. Default: none. */
   readonly plugins?: readonly Plugin[] | undefined;
@@ -64,7 +71,13 @@ export function createHandler(options: HandlerOptions): Pipeline {
     }),
     createContext: createContextFactory({ services, sessions, resolvePrincipal }),
     answerGraphiql: createGraphiql(origin),
-    answerAuth: createAuthRoute({ services, sessions }),
+    answerAuth: createAuthRoute({
+      services,
+      sessions,
+      origins,
+      signUp: options.signUp,
+      attemptLimits: options.attemptLimits,
+    }),
     answerReady: (isDraining) => answerReady(services, isDraining),
   });
 }

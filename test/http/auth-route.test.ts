@@ -1,7 +1,9 @@
 import { toNodeHandler } from 'better-auth/node';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { createAuthRoute, networkOf } from '../../src/http/auth-route.js';
+import { networkOf } from '../../src/http/attempt-limits.js';
+import { createAuthRoute } from '../../src/http/auth-route.js';
 import { listen } from '../../src/http/listen.js';
+import { createOrigins } from '../../src/http/origins.js';
 import { RequestScope } from '../../src/http/request-scope.js';
 import { openTestDatabase } from '../database.js';
 import { aPerson } from '../factories.js';
@@ -94,11 +96,6 @@ describe('signing up', () => {
     const refused = answers.find(({ status }) => status !== 200);
     expect(await refused?.text()).not.toMatch(/prisma|unique|constraint|stack/i);
   });
-
-  test('is not rate limited by client address', async () => {
-    const answers = await Promise.all(Array.from({ length: 70 }, () => post('/sign-up/email', { ...ada(), name: '' })));
-    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([400]));
-  });
 });
 
 describe('signing in', () => {
@@ -170,16 +167,41 @@ describe('errors of the authentication route reveal no internals', () => {
     expect(await response.text()).not.toMatch(/prisma|stack|node_modules|invocation/i);
   });
 
-  test.each(['/nonsense', '/error', '/ok', '/sign-in/social', '/request-password-reset', '/'])(
-    'the unsupported path %s answers 404',
-    async (path) => {
-      for (const method of ['GET', 'POST']) {
-        const response = await server.fetch(`/api/auth${path}`, { method });
-        expect(response.status).toBe(404);
-        expect(await response.json()).toMatchObject({ code: 'NOT_FOUND', requestId: expect.any(String) });
-      }
-    },
-  );
+  test.each([
+    '/nonsense',
+    '/error',
+    '/ok',
+    '/',
+    '//get-session',
+    '/get-session/',
+    '/sign-in/social',
+    '/sign-in/email/',
+    '/callback/google',
+    '/request-password-reset',
+    '/reset-password',
+    '/reset-password/token',
+    '/verify-email',
+    '/verify-password',
+    '/set-password',
+    '/send-verification-email',
+    '/change-email',
+    '/delete-user',
+    '/delete-user/callback',
+    '/link-social',
+    '/unlink-account',
+    '/list-accounts',
+    '/account-info',
+    '/refresh-token',
+    '/get-access-token',
+    '/update-session',
+    '/revoke-sessions',
+  ])('the unsupported path %s answers 404', async (path) => {
+    for (const method of ['GET', 'POST']) {
+      const response = await server.fetch(`/api/auth${path}`, { method });
+      expect(response.status).toBe(404);
+      expect(await response.json()).toMatchObject({ code: 'NOT_FOUND', requestId: expect.any(String) });
+    }
+  });
 
   test('a database failure answers 500 or 503 without naming the database', async () => {
     const database = await openTestDatabase();
@@ -233,7 +255,11 @@ describe('better-auth receives the request as this server sees it', () => {
       const handle = toNodeHandler((request) =>
         Promise.resolve(Response.json({ url: request.url, headers: Object.fromEntries(request.headers) })),
       );
-      const answerAuth = createAuthRoute({ services: server.services, sessions: { handle } });
+      const answerAuth = createAuthRoute({
+        services: server.services,
+        sessions: { handle, findByHeaders: () => Promise.resolve(null) },
+        origins: createOrigins(publicUrl, []),
+      });
       const listening = await listen(
         {
           handle: (request, response) =>
@@ -259,8 +285,8 @@ describe('better-auth receives the request as this server sees it', () => {
     for (const headers of [hostile, { host: 'a"b<c>' }, { host: '' }, { 'x-forwarded-proto': 'a b', host: 'x' }]) {
       const response = await post('/sign-up/email', ada(), headers);
       expect(response.status).toBe(200);
-      const { token } = (await response.json()) as { token: string };
-      const session = await server.services.db.authSession.findFirstOrThrow({ where: { token } });
+      const { user } = (await response.json()) as { user: { id: string } };
+      const session = await server.services.db.authSession.findFirstOrThrow({ where: { userId: user.id } });
       expect(session.ipAddress).toBe('127.0.0.1');
     }
   });

@@ -68,8 +68,11 @@ describe('the principal of a request', () => {
   });
 
   test('is refused for an expired session', async () => {
-    const { token } = await aPerson(server);
-    await server.services.db.authSession.update({ where: { token }, data: { expiresAt: new Date(Date.now() - 1) } });
+    const { token, id } = await aPerson(server);
+    await server.services.db.authSession.updateMany({
+      where: { userId: id },
+      data: { expiresAt: new Date(Date.now() - 1) },
+    });
     expect((await viewerAs({ authorization: `Bearer ${token}` })).status).toBe(401);
   });
 
@@ -81,7 +84,13 @@ describe('the principal of a request', () => {
         id,
         name: 'Cut short',
         email: `${id}@example.com`,
-        sessions: { create: { id: newId('authSession'), token, expiresAt: new Date(Date.now() + 60_000) } },
+        sessions: {
+          create: {
+            id: newId('authSession'),
+            token: token,
+            expiresAt: new Date(Date.now() + 60_000),
+          },
+        },
       },
     });
     const answers = await Promise.all(Array.from({ length: 5 }, () => viewerAs({ authorization: `Bearer ${token}` })));
@@ -198,12 +207,37 @@ describe('a session cookie', () => {
     }
   });
 
-  test('is ignored in a GET', async () => {
+  const viewerByGet = async (headers: Record<string, string>) => {
+    const response = await server.fetch(`/graphql?query=${encodeURIComponent('{ viewer { kind } }')}`, { headers });
+    return response.json();
+  };
+
+  test.each([
+    ['a browser says that it is of the same origin', { 'sec-fetch-site': 'same-origin' }],
+    ['its origin is allowed', { origin: publicUrl, 'sec-fetch-site': 'same-site' }],
+  ])('authenticates a query by GET if %s', async (_name, headers) => {
     const { cookie } = await aPerson(server);
-    const response = await server.fetch(`/graphql?query=${encodeURIComponent('{ viewer { kind } }')}`, {
-      headers: { cookie, origin: publicUrl, 'content-type': 'application/json' },
+    expect(await viewerByGet({ cookie, ...headers })).toEqual({ data: { viewer: { kind: 'USER' } } });
+  });
+
+  test.each([
+    ['without Fetch Metadata', {}],
+    ['of another site', { 'sec-fetch-site': 'cross-site' }],
+    ['of another origin of the same site', { 'sec-fetch-site': 'same-site' }],
+    ['that the user typed', { 'sec-fetch-site': 'none' }],
+    ['of an origin that is not allowed', { 'sec-fetch-site': 'same-origin', origin: 'https://evil.example' }],
+  ])('is ignored in a GET %s', async (_name, headers) => {
+    const { cookie } = await aPerson(server);
+    expect(await viewerByGet({ cookie, ...headers })).toEqual(isAnonymous);
+  });
+
+  test('does not let a GET run a mutation', async () => {
+    const { cookie } = await aPerson(server);
+    const mutation = 'mutation { createWorkspace(input: { name: "x" }) { __typename } }';
+    const response = await server.fetch(`/graphql?query=${encodeURIComponent(mutation)}`, {
+      headers: { cookie, 'sec-fetch-site': 'same-origin' },
     });
-    expect(await response.json()).toEqual(isAnonymous);
+    expect(response.status).toBe(405);
   });
 
   test('with a wrong signature is refused and cleared in the browser', async () => {

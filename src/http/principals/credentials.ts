@@ -91,21 +91,26 @@ function readPair(product: Product, keyId: string, secret: string): PresentedCre
   return { kind: 'pair', keyId, secret };
 }
 
-/**
- * CSRF protection: browsers send cookies with requests of any site. A cookie counts only in requests that
- * need a CORS preflight elsewhere, which are JSON POSTs from an allowed origin. In all others it is ignored.
- */
+/** CSRF protection: browsers send cookies with requests of any site. In all other requests a cookie is ignored. */
 function readCookie(request: RequestHead, origins: Origins, cookieName: string): PresentedCredential {
   const cookie = readHeader(request, 'cookie');
   if (cookie === null || !hasCookie(cookie, cookieName)) return { kind: 'none' };
-  const isOwn =
-    request.method === 'POST' &&
-    readMediaType(request) === 'application/json' &&
-    origins.includes(readHeader(request, 'origin'));
-  if (!isOwn) return { kind: 'none' };
+  // A form of any site can send a POST, but not JSON without a CORS preflight.
+  const isReadOrJson = request.method === 'GET' || readMediaType(request) === 'application/json';
+  if (!isReadOrJson || !isFromAllowedOrigin(request, origins)) return { kind: 'none' };
   return cookie.length > cookieLengthMax
     ? { kind: 'unusable', product: null, code: 'INVALID_CREDENTIAL' }
     : { kind: 'cookie', cookie };
+}
+
+/**
+ * Whether a page of an allowed origin sent the request. Browsers send no `Origin` with a GET of the same
+ * origin, but `Sec-Fetch-Site` (Fetch Metadata, 2.3), which pages cannot set. A GET changes nothing.
+ */
+export function isFromAllowedOrigin(request: RequestHead, origins: Origins): boolean {
+  const origin = readHeader(request, 'origin');
+  if (origin !== null) return origins.includes(origin);
+  return request.method === 'GET' && readHeader(request, 'sec-fetch-site') === 'same-origin';
 }
 
 function hasCookie(cookie: string, name: string): boolean {

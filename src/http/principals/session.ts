@@ -1,5 +1,5 @@
 import { hkdfSync } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { prismaAdapter } from 'better-auth/adapters/prisma';
 import { APIError } from 'better-auth/api';
 import { betterAuth } from 'better-auth/minimal';
@@ -7,12 +7,16 @@ import { toNodeHandler } from 'better-auth/node';
 import { bearer } from 'better-auth/plugins/bearer';
 import type { Logger } from 'pino';
 import { type IdKind, newId } from '../../db/ids.js';
+import { isUniqueViolation } from '../../db/transaction.js';
 import { parseName } from '../../domain/access/input.js';
 import type { SignedInUser } from '../../domain/identity/external-users.js';
+import { passwordLengthMax, passwordLengthMin } from '../../domain/identity/password.js';
 import { ensurePersonalWorkspace } from '../../domain/workspaces/personal.js';
 import { UnavailableError, ValidationError } from '../../errors.js';
 import type { Services } from '../../graphql/services.js';
 import type { Origins } from '../origins.js';
+import { type PasswordHashing, queuePasswordHashing, scryptHashing } from './password-hashing.js';
+import { endSessions, sessionEndpoints } from './session-endpoints.js';
 
 /** The path of sign-up, sign-in and the other routes of better-auth. */
 export const authPath = '/api/auth';
@@ -27,6 +31,8 @@ export interface Sessions {
   /** Answers requests under {@link authPath}. Rejects for unexpected errors. */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   readonly cookieName: string;
+  /** The user of the session that a request to {@link handle} would have, or null. */
+  findByHeaders(headers: IncomingHttpHeaders): Promise<SignedInUser | null>;
   /** The user of a session token, or null. */
   findByToken(token: string): Promise<SignedInUser | null>;
   /** The user of a session cookie, with the cookies that renew it, or null. */
@@ -44,34 +50,6 @@ export interface SessionsOptions {
   /** Default: scrypt of better-auth. */
   readonly passwordHashing?: PasswordHashing | undefined;
 }
-
-/** How passwords are hashed. It is slow on purpose, too slow for tests that sign up hundreds of people. */
-export interface PasswordHashing {
-  hash(password: string): Promise<string>;
-  verify(stored: { hash: string; password: string }): Promise<boolean>;
-}
-
-/**
- * Disabled: links in e-mails, which this server does not send, and social sign-in. Outside identities send
- * tokens.
- */
-const disabledPaths = [
-  '/sign-in/social',
-  '/link-social',
-  '/unlink-account',
-  '/refresh-token',
-  '/get-access-token',
-  '/account-info',
-  '/request-password-reset',
-  '/reset-password',
-  '/send-verification-email',
-  '/verify-email',
-  '/change-email',
-  '/delete-user',
-  '/delete-user/callback',
-  '/error',
-  '/ok',
-];
 
 const idKinds: Readonly<Record<string, IdKind>> = {
   user: 'user',
@@ -92,7 +70,7 @@ export function createSessions({
   encryptionKey,
   publicUrl,
   origins,
-  passwordHashing,
+  passwordHashing = scryptHashing,
 }: SessionsOptions): Sessions {
   const secret = Buffer.from(hkdfSync('sha256', encryptionKey, '', 'tollkeeper sessions', 32)).toString('base64url');
   const isSecure = new URL(publicUrl).protocol === 'https:';
@@ -108,10 +86,16 @@ export function createSessions({
     session: { modelName: 'authSession' },
     account: { modelName: 'authAccount', accountLinking: { enabled: false } },
     verification: { modelName: 'authVerification' },
-    emailAndPassword: { enabled: true, ...(passwordHashing && { password: passwordHashing }) },
-    plugins: [bearer()],
-    disabledPaths,
-    // The auth route limits sign-in by the server's limiter, which processes share.
+    emailAndPassword: {
+      enabled: true,
+      password: queuePasswordHashing(passwordHashing),
+      // requireAcceptablePassword counts characters, better-auth their UTF-16 units.
+      minPasswordLength: passwordLengthMin,
+      maxPasswordLength: 2 * passwordLengthMax,
+    },
+    plugins: [bearer(), sessionEndpoints(services.db)],
+    // The auth route decides which endpoints there are, and limits attempts by the server's limiter, which
+    // processes share.
     rateLimit: { enabled: false },
     telemetry: { enabled: false },
     logger: { level: 'warn', log: (level, message, ...details) => forward(services.log, level, message, details) },
@@ -133,12 +117,19 @@ export function createSessions({
         },
         update: { before: async (changes) => ({ data: { ...changes, ...checkProfile(changes) } }) },
       },
+      account: {
+        update: {
+          // The only change of an account is that of its password.
+          after: async ({ userId }, ctx) => endSessions(services.db, userId, ctx?.context.session?.session.id),
+        },
+      },
     },
   });
 
-  async function findSession(headers: { authorization: string } | { cookie: string }) {
+  async function findSession({ authorization, cookie }: Pick<IncomingHttpHeaders, 'authorization' | 'cookie'>) {
     try {
-      const found = await auth.api.getSession({ headers: new Headers(headers), returnHeaders: true });
+      const headers = new Headers({ ...(authorization && { authorization }), ...(cookie && { cookie }) });
+      const found = await auth.api.getSession({ headers, returnHeaders: true });
       return found.response && { user: found.response.user, setCookies: found.headers.getSetCookie() };
     } catch (error) {
       if (!(error instanceof APIError)) throw error;
@@ -153,6 +144,9 @@ export function createSessions({
   return {
     handle: toNodeHandler(auth),
     cookieName,
+    async findByHeaders(headers) {
+      return (await findSession(headers))?.user ?? null;
+    },
     async findByToken(token) {
       return (await findSession({ authorization: `Bearer ${token}` }))?.user ?? null;
     },
@@ -189,8 +183,13 @@ function badRequest(field: string, message: string): APIError {
   return new APIError('BAD_REQUEST', { code: 'BAD_USER_INPUT', message, field });
 }
 
-/** Logs messages of better-auth. Of the details, only errors: the others can quote a request. */
+/**
+ * Logs messages of better-auth. Of the details, only errors: the others can quote a request. An error without
+ * one is about a request, such as an unknown origin, and so is a second sign-up with one address: any client
+ * can cause them, so they are no errors of this server.
+ */
 function forward(log: Logger, level: 'debug' | 'info' | 'warn' | 'error', message: string, details: unknown[]): void {
-  const err = details.find((detail) => detail instanceof Error);
-  log[level](err === undefined ? {} : { err }, `better-auth: ${message}`);
+  const err = [message, ...details].find((detail: unknown) => detail instanceof Error);
+  const isOfClient = err === undefined || isUniqueViolation(err);
+  log[level === 'error' && isOfClient ? 'warn' : level](err === undefined ? {} : { err }, `better-auth: ${message}`);
 }
