@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '../../src/db/ids.js';
+import { hashSecretHex } from '../../src/domain/access/secret-hash.js';
 
 import { aKeyOf, aPerson, password } from '../factories.js';
 import { publicUrl, startServer, type TestServer } from '../harness.js';
@@ -87,7 +88,7 @@ describe('the principal of a request', () => {
         sessions: {
           create: {
             id: newId('authSession'),
-            token: token,
+            token: hashSecretHex(token),
             expiresAt: new Date(Date.now() + 60_000),
           },
         },

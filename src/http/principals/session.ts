@@ -15,6 +15,7 @@ import { ensurePersonalWorkspace } from '../../domain/workspaces/personal.js';
 import { UnavailableError, ValidationError } from '../../errors.js';
 import type { Services } from '../../graphql/services.js';
 import type { Origins } from '../origins.js';
+import { hashSessionTokens } from './hashed-sessions.js';
 import { type PasswordHashing, queuePasswordHashing, scryptHashing } from './password-hashing.js';
 import { endSessions, sessionEndpoints } from './session-endpoints.js';
 
@@ -82,7 +83,7 @@ export function createSessions({
     // A list, because better-auth would prefer a single secret from the environment.
     secrets: [{ version: 1, value: secret }],
     trustedOrigins: [...origins.all],
-    database: prismaAdapter(services.db, { provider: 'postgresql' }),
+    database: hashSessionTokens(prismaAdapter(services.db, { provider: 'postgresql' })),
     session: { modelName: 'authSession' },
     account: { modelName: 'authAccount', accountLinking: { enabled: false } },
     verification: { modelName: 'authVerification' },
