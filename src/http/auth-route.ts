@@ -1,4 +1,5 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
+import pLimit from 'p-limit';
 import { requireSignUpAllowed } from '../domain/workspaces/sign-up.js';
 import { NotFoundError, UnsupportedMediaTypeError } from '../errors.js';
 import type { Services } from '../graphql/services.js';
@@ -9,6 +10,7 @@ import { type AuthBody, type AuthEndpoint, authEndpoints } from './auth-endpoint
 import { type PublicError, toExtensions } from './errors.js';
 import type { Origins } from './origins.js';
 import { isFromAllowedOrigin } from './principals/credentials.js';
+import { hashesAtOnceMax, tooManyPasswords, waitingHashesMax } from './principals/password-hashing.js';
 import { addressHeader, authPath, type Sessions } from './principals/session.js';
 import { parseJson, readBody } from './request-body.js';
 import { type RequestScope, readMediaType } from './request-scope.js';
@@ -24,6 +26,9 @@ export interface AuthRouteOptions {
   readonly attemptLimits?: AttemptLimits | undefined;
 }
 
+/** Enough that hashing never waits for the database, and few enough that others do not wait for them there. */
+const attemptsAtOnceMax = 2 * hashesAtOnceMax;
+
 /**
  * Sign-up, sign-in and sessions: better-auth by its Node handler. This server decides which endpoints there
  * are, checks their bodies, limits attempts, and decides what better-auth believes about the request's origin.
@@ -36,21 +41,36 @@ export function createAuthRoute({
   attemptLimits = defaultAttemptLimits,
 }: AuthRouteOptions): (scope: RequestScope) => Promise<Answer> {
   const limiter = createAttemptLimiter(services, attemptLimits);
+  const limit = pLimit(attemptsAtOnceMax);
 
   return async (scope) => {
     const { endpoint, url } = findEndpoint(scope);
     if (endpoint.attempt !== null) await limiter.takeForNetwork(endpoint.attempt, scope.address);
     const body = endpoint.readBody(await readJson(scope));
     const headers = trustedHeaders(scope, origins);
-    await admit(endpoint, body, headers, scope);
-    const response = new CollectedResponse(scope.request);
-    await sessions.handle(prepareRequest(scope, url, headers, body), response);
-    const answer = await response.collected;
+    if (endpoint.attempt === null) return handle(scope, url, headers, body);
+    // Refused here, before the database is asked anything: in a flood, most attempts end at this line.
+    if (limit.activeCount + limit.pendingCount >= hashesAtOnceMax + waitingHashesMax) throw tooManyPasswords();
+    const answer = await limit(async () => {
+      await admit(endpoint, body, headers, scope);
+      return handle(scope, url, headers, body);
+    });
     if (answer.status === 401 && endpoint.attempt === 'signIn') {
       services.authenticationFailures.count('PASSWORD', services.clock());
     }
     return answer;
   };
+
+  async function handle(
+    scope: RequestScope,
+    url: URL,
+    headers: IncomingMessage['headers'],
+    body: AuthBody | undefined,
+  ): Promise<Answer> {
+    const response = new CollectedResponse(scope.request);
+    await sessions.handle(prepareRequest(scope, url, headers, body), response);
+    return response.collected;
+  }
 
   /** @throws RateLimitedError, SignUpRefusedError */
   async function admit(

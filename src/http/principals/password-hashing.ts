@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { hashPassword, verifyPassword } from 'better-auth/crypto';
 import pLimit from 'p-limit';
 import { RateLimitedError } from '../../errors.js';
@@ -12,13 +13,21 @@ export interface PasswordHashing {
 export const scryptHashing: PasswordHashing = { hash: hashPassword, verify: verifyPassword };
 
 /**
- * How many passwords are hashed at a time: half of libuv's four threads. The other half is for the rest of the
- * server: cookies' signatures, DNS and files.
+ * How many passwords are hashed at a time: at most half of libuv's four threads, because the other half is for
+ * the rest of the server (cookies' signatures, DNS, files), and at most half of the processor's cores.
  */
-export const hashesAtOnceMax = 2;
-/** How many wait: the last of them for about two seconds. */
+export const hashesAtOnceMax = Math.max(1, Math.min(2, Math.floor(availableParallelism() / 2)));
+/** How many wait: the last of them for two or three seconds. */
 export const waitingHashesMax = 32;
 const retryAfterSeconds = 2;
+
+/** More passwords than can be hashed and wait. */
+export function tooManyPasswords(): RateLimitedError {
+  return new RateLimitedError(
+    'Too many people are signing up or signing in right now. Wait and try again.',
+    retryAfterSeconds,
+  );
+}
 
 /**
  * Hashes passwords in a queue of its own, so that many sign-ups do not delay anything else.
@@ -29,10 +38,7 @@ export function queuePasswordHashing(hashing: PasswordHashing): PasswordHashing 
   async function enqueue<Result>(work: () => Promise<Result>): Promise<Result> {
     // Calls that will start in this turn are still pending.
     if (limit.activeCount + limit.pendingCount >= hashesAtOnceMax + waitingHashesMax) {
-      throw new RateLimitedError(
-        'Too many people are signing up or signing in right now. Wait and try again.',
-        retryAfterSeconds,
-      );
+      throw tooManyPasswords();
     }
     return limit(work);
   }
