@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
 import { createSharedLimiter } from '../../src/domain/rate-limits/open-limiter.js';
@@ -51,6 +52,19 @@ describeWithRedis('servers that share a Redis', () => {
       expect(own.headers.get('ratelimit')).toMatch(/^"minute";r=0;t=\d\d, "hour";r=940;t=3[56]\d\d$/);
       expect(Number(own.headers.get('retry-after'))).toBeGreaterThan(30);
     }
+  });
+
+  test('share the limits of attempts to sign in', async () => {
+    const { one, other } = await twoServers('masko');
+    const body = JSON.stringify({ email: `${randomUUID()}@example.com`, password: 'a wrong password' });
+    const statuses: number[] = [];
+    for (let tries = 0; tries < 12; tries += 1) {
+      const server = tries % 2 ? other : one;
+      const headers = { 'content-type': 'application/json' };
+      const response = await server.fetch('/api/auth/sign-in/email', { method: 'POST', headers, body });
+      statuses.push(response.status);
+    }
+    expect(statuses).toEqual([...Array.from({ length: 10 }, () => 401), 429, 429]);
   });
 
   test('return the shared state in both forms of rate limit headers of a verification', async () => {
