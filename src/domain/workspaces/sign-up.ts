@@ -1,6 +1,7 @@
 import type { Db } from '../../db/transaction.js';
 import { SignUpRefusedError } from '../../errors.js';
 import type { SignUpMode } from '../../settings.js';
+import { isPending } from './invitation-state.js';
 
 /**
  * Refuses an address that may not sign up with a password. `invited` admits an address with an open
@@ -17,7 +18,7 @@ export async function requireSignUpAllowed(db: Db, mode: SignUpMode, email: stri
     );
   }
   const invitation = await db.invitation.findFirst({
-    where: { email, acceptedAt: null, expiresAt: { gt: now } },
+    where: { email, ...isPending(now) },
     select: { id: true },
   });
   if (invitation !== null) return;
