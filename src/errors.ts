@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'INSUFFICIENT_CREDITS'
   | 'RATE_LIMITED'
   | 'SERVICE_UNAVAILABLE'
+  | 'QUERY_TIMEOUT'
   | 'IDEMPOTENCY_KEY_IN_USE'
   | 'IDEMPOTENCY_KEY_REUSED'
   | 'SECRET_UNAVAILABLE'
@@ -183,6 +184,16 @@ export class UnavailableError extends DomainError {
   readonly retryAfterSeconds = 1;
   constructor(message = 'The database cannot be reached. Try again in a moment.', options?: ErrorOptions) {
     super(message, options);
+  }
+}
+
+/** A query took too long and was stopped. It changed nothing, because queries only read. */
+export class QueryTimeoutError extends DomainError {
+  readonly code = 'QUERY_TIMEOUT';
+  constructor(readonly limitMs: number) {
+    super(
+      `The query was stopped after ${limitMs / 1_000} seconds. Request smaller pages, fewer fields or a shorter time range, or send several queries.`,
+    );
   }
 }
 

@@ -2,6 +2,7 @@ import type {
   IsolationLevel,
   SqlDriverAdapter,
   SqlMigrationAwareDriverAdapterFactory,
+  SqlQueryable,
   Transaction,
 } from '@prisma/driver-adapter-utils';
 
@@ -19,6 +20,8 @@ export interface ScriptAdapter extends SqlDriverAdapter {
 
 export interface ScriptAdapterFactory extends SqlMigrationAwareDriverAdapterFactory {
   connect(): Promise<ScriptAdapter>;
+  /** Runs statements until the signal aborts; then they are refused with its reason. See reads.ts. */
+  connectUntil(signal: AbortSignal): Promise<Pick<SqlQueryable, 'queryRaw'>>;
 }
 
 const commit = { sql: 'COMMIT', args: [], argTypes: [] };

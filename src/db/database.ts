@@ -13,10 +13,25 @@ export interface Statement {
 /** Runs a statement without Prisma, for the few statements that every request waits for. */
 export type RunStatement = <Row extends object>(statement: Statement, values: readonly unknown[]) => Promise<Row[]>;
 
+/** The reads of one request. The caller that opened them closes them. */
+export interface Reads {
+  /** Only for reads. After the signal has aborted, each statement is refused with the signal's reason. */
+  readonly db: PrismaClient;
+  close(): void;
+}
+
+/**
+ * Opens a client whose statements stop when the signal aborts: no further one starts, and on PostgreSQL the
+ * running one ends within a second. A running statement of the embedded database cannot be interrupted.
+ */
+export type OpenReads = (signal: AbortSignal) => Promise<Reads>;
+
 /** An open database. The caller that opened it closes it. */
 export interface Database {
   readonly db: PrismaClient;
   readonly run: RunStatement;
+  /** For queries, which stop when their client goes away or their time is up. */
+  readonly openReads: OpenReads;
   readonly kind: 'embedded' | 'postgresql';
   /**
    * Runs `work` in one transaction while no other call of `exclusively` runs, in any process: on PostgreSQL

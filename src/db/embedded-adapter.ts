@@ -17,6 +17,13 @@ export function embeddedAdapterFactory(pglite: PGlite): ScriptAdapterFactory {
   return {
     ...identity,
     connect: () => embeddedAdapter(pglite, parsers),
+    connectUntil: (signal) => {
+      const query: Connection['query'] = async (sql, values, options) => {
+        signal.throwIfAborted();
+        return pglite.query(sql, values, options);
+      };
+      return queryableOn({ query }, parsers);
+    },
     connectToShadowDb: () => Promise.reject(new Error('The embedded database has no shadow database.')),
   };
 }
@@ -47,7 +54,7 @@ function takeArrayParsers(pglite: PGlite): Parsers {
 }
 
 async function queryableOn(
-  connection: Connection,
+  connection: Pick<Connection, 'query'>,
   parsers: Parsers,
 ): Promise<Pick<SqlQueryable, 'queryRaw' | 'executeRaw'>> {
   // For these two the adapter calls only `query`, which a transaction of PGlite has too.

@@ -5,6 +5,7 @@ import { inTransaction } from './adapter.js';
 import { clientOn, type Database, type EmbeddedOptions, once, type Statement } from './database.js';
 import { embeddedAdapterFactory } from './embedded-adapter.js';
 import { lockDataDir } from './lock.js';
+import { createReads } from './reads.js';
 
 /**
  * Opens PGlite, in memory or in a folder that this process locks.
@@ -16,14 +17,17 @@ export async function openEmbedded({ dataDir, snapshot }: EmbeddedOptions): Prom
     const pglite = await openPGlite(dataDir, snapshot);
     const factory = embeddedAdapterFactory(pglite);
     const db = clientOn(factory);
+    const reads = createReads(factory, clientOn);
     return {
       db,
       run: async <Row extends object>({ text }: Statement, values: readonly unknown[]) =>
         (await pglite.query<Row>(text, [...values])).rows,
+      openReads: reads.open,
       kind: 'embedded',
       exclusively: async (work) => inTransaction(await factory.connect(), work),
       dump: () => pglite.dumpDataDir('none'),
       close: once(async () => {
+        await reads.close();
         await db.$disconnect();
         await pglite.close();
         await release();

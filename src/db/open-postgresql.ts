@@ -3,6 +3,7 @@ import { inTransaction } from './adapter.js';
 import { clientOn, type Database, once, type PostgresqlOptions, type Statement } from './database.js';
 import { postgresqlAdapterFactory, rethrowOutage } from './postgresql-adapter.js';
 import { reachPostgresql } from './reach.js';
+import { createReads } from './reads.js';
 
 /** How long a request waits for a connection. Shorter than `maxWait`, so that the error is the pool's. */
 const connectionTimeoutMs = 5_000;
@@ -20,6 +21,9 @@ const idleInTransactionTimeoutMs = 20_000;
 const silentSocketTimeoutMs = 15_000;
 
 const idleConnectionTimeoutMs = 10_000;
+
+/** How often PostgreSQL checks during a statement whether this process still waits for it. */
+const lostClientCheckMs = 500;
 
 /** A migration may rewrite a large table, and may wait for another process that migrates. */
 const migrationStatementTimeoutMs = 30 * 60_000;
@@ -45,11 +49,14 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
   // Without a listener, the loss of an idle connection would end this process.
   pool.on('error', (error) => options.onConnectionLost?.(error));
 
-  const db = clientOn(postgresqlAdapterFactory(pool));
+  const factory = postgresqlAdapterFactory(pool);
+  const db = clientOn(factory);
+  const reads = createReads(factory, clientOn);
   return {
     db,
     run: async <Row extends object>({ name, text }: Statement, values: readonly unknown[]) =>
       (await pool.query<Row>({ name, text, values: [...values] }).catch(rethrowOutage)).rows,
+    openReads: reads.open,
     kind: 'postgresql',
     async exclusively(work) {
       const own = new pg.Pool({
@@ -72,6 +79,7 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
       }
     },
     close: once(async () => {
+      await reads.close();
       await db.$disconnect();
       await pool.end();
     }),
@@ -93,6 +101,8 @@ async function prepareConnection(
     `SET TIME ZONE 'UTC'; SET DateStyle = 'ISO'; SET statement_timeout = ${statementTimeout};
      SET idle_in_transaction_session_timeout = ${Math.max(idleInTransactionTimeoutMs, statementTimeout)}`,
   );
+  // Before PostgreSQL 14, and on systems that cannot check it, such a statement runs until its timeout.
+  await client.query(`SET client_connection_check_interval = ${lostClientCheckMs}`).catch(() => undefined);
 }
 
 /** Closes a connection that the server has ended, so that the pool does not hand it out. */

@@ -24,6 +24,9 @@ export function postgresqlAdapterFactory(pool: pg.Pool): ScriptAdapterFactory {
     provider: factory.provider,
     adapterName: factory.adapterName,
     connectToShadowDb: () => Promise.reject(new Error('A shadow database is not supported.')),
+    async connectUntil(signal) {
+      return queryableOn(await new PrismaPg(poolUntil(pool, signal)).connect());
+    },
     async connect(): Promise<ScriptAdapter> {
       const adapter = await factory.connect();
       return {
@@ -38,6 +41,42 @@ export function postgresqlAdapterFactory(pool: pg.Pool): ScriptAdapterFactory {
       };
     },
   };
+}
+
+/** The same pool, for statements that stop when the signal aborts. */
+function poolUntil(pool: pg.Pool, signal: AbortSignal): pg.Pool {
+  const query = (config: pg.QueryConfig) => queryUntil(pool, signal, config);
+  // The adapter would add a listener to the pool for each request.
+  const view: pg.Pool = Object.create(pool, { query: { value: query }, on: { value: () => view } });
+  return view;
+}
+
+/**
+ * Runs a statement. If the signal aborts meanwhile, the connection is closed, and PostgreSQL ends the
+ * statement when it notices (`client_connection_check_interval`). A cancel request would need a connection of
+ * its own, and could arrive when the connection runs the statement of another request.
+ */
+async function queryUntil(pool: pg.Pool, signal: AbortSignal, config: pg.QueryConfig): Promise<pg.QueryResult> {
+  signal.throwIfAborted();
+  const client = await pool.connect();
+  let isReleased = false;
+  const release = (closes: boolean) => {
+    if (isReleased) return;
+    isReleased = true;
+    client.release(closes);
+  };
+  const abort = () => release(true);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    // It may have aborted while this waited for a connection.
+    signal.throwIfAborted();
+    return await client.query(config);
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    signal.removeEventListener('abort', abort);
+    release(false);
+  }
 }
 
 function guardCommit(transaction: Transaction): ScriptTransaction {

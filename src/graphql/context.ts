@@ -1,3 +1,4 @@
+import type { ExecutionResult } from 'graphql';
 import type { Actor } from '../domain/access/principal.js';
 import type { IdempotentRequest } from '../domain/commands/idempotency.js';
 import type { Loaders } from './loaders.js';
@@ -12,6 +13,11 @@ export interface Context {
   readonly loaders: Loaders;
   /** Whether the operation is known to be within the limits of queries. */
   isWithinLimits: boolean;
+  /**
+   * Executes a query. It ends when the client goes away or the time is up: `services.db` and the loaders then
+   * refuse to read. @throws QueryTimeoutError
+   */
+  executeQuery(execute: () => ExecutionResult | Promise<ExecutionResult>): Promise<ExecutionResult>;
   /** Headers that a resolver adds to the answer, such as Retry-After. */
   readonly responseHeaders: Headers;
 }

@@ -49,6 +49,7 @@ function withSelection(context: Context, info: GraphQLResolveInfo): Context {
     isWithinLimits,
     loaders,
     responseHeaders,
+    executeQuery: (execute) => context.executeQuery(execute),
     idempotency: { key, onReplay, isSelected: (field) => selected.has(field) },
   };
 }

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
+import type { OpenReads } from '../db/database.js';
 import type { Db } from '../db/transaction.js';
 import type { Cipher } from '../domain/access/cipher.js';
 import type { RefusalRecorder } from '../domain/audit/refusals.js';
@@ -25,7 +26,9 @@ export interface CommandServices {
  * needs of it.
  */
 export interface Services extends CommandServices {
+  /** In a query, for reads only: its statements stop with the query. */
   readonly db: Db;
+  readonly openReads: OpenReads;
   readonly products: Products;
   readonly clock: Clock;
   readonly log: Logger;

@@ -1,3 +1,4 @@
+import type { ExecutionResult } from 'graphql';
 import type { GraphQLParams, YogaInitialContext } from 'graphql-yoga';
 import type { Actor, ApiKeyPrincipal } from '../domain/access/principal.js';
 import type { IdempotentRequest } from '../domain/commands/idempotency.js';
@@ -10,6 +11,7 @@ import type { Product } from '../products/product.js';
 import { readIdempotencyKey } from './idempotency-key.js';
 import type { Identity, ResolvePrincipal } from './principals/resolve.js';
 import type { Sessions } from './principals/session.js';
+import { startQueryDeadline } from './query-deadline.js';
 import type { RequestScope } from './request-scope.js';
 
 /**
@@ -22,6 +24,8 @@ export interface ContextOptions {
   readonly services: Services;
   readonly sessions: Pick<Sessions, 'expiredCookie'>;
   readonly resolvePrincipal: ResolvePrincipal;
+  /** How long the execution of a query may take. */
+  readonly queryMsMax: number;
 }
 
 /**
@@ -29,7 +33,7 @@ export interface ContextOptions {
  * synchronously if the principal is known. It throws what refuses the whole request: UnauthenticatedError, ValidationError for two credentials or an
  * invalid Idempotency-Key, RateLimitedError, UnavailableError.
  */
-export function createContextFactory({ services, sessions, resolvePrincipal }: ContextOptions) {
+export function createContextFactory({ services, sessions, resolvePrincipal, queryMsMax }: ContextOptions) {
   return function createContext(scope: RequestScope): HookContext | Promise<HookContext> {
     const resolving = resolvePrincipal(scope.request);
     return resolving instanceof Promise ? awaitIdentity(resolving, scope) : createFor(resolving, scope);
@@ -55,7 +59,7 @@ export function createContextFactory({ services, sessions, resolvePrincipal }: C
   function createFor({ principal }: Identity, scope: RequestScope): HookContext {
     scope.principal = principal;
     const actor = { principal, requestId: scope.requestId, address: scope.address };
-    return new RequestContext(services, actor, readIdempotencyKey(scope), scope);
+    return new RequestContext(services, actor, readIdempotencyKey(scope), scope, queryMsMax);
   }
 }
 
@@ -66,14 +70,17 @@ class RequestContext implements HookContext {
   readonly request: Request;
   #loaders: Loaders | null = null;
   readonly #scope: RequestScope;
+  readonly #queryMsMax: number;
 
   constructor(
-    readonly services: Services,
+    public services: Services,
     readonly actor: Actor,
     readonly idempotency: IdempotentRequest | null,
     scope: RequestScope,
+    queryMsMax: number,
   ) {
     this.#scope = scope;
+    this.#queryMsMax = queryMsMax;
     this.request = new HookRequest(scope) as Pick<Request, 'method' | 'url' | 'headers'> as Request;
   }
 
@@ -84,6 +91,21 @@ class RequestContext implements HookContext {
 
   get responseHeaders(): Headers {
     return this.#scope.responseHeaders;
+  }
+
+  async executeQuery(execute: () => ExecutionResult | Promise<ExecutionResult>): Promise<ExecutionResult> {
+    const deadline = startQueryDeadline(this.#scope.response, this.#queryMsMax);
+    try {
+      const reads = await this.services.openReads(deadline.signal);
+      this.services = { ...this.services, db: reads.db };
+      try {
+        return await Promise.race([execute(), deadline.aborted]);
+      } finally {
+        reads.close();
+      }
+    } finally {
+      deadline.end();
+    }
   }
 
   /** For hooks that go on working after the response. */

@@ -16,6 +16,7 @@ import { createIdentityProvider, type IdentityProviderOptions } from './principa
 import type { PasswordHashing } from './principals/password-hashing.js';
 import { createResolver } from './principals/resolve.js';
 import { createSessions } from './principals/session.js';
+import { queryMsMaxDefault } from './query-deadline.js';
 import { createRedact } from './redact.js';
 
 export interface HandlerOptions {
@@ -30,6 +31,8 @@ export interface HandlerOptions {
   readonly identityProvider: IdentityProviderOptions | null;
   /** How often one principal may run one management mutation. */
   readonly mutationsPerMinute: number;
+  /** How long the execution of a query may take. Default: {@link queryMsMaxDefault}. */
+  readonly queryMsMax?: number | undefined;
   /** Proxies whose `X-Forwarded-For` and `Forwarded` are believed. Default: none. */
   readonly trustedProxies?: TrustedProxies | undefined;
   /** Who may sign up with a password. Default: any address. */
@@ -69,7 +72,12 @@ export function createHandler(options: HandlerOptions): Pipeline {
       schema: options.schema ?? buildSchema({ mutationsPerMinute: options.mutationsPerMinute }),
       plugins: options.plugins ?? [],
     }),
-    createContext: createContextFactory({ services, sessions, resolvePrincipal }),
+    createContext: createContextFactory({
+      services,
+      sessions,
+      resolvePrincipal,
+      queryMsMax: options.queryMsMax ?? queryMsMaxDefault,
+    }),
     answerGraphiql: createGraphiql(origin),
     answerAuth: createAuthRoute({
       services,

@@ -21,6 +21,7 @@ import { failedResult, type OperationResult } from './operation-result.js';
 import type { Origins } from './origins.js';
 import { presentResult } from './present.js';
 import { authPath } from './principals/session.js';
+import { ClientGoneError } from './query-deadline.js';
 import type { Redact } from './redact.js';
 import { readBody } from './request-body.js';
 import { graphqlPath, RequestScope } from './request-scope.js';
@@ -75,7 +76,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   let isDraining = false;
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const scope = new RequestScope(request, origin, options.findClientAddress(request));
+    const scope = new RequestScope(request, response, origin, options.findClientAddress(request));
     const deadline = startDeadline(scope, response);
     const sendAnswer = (answer: Answer) =>
       send(response, answer, finishHeaders(answer, scope, { origins, isDraining }), () => deadline.postpone());
@@ -83,9 +84,11 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     try {
       await sendAnswer(await route.answer(scope));
     } catch (error) {
-      await recover(error, response, scope, () => sendAnswer(route.answerError(error, scope)));
+      if (!(error instanceof ClientGoneError)) {
+        await recover(error, response, scope, () => sendAnswer(route.answerError(error, scope)));
+      }
     }
-    logRequest(scope, response.statusCode);
+    logRequest(scope, response.headersSent ? response.statusCode : clientGoneStatus);
   }
 
   // ROUTE
@@ -165,6 +168,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       if (accepted.eventStream === null) throw new NotAcceptableError();
       return await enveloped.subscribe(args);
     } catch (error) {
+      if (error instanceof ClientGoneError) throw error;
       return failedResult(error);
     }
   }
@@ -274,6 +278,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 }
 
 const loggedPathLengthMax = 200;
+/** As nginx logs a request whose client went away before the response. */
+const clientGoneStatus = 499;
 
 /** Media types for the answer to an error, which may be that none is acceptable. */
 function acceptedOrJson({ request }: RequestScope): AcceptedMediaTypes {

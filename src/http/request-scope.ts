@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { newId } from '../db/ids.js';
 import type { Principal } from '../domain/access/principal.js';
 
@@ -20,6 +20,7 @@ export class RequestScope {
    */
   constructor(
     readonly request: IncomingMessage,
+    readonly response: ServerResponse,
     readonly origin: string,
     readonly address: string | null = request.socket.remoteAddress ?? null,
   ) {

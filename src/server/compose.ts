@@ -98,6 +98,7 @@ export function composeServer({
   const webhookAddresses = createAddressPolicy({ allowsPrivate: webhooksAllowPrivate, networks: webhooksAllow });
   const services: Services = {
     ...verification,
+    openReads: database.openReads,
     cipher,
     refusals,
     webhookAddresses,

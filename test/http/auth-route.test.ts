@@ -263,7 +263,7 @@ describe('better-auth receives the request as this server sees it', () => {
       const listening = await listen(
         {
           handle: (request, response) =>
-            void answerAuth(new RequestScope(request, publicUrl)).then(({ body }) => response.end(body)),
+            void answerAuth(new RequestScope(request, response, publicUrl)).then(({ body }) => response.end(body)),
           drain: () => undefined,
         },
         { host: '127.0.0.1', port: 0 },

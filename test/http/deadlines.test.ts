@@ -32,7 +32,7 @@ async function serve(): Promise<number> {
   const startDeadline = createDeadlines(({ request }) => expired.push(request.url ?? ''));
   server = createServer((request, response) => {
     const path = request.url ?? '';
-    deadlines.set(path, startDeadline(new RequestScope(request, `http://${host}`), response));
+    deadlines.set(path, startDeadline(new RequestScope(request, response, `http://${host}`), response));
     if (path.startsWith('/answered')) response.end('answered');
     if (path.startsWith('/stream')) response.write('begun');
   });

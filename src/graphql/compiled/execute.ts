@@ -1,4 +1,10 @@
-import { type DocumentNode, type ExecutionArgs, type ExecutionResult, execute as executeByGraphqlJs } from 'graphql';
+import {
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  execute as executeByGraphqlJs,
+  OperationTypeNode,
+} from 'graphql';
 import type { Context } from '../context.js';
 import { PreparedDocument, type PreparedOperation } from './prepared-operation.js';
 import { describeVariableErrors, isVariableFailure } from './variable-errors.js';
@@ -29,8 +35,10 @@ export function createExecute(): Execute {
     const inputs = args.variableValues ?? {};
     context.isWithinLimits = operation.isWithinLimits;
     const isCompilable = args.rootValue === undefined && args.fieldResolver == null && args.typeResolver == null;
-    const compiledRun = isCompilable ? operation.compiled?.(context, inputs) : null;
-    const result = await (compiledRun ?? executeByGraphqlJs(args));
+    const run = () => (isCompilable ? operation.compiled?.(context, inputs) : null) ?? executeByGraphqlJs(args);
+    // Queries end with their request; mutations that began finish.
+    const isQuery = operation.definition.operation === OperationTypeNode.QUERY;
+    const result = await (isQuery ? context.executeQuery(run) : run());
     if (result.errors === undefined) operation.succeeded();
     else if (isVariableFailure(result)) {
       return { errors: describeVariableErrors(args.schema, operation.definition, inputs) };
