@@ -59,7 +59,31 @@ const badRequests: Readonly<Record<string, BadRequest>> = {
     body: `{"query":${JSON.stringify(mutation)},"variables":{"name":${nested('[', '1', ']', 100_000)}}}`,
     status: 400,
     code: 'BAD_USER_INPUT',
-    field: 'name',
+    field: 'body',
+  },
+  'a variable in 490,000 lists': {
+    body: `{"query":${JSON.stringify(mutation)},"variables":{"name":${nested('[', '1', ']', 490_000)}}}`,
+    status: 400,
+    code: 'BAD_USER_INPUT',
+    field: 'body',
+  },
+  'a variable in lists that never end': {
+    body: `{"query":${JSON.stringify(mutation)},"variables":{"name":${'['.repeat(490_000)}`,
+    status: 400,
+    code: 'BAD_USER_INPUT',
+    field: 'body',
+  },
+  'a list of 300,000 values': {
+    body: ofName(Array(300_000).fill('')),
+    status: 400,
+    code: 'BAD_USER_INPUT',
+    field: 'body',
+  },
+  'an object of 100,000 fields': {
+    body: ofName(Object.fromEntries(Array.from({ length: 100_000 }, (_, index) => [index, 0]))),
+    status: 400,
+    code: 'BAD_USER_INPUT',
+    field: 'body',
   },
   'a document that is none': {
     body: JSON.stringify({ query: 'mutation {' }),
@@ -132,5 +156,14 @@ describe('a malformed request is refused with a message and an error code, and w
     expect(text).not.toMatch(/prisma|postgres|\bsql|node_modules|\bat \S+ \(|RangeError|stack/i);
     expect(text.length).toBeLessThan(20_000);
     expect(await readDatabaseState()).toEqual(before);
+  });
+});
+
+test('brackets, commas, quotes and backslashes in a long text are no values of the body', async () => {
+  const name = `${'[,{'.repeat(30_000)}"\\"\\\\${'],'.repeat(30_000)}`;
+  const response = await post(world, { body: ofName(name), status: 200, code: '' });
+  expect({ status: response.status, body: await response.json() }).toEqual({
+    status: 200,
+    body: { data: { createWorkspace: { __typename: 'ValidationError' } } },
   });
 });

@@ -152,7 +152,7 @@ describe('an invalid request is refused with an error that names the field or co
     const nested = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
     const query = 'mutation ($input: CreateWorkspaceInput!) { createWorkspace(input: $input) { __typename } }';
     const response = await post(`{"query":"${query}","variables":{"input":${nested}}}`);
-    expect(await errorOf(response)).toEqual({ status: 400, extensions: extensions('BAD_USER_INPUT', 'input') });
+    expect(await errorOf(response)).toEqual({ status: 400, extensions: extensions('BAD_USER_INPUT', 'body') });
   });
 
   test('an unknown field', async () => {
