@@ -51,11 +51,16 @@ async function start(settings: Settings): Promise<void> {
       webhooksAllowPrivate: settings.webhooksAllowPrivate,
       webhooksAllow: settings.webhooksAllow,
       keyCacheMb: settings.keyCacheMb,
+      servesPlayground: settings.servesPlayground,
+      introspection: settings.introspection,
     });
     const listening = await listen(server.handler, settings);
     // Created last, when nothing can fail any more: otherwise the plaintext could be lost unprinted.
     const firstToken = await createFirstServiceToken(database.db, 'created on the first start');
-    if (firstToken !== null) process.stdout.write(firstStartNotice({ publicUrl, token: firstToken, products }));
+    if (firstToken !== null) {
+      const { servesPlayground } = settings;
+      process.stdout.write(firstStartNotice({ publicUrl, token: firstToken, products, servesPlayground }));
+    }
     log.info(
       { url: publicUrl, port: listening.port, database: database.kind, products: products.all.map(({ slug }) => slug) },
       'Tollkeeper is ready',

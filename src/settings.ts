@@ -42,6 +42,9 @@ export interface Settings {
   webhooksAllow: string[];
   /** Memory budget of the key cache, in millions of bytes. */
   keyCacheMb: number;
+  /** Whether browsers get the playground. */
+  servesPlayground: boolean;
+  introspection: IntrospectionAccess;
 }
 
 export const keyCacheMbDefault = 64;
@@ -54,6 +57,10 @@ export type TrustedProxies =
 
 const signUpModes = ['open', 'invited', 'closed'] as const;
 export type SignUpMode = (typeof signUpModes)[number];
+/** Who may introspect the schema. */
+export type IntrospectionAccess = (typeof introspectionAccesses)[number];
+
+const introspectionAccesses = ['public', 'authenticated', 'off'] as const;
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -83,6 +90,8 @@ const messages = {
   TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: 'must be true or false; true is for development only',
   TOLLKEEPER_WEBHOOKS_ALLOW: 'must list addresses or networks such as 10.1.0.0/16, separated by commas',
   TOLLKEEPER_KEY_CACHE_MB: 'must be a whole number from 1 to 4000, in megabytes',
+  TOLLKEEPER_PLAYGROUND: 'must be on or off',
+  TOLLKEEPER_INTROSPECTION: `must be one of ${introspectionAccesses.join(', ')}`,
 } as const;
 type Variable = keyof typeof messages;
 
@@ -162,6 +171,11 @@ const shape = z.object({
   TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: trueOrFalse.default(false),
   TOLLKEEPER_WEBHOOKS_ALLOW: list(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()])).default([]),
   TOLLKEEPER_KEY_CACHE_MB: wholeNumber(1, 4_000).default(keyCacheMbDefault),
+  TOLLKEEPER_PLAYGROUND: z
+    .enum(['on', 'off'])
+    .transform((text) => text === 'on')
+    .default(true),
+  TOLLKEEPER_INTROSPECTION: z.enum(introspectionAccesses).default('public'),
 } satisfies Record<Variable, z.ZodType>);
 
 /** A file in the working directory with variables for this server. */
@@ -229,6 +243,8 @@ export function readSettings(source: NodeJS.Dict<string> = { ...readEnvFile(), .
     webhooksAllowPrivate: values.TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE,
     webhooksAllow: values.TOLLKEEPER_WEBHOOKS_ALLOW,
     keyCacheMb: values.TOLLKEEPER_KEY_CACHE_MB,
+    servesPlayground: values.TOLLKEEPER_PLAYGROUND,
+    introspection: values.TOLLKEEPER_INTROSPECTION,
   };
 }
 

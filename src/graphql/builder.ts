@@ -1,18 +1,15 @@
 import SchemaBuilder from '@pothos/core';
-import ComplexityPlugin from '@pothos/plugin-complexity';
+import ComplexityPlugin, { ComplexityErrorKind } from '@pothos/plugin-complexity';
 import ErrorsPlugin from '@pothos/plugin-errors';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
-import { ValidationError } from '../errors.js';
 import type PrismaTypes from '../generated/pothos-types.js';
 import { getDatamodel } from '../generated/pothos-types.js';
 import AccessPlugin from './access.js';
 import ArgumentsPlugin from './arguments.js';
 import type { Context } from './context.js';
 import { findNodeType } from './node-types.js';
-
-/** Limits of one request. A page counts as often as it has items, and a look-up by id ten times. */
-export const queryLimits = { complexity: 25_000, depth: 16, breadth: 5_000 };
+import { queryLimits, tooBroad, tooCostly, tooDeep } from './query-limits.js';
 
 interface SchemaTypes {
   Context: Context;
@@ -34,12 +31,19 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   complexity: {
     // An operation that was weighed before, and whose weight does not depend on variables, is not weighed
     // again.
-    limit: ({ isWithinLimits }) => (isWithinLimits ? {} : queryLimits),
-    complexityError: (kind) =>
-      new ValidationError(
-        'query',
-        `The request asks for too much (${kind.toLowerCase()}). Ask for fewer fields or smaller pages.`,
-      ),
+    limit: ({ isWithinLimits, introspectionCost }) =>
+      isWithinLimits
+        ? {}
+        : {
+            complexity: queryLimits.cost - introspectionCost,
+            depth: queryLimits.depth,
+            breadth: queryLimits.breadth,
+          },
+    complexityError: (kind, { complexity, depth, breadth, maxComplexity = queryLimits.cost }) => {
+      if (kind === ComplexityErrorKind.Depth) return tooDeep(depth);
+      if (kind === ComplexityErrorKind.Breadth) return tooBroad(breadth);
+      return tooCostly(complexity + queryLimits.cost - maxComplexity);
+    },
   },
   errors: {
     directResult: true,

@@ -13,6 +13,8 @@ export interface Context {
   readonly loaders: Loaders;
   /** Whether the operation is known to be within the limits of queries. */
   isWithinLimits: boolean;
+  /** Cost of what the operation asks about the schema. */
+  introspectionCost: number;
   /**
    * Executes a query. It ends when the client goes away or the time is up: `services.db` and the loaders then
    * refuse to read. @throws QueryTimeoutError

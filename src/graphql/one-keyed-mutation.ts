@@ -41,12 +41,13 @@ function withSelection(context: Context, info: GraphQLResolveInfo): Context {
     info.fieldNodes.flatMap(({ selectionSet }) => fieldsOf(selectionSet, info).map(({ name }) => name.value)),
   );
   // The context creates some of its properties lazily, so it cannot be spread.
-  const { actor, services, isWithinLimits, loaders, responseHeaders } = context;
+  const { actor, services, isWithinLimits, introspectionCost, loaders, responseHeaders } = context;
   const { key, onReplay } = idempotency;
   return {
     actor,
     services,
     isWithinLimits,
+    introspectionCost,
     loaders,
     responseHeaders,
     executeQuery: (execute) => context.executeQuery(execute),

@@ -66,6 +66,7 @@ export function createContextFactory({ services, sessions, resolvePrincipal, que
 /** Most operations need neither loaders nor response headers, so these are created on first use. */
 class RequestContext implements HookContext {
   isWithinLimits = false;
+  introspectionCost = 0;
   params: GraphQLParams = {};
   readonly request: Request;
   #loaders: Loaders | null = null;

@@ -19,7 +19,8 @@ import {
   type YogaServer,
 } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
-import { createExecute } from '../graphql/compiled/execute.js';
+import { createExecute, type Execute } from '../graphql/compiled/execute.js';
+import type { IntrospectionAccess } from '../settings.js';
 import type { HookContext } from './context.js';
 import { parseWithinLimits } from './document-limits.js';
 import type { OperationResult } from './operation-result.js';
@@ -39,6 +40,7 @@ export type RunOperation = (params: GraphQLParams, context: HookContext) => Prom
 
 export interface EngineOptions {
   readonly schema: GraphQLSchema;
+  readonly introspection: IntrospectionAccess;
   /**
    * Plugins of Yoga and Envelop. Hooks that need WHATWG requests and responses are not called: see
    * docs/architecture.md.
@@ -80,12 +82,13 @@ export interface Engine {
   ) => Promise<OperationResult>;
 }
 
-export function createEngine({ schema, plugins }: EngineOptions): Engine {
+export function createEngine({ schema, introspection, plugins }: EngineOptions): Engine {
+  const execute = createExecute(introspection);
   const { plugin: access, getYoga } = accessToYoga();
   createYoga<object, HookContext>({
     schema,
     graphqlEndpoint: graphqlPath,
-    plugins: [useExecution(), useDocumentLimits(), useValuesRule(), ...plugins, useValidationCache(), access],
+    plugins: [useExecution(execute), useDocumentLimits(), useValuesRule(), ...plugins, useValidationCache(), access],
     parserAndValidationCache: {
       documentCache: createDocumentCache<DocumentNode>(),
       // Yoga skips hooks for errors that it has cached.
@@ -161,7 +164,7 @@ export function createEngine({ schema, plugins }: EngineOptions): Engine {
     ? runWithHooks
     : (params, context, runOperation) => runOperation(params, context);
   return {
-    prepared: prepareDocuments(schema, plugins.length === 0),
+    prepared: prepareDocuments(schema, execute, plugins.length === 0),
     envelop: (context) => yoga.getEnveloped(context),
     runWithHooks:
       tracer?.operation === undefined
@@ -175,7 +178,7 @@ export function createEngine({ schema, plugins }: EngineOptions): Engine {
   };
 }
 
-function prepareDocuments(schema: GraphQLSchema, isEnabled: boolean): PreparedDocuments {
+function prepareDocuments(schema: GraphQLSchema, execute: Execute, isEnabled: boolean): PreparedDocuments {
   const documents = createDocumentCache<DocumentNode>();
   return {
     schema,
@@ -183,7 +186,7 @@ function prepareDocuments(schema: GraphQLSchema, isEnabled: boolean): PreparedDo
     add(query, document) {
       if (isEnabled) documents.set(query, document);
     },
-    execute: createExecute(),
+    execute,
   };
 }
 
@@ -208,8 +211,7 @@ function accessToYoga() {
 }
 
 /** The first plugin: all others can replace or wrap these functions. */
-function useExecution(): Plugin {
-  const execute = createExecute();
+function useExecution(execute: Execute): Plugin {
   return {
     onExecute({ setExecuteFn }) {
       setExecuteFn(execute);

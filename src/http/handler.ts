@@ -2,7 +2,7 @@ import type { GraphQLSchema } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { buildSchema } from '../graphql/schema.js';
 import type { Services } from '../graphql/services.js';
-import type { SignUpMode, TrustedProxies } from '../settings.js';
+import type { IntrospectionAccess, SignUpMode, TrustedProxies } from '../settings.js';
 import type { AttemptLimits } from './attempt-limits.js';
 import { createAuthRoute } from './auth-route.js';
 import { createClientAddressFinder } from './client-address.js';
@@ -31,6 +31,10 @@ export interface HandlerOptions {
   readonly identityProvider: IdentityProviderOptions | null;
   /** How often one principal may run one management mutation. */
   readonly mutationsPerMinute: number;
+  /** Who may introspect the schema. Default: everybody. */
+  readonly introspection?: IntrospectionAccess | undefined;
+  /** Whether browsers get the playground. Default: true. */
+  readonly servesPlayground?: boolean | undefined;
   /** How long the execution of a query may take. Default: {@link queryMsMaxDefault}. */
   readonly queryMsMax?: number | undefined;
   /** Proxies whose `X-Forwarded-For` and `Forwarded` are believed. Default: none. */
@@ -70,6 +74,7 @@ export function createHandler(options: HandlerOptions): Pipeline {
     redact: createRedact(services.products.all),
     engine: createEngine({
       schema: options.schema ?? buildSchema({ mutationsPerMinute: options.mutationsPerMinute }),
+      introspection: options.introspection ?? 'public',
       plugins: options.plugins ?? [],
     }),
     createContext: createContextFactory({
@@ -78,7 +83,7 @@ export function createHandler(options: HandlerOptions): Pipeline {
       resolvePrincipal,
       queryMsMax: options.queryMsMax ?? queryMsMaxDefault,
     }),
-    answerGraphiql: createGraphiql(origin),
+    answerGraphiql: options.servesPlayground === false ? null : createGraphiql(origin),
     answerAuth: createAuthRoute({
       services,
       sessions,

@@ -39,7 +39,8 @@ export interface PipelineOptions {
   readonly engine: Engine;
   /** Identifies the principal of a request, and makes the context of its resolvers. */
   readonly createContext: (scope: RequestScope) => HookContext | Promise<HookContext>;
-  readonly answerGraphiql: (scope: RequestScope) => Promise<Answer>;
+  /** Null: the playground is switched off. */
+  readonly answerGraphiql: ((scope: RequestScope) => Promise<Answer>) | null;
   readonly answerAuth: (scope: RequestScope) => Promise<Answer>;
   readonly answerReady: (isDraining: boolean) => Promise<Answer>;
 }
@@ -95,7 +96,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   function findRoute({ request, method, path }: RequestScope): Route {
     if (isPreflight(request)) return preflight;
-    if (path === graphqlPath) return wantsGraphiql(request) ? graphiql : graphql;
+    if (path === graphqlPath) return graphiql !== null && wantsGraphiql(request) ? graphiql : graphql;
     if (path?.startsWith(`${authPath}/`)) return auth;
     if (method !== 'GET' && method !== 'HEAD') return nothing;
     return pages.get(path) ?? nothing;
@@ -106,7 +107,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     answerError: (error, scope) => answerError(describe(error, scope), scope.requestId),
   });
   const preflight = withGraphqlErrors(() => ({ status: 204, headers: [], body: null }));
-  const graphiql = withGraphqlErrors(options.answerGraphiql);
+  const graphiql = options.answerGraphiql && withGraphqlErrors(options.answerGraphiql);
   const graphql: Route = { answer: answerGraphql, answerError: answerGraphqlError };
   const auth: Route = {
     answer: options.answerAuth,
@@ -115,8 +116,13 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const pages = new Map<string | null, Route>([
     [livePath, withGraphqlErrors(answerLive)],
     [readyPath, withGraphqlErrors(() => options.answerReady(isDraining))],
-    ['/', withGraphqlErrors(() => ({ status: 302, headers: ['location', graphqlPath], body: null }))],
   ]);
+  if (graphiql !== null) {
+    pages.set(
+      '/',
+      withGraphqlErrors(() => ({ status: 302, headers: ['location', graphqlPath], body: null })),
+    );
+  }
   const nothing = withGraphqlErrors(({ path }) => {
     if (path === null) throw new ValidationError('url', 'The request target is not a URL.');
     throw new NotFoundError('path', `There is nothing at this path. GraphQL is at ${graphqlPath}.`);

@@ -38,6 +38,8 @@ test('an empty environment gives the default of every setting', () => {
     webhooksAllowPrivate: false,
     webhooksAllow: [],
     keyCacheMb: 64,
+    servesPlayground: true,
+    introspection: 'public',
   });
 });
 
@@ -65,6 +67,8 @@ test('every variable is read into its setting', () => {
       TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: 'true',
       TOLLKEEPER_WEBHOOKS_ALLOW: '10.1.0.0/16, 192.0.2.7,fd00::/8',
       TOLLKEEPER_KEY_CACHE_MB: '256',
+      TOLLKEEPER_PLAYGROUND: 'off',
+      TOLLKEEPER_INTROSPECTION: 'authenticated',
     }),
   ).toEqual({
     port: 0,
@@ -93,6 +97,8 @@ test('every variable is read into its setting', () => {
     webhooksAllowPrivate: true,
     webhooksAllow: ['10.1.0.0/16', '192.0.2.7', 'fd00::/8'],
     keyCacheMb: 256,
+    servesPlayground: false,
+    introspection: 'authenticated',
   });
 });
 
@@ -117,6 +123,8 @@ test.each([
   ['TOLLKEEPER_ENCRYPTION_KEY', randomBytes(16).toString('base64')],
   ['TOLLKEEPER_MIGRATE', 'yes'],
   ['TOLLKEEPER_KEY_CACHE_MB', '0'],
+  ['TOLLKEEPER_PLAYGROUND', 'true'],
+  ['TOLLKEEPER_INTROSPECTION', 'private'],
   ['PUBLIC_URL', 'api.example.com'],
   ['PUBLIC_URL', 'https://example.com/api'],
   ['TOLLKEEPER_ALLOWED_ORIGINS', 'https://one.example.com,*'],

@@ -122,6 +122,19 @@ describe('GraphiQL', () => {
     expect(policy).not.toMatch(/https?:/);
   });
 
+  test('is not served with TOLLKEEPER_PLAYGROUND=off', async () => {
+    const { fetch, anonymous } = await startServer({ servesPlayground: false });
+    for (const [path, status] of [
+      ['/graphql', 406],
+      ['/', 404],
+    ] as const) {
+      const response = await fetch(path, { headers: { accept: 'text/html' } });
+      expect(response.status).toBe(status);
+      expect(response.headers.get('content-type')).toContain('application/json');
+    }
+    expect((await anonymous.send('{ viewer { kind } }')).data).toEqual({ viewer: null });
+  });
+
   test('shows example operations that are valid in the schema', async () => {
     const { graphiqlOptions } = await import('../../src/http/graphiql.js');
     const { buildSchema } = await import('../../src/graphql/schema.js');

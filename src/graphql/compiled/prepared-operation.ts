@@ -9,6 +9,7 @@ import {
   visit,
   visitWithTypeInfo,
 } from 'graphql';
+import { type Introspection, weighIntrospection } from '../introspection.js';
 import { type CompiledOperation, compileOperation } from './compile-operation.js';
 
 /** A validated document, and what is known about its operations. */
@@ -36,6 +37,8 @@ export class PreparedDocument {
 export class PreparedOperation {
   /** Null if graphql-js has to run this operation. */
   readonly compiled: CompiledOperation | null;
+  /** What it asks about the schema; null: nothing. */
+  readonly introspection: Introspection | null;
   readonly #hasConstantComplexity: boolean;
   #hasRun = false;
 
@@ -45,6 +48,7 @@ export class PreparedOperation {
     readonly definition: OperationDefinitionNode,
   ) {
     this.compiled = compileOperation(schema, document, definition);
+    this.introspection = weighIntrospection(schema, document, definition);
     this.#hasConstantComplexity = hasConstantComplexity(schema, document);
   }
 
