@@ -36,6 +36,8 @@ export interface Settings {
   logLevel: (typeof logLevels)[number];
   /** Throttle of management mutations, per principal and mutation. */
   mutationsPerMinute: number;
+  /** Budget of query cost, per principal, or per address without a credential. */
+  costPerMinute: number;
   /** Whether webhooks may go to private addresses and over http. For development only. */
   webhooksAllowPrivate: boolean;
   /** Networks in CIDR notation that webhooks may go to although they are not public. */
@@ -87,6 +89,7 @@ const messages = {
   TOLLKEEPER_SIGN_UP: 'must be open, invited or closed',
   LOG_LEVEL: `must be one of ${logLevels.join(', ')}`,
   TOLLKEEPER_MUTATIONS_PER_MINUTE: 'must be a whole number from 1 to 1000000',
+  TOLLKEEPER_QUERY_COST_PER_MINUTE: 'must be a whole number from 25000 to 9999999',
   TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: 'must be true or false; true is for development only',
   TOLLKEEPER_WEBHOOKS_ALLOW: 'must list addresses or networks such as 10.1.0.0/16, separated by commas',
   TOLLKEEPER_KEY_CACHE_MB: 'must be a whole number from 1 to 4000, in megabytes',
@@ -168,6 +171,7 @@ const shape = z.object({
   TOLLKEEPER_SIGN_UP: z.enum(signUpModes).default('open'),
   LOG_LEVEL: z.enum(logLevels).default('info'),
   TOLLKEEPER_MUTATIONS_PER_MINUTE: wholeNumber(1, 1_000_000).default(60),
+  TOLLKEEPER_QUERY_COST_PER_MINUTE: wholeNumber(25_000, 9_999_999).default(250_000),
   TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE: trueOrFalse.default(false),
   TOLLKEEPER_WEBHOOKS_ALLOW: list(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()])).default([]),
   TOLLKEEPER_KEY_CACHE_MB: wholeNumber(1, 4_000).default(keyCacheMbDefault),
@@ -240,6 +244,7 @@ export function readSettings(source: NodeJS.Dict<string> = { ...readEnvFile(), .
     signUp: values.TOLLKEEPER_SIGN_UP,
     logLevel: values.LOG_LEVEL,
     mutationsPerMinute: values.TOLLKEEPER_MUTATIONS_PER_MINUTE,
+    costPerMinute: values.TOLLKEEPER_QUERY_COST_PER_MINUTE,
     webhooksAllowPrivate: values.TOLLKEEPER_WEBHOOKS_ALLOW_PRIVATE,
     webhooksAllow: values.TOLLKEEPER_WEBHOOKS_ALLOW,
     keyCacheMb: values.TOLLKEEPER_KEY_CACHE_MB,

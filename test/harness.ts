@@ -137,6 +137,7 @@ async function openServer({
     identityProvider: null,
     mutationsPerMinute: 10_000,
     attemptLimits: manySignUps,
+    costPerMinute: 1_000_000_000,
     passwordHashing: quickHashing,
     sweepsCredits: false,
     deletesExpiredRecords: false,

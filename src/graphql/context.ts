@@ -1,8 +1,18 @@
 import type { ExecutionResult } from 'graphql';
 import type { Actor } from '../domain/access/principal.js';
 import type { IdempotentRequest } from '../domain/commands/idempotency.js';
+import type { CostBudget } from '../domain/rate-limits/cost-budgets.js';
 import type { Loaders } from './loaders.js';
 import type { Services } from './services.js';
+
+/** The caller's budget of query cost. */
+export interface BudgetOfCaller {
+  /** Cost of this operation, after {@link take}. */
+  readonly cost: number;
+  /** @throws RateLimitedError if less than the cost is left */
+  take(cost: number): Promise<void>;
+  read(): Promise<CostBudget>;
+}
 
 /** What resolvers get. A new one is made for each request. */
 export interface Context {
@@ -20,6 +30,7 @@ export interface Context {
    * refuse to read. @throws QueryTimeoutError
    */
   executeQuery(execute: () => ExecutionResult | Promise<ExecutionResult>): Promise<ExecutionResult>;
+  readonly budget: BudgetOfCaller;
   /** Headers that a resolver adds to the answer, such as Retry-After. */
   readonly responseHeaders: Headers;
 }

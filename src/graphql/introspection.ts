@@ -44,10 +44,7 @@ export function weighIntrospection(
   document: DocumentNode,
   operation: OperationDefinitionNode,
 ): Introspection | null {
-  const fragments = new Map<string, FragmentDefinitionNode>();
-  for (const definition of document.definitions) {
-    if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
-  }
+  const fragments = fragmentsOf(document);
   const roots = fieldsOf(operation.selectionSet, fragments);
   const metaFields = roots.filter(({ name: { value } }) => value === '__schema' || value === '__type');
   if (metaFields.length === 0) return null;
@@ -162,8 +159,17 @@ function partsOfType(schema: GraphQLSchema, type: object, field: string): readon
   }
 }
 
+/** The fragments of a document, by name. */
+export function fragmentsOf({ definitions }: DocumentNode): ReadonlyMap<string, FragmentDefinitionNode> {
+  const fragments = new Map<string, FragmentDefinitionNode>();
+  for (const definition of definitions) {
+    if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
+  }
+  return fragments;
+}
+
 /** The fields of a selection, with those of its fragments. */
-function fieldsOf(
+export function fieldsOf(
   { selections }: SelectionSetNode,
   fragments: ReadonlyMap<string, FragmentDefinitionNode>,
 ): FieldNode[] {

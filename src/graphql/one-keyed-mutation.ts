@@ -50,6 +50,7 @@ function withSelection(context: Context, info: GraphQLResolveInfo): Context {
     introspectionCost,
     loaders,
     responseHeaders,
+    budget: context.budget,
     executeQuery: (execute) => context.executeQuery(execute),
     idempotency: { key, onReplay, isSelected: (field) => selected.has(field) },
   };

@@ -8,6 +8,7 @@ import './scalars.js';
 import './errors.js';
 import './nodes.js';
 import './viewer.js';
+import './budget.js';
 import './workspace.js';
 import './member.js';
 import './api-key/types.js';

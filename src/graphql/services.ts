@@ -8,6 +8,7 @@ import type { CommandRunner } from '../domain/commands/run-command.js';
 import type { TakeCharge } from '../domain/credits/charge.js';
 import type { AuthenticationFailures } from '../domain/identity/authentication-failures.js';
 import type { KeyCache } from '../domain/keys/key-cache.js';
+import type { CostBudgets } from '../domain/rate-limits/cost-budgets.js';
 import type { RateLimiter } from '../domain/rate-limits/limiter.js';
 import type { UseRecorder } from '../domain/usage/use-recorder.js';
 import type { VerifyIdempotently } from '../domain/verification/idempotent.js';
@@ -35,6 +36,7 @@ export interface Services extends CommandServices {
   readonly keys: KeyCache;
   readonly takeCharge: TakeCharge;
   readonly limiter: RateLimiter;
+  readonly budgets: CostBudgets;
   readonly uses: UseRecorder;
   readonly refusals: RefusalRecorder;
   readonly authenticationFailures: AuthenticationFailures;

@@ -1,10 +1,11 @@
 import type { ExecutionResult } from 'graphql';
 import type { GraphQLParams, YogaInitialContext } from 'graphql-yoga';
-import type { Actor, ApiKeyPrincipal } from '../domain/access/principal.js';
+import { type Actor, type ApiKeyPrincipal, principalKey } from '../domain/access/principal.js';
 import type { IdempotentRequest } from '../domain/commands/idempotency.js';
+import type { CostBudget } from '../domain/rate-limits/cost-budgets.js';
 import { rateLimitHeaders } from '../domain/rate-limits/headers.js';
 import { RateLimitedError, StaleCookieError } from '../errors.js';
-import type { Context } from '../graphql/context.js';
+import type { BudgetOfCaller, Context } from '../graphql/context.js';
 import { createLoaders, type Loaders } from '../graphql/loaders.js';
 import type { Services } from '../graphql/services.js';
 import type { Product } from '../products/product.js';
@@ -26,6 +27,8 @@ export interface ContextOptions {
   readonly resolvePrincipal: ResolvePrincipal;
   /** How long the execution of a query may take. */
   readonly queryMsMax: number;
+  /** Budget of query cost, per principal, or per address without a credential. */
+  readonly costPerMinute: number;
 }
 
 /**
@@ -33,7 +36,8 @@ export interface ContextOptions {
  * synchronously if the principal is known. It throws what refuses the whole request: UnauthenticatedError, ValidationError for two credentials or an
  * invalid Idempotency-Key, RateLimitedError, UnavailableError.
  */
-export function createContextFactory({ services, sessions, resolvePrincipal, queryMsMax }: ContextOptions) {
+export function createContextFactory(options: ContextOptions) {
+  const { services, sessions, resolvePrincipal } = options;
   return function createContext(scope: RequestScope): HookContext | Promise<HookContext> {
     const resolving = resolvePrincipal(scope.request);
     return resolving instanceof Promise ? awaitIdentity(resolving, scope) : createFor(resolving, scope);
@@ -59,7 +63,7 @@ export function createContextFactory({ services, sessions, resolvePrincipal, que
   function createFor({ principal }: Identity, scope: RequestScope): HookContext {
     scope.principal = principal;
     const actor = { principal, requestId: scope.requestId, address: scope.address };
-    return new RequestContext(services, actor, readIdempotencyKey(scope), scope, queryMsMax);
+    return new RequestContext(services, actor, readIdempotencyKey(scope), scope, options);
   }
 }
 
@@ -71,17 +75,18 @@ class RequestContext implements HookContext {
   readonly request: Request;
   #loaders: Loaders | null = null;
   readonly #scope: RequestScope;
-  readonly #queryMsMax: number;
+  readonly #options: Pick<ContextOptions, 'queryMsMax' | 'costPerMinute'>;
+  #budget: OperationBudget | null = null;
 
   constructor(
     public services: Services,
     readonly actor: Actor,
     readonly idempotency: IdempotentRequest | null,
     scope: RequestScope,
-    queryMsMax: number,
+    options: Pick<ContextOptions, 'queryMsMax' | 'costPerMinute'>,
   ) {
     this.#scope = scope;
-    this.#queryMsMax = queryMsMax;
+    this.#options = options;
     this.request = new HookRequest(scope) as Pick<Request, 'method' | 'url' | 'headers'> as Request;
   }
 
@@ -90,12 +95,17 @@ class RequestContext implements HookContext {
     return this.#loaders;
   }
 
+  get budget(): OperationBudget {
+    this.#budget ??= new OperationBudget(this.services, callerOf(this.actor, this.#scope), this.#options.costPerMinute);
+    return this.#budget;
+  }
+
   get responseHeaders(): Headers {
     return this.#scope.responseHeaders;
   }
 
   async executeQuery(execute: () => ExecutionResult | Promise<ExecutionResult>): Promise<ExecutionResult> {
-    const deadline = startQueryDeadline(this.#scope.response, this.#queryMsMax);
+    const deadline = startQueryDeadline(this.#scope.response, this.#options.queryMsMax);
     try {
       const reads = await this.services.openReads(deadline.signal);
       this.services = { ...this.services, db: reads.db };
@@ -114,6 +124,39 @@ class RequestContext implements HookContext {
     Promise.resolve(work).catch((error: unknown) =>
       this.services.log.error({ err: error, requestId: this.actor.requestId }, 'A plugin failed after the response.'),
     );
+  }
+}
+
+/** Whose budget an operation takes from: callers without a credential share one per address. */
+function callerOf({ principal }: Actor, { address }: RequestScope): string {
+  return principal.kind === 'anonymous' ? `address:${address}` : principalKey(principal);
+}
+
+class OperationBudget implements BudgetOfCaller {
+  cost = 0;
+
+  constructor(
+    readonly services: Pick<Services, 'budgets' | 'clock'>,
+    readonly caller: string,
+    readonly limit: number,
+  ) {}
+
+  async take(cost: number): Promise<void> {
+    this.cost = Math.max(1, Math.ceil(cost));
+    const { budgets, clock } = this.services;
+    const now = clock();
+    const { allowed, remaining, resetAt } = await budgets.take(this.caller, this.cost, this.limit, now);
+    if (allowed) return;
+    const seconds = Math.max(1, Math.ceil((resetAt.getTime() - now.getTime()) / 1_000));
+    throw new RateLimitedError(
+      `The operation costs ${this.cost}, and ${remaining} of the budget of ${this.limit} per minute is left. Try again in ${seconds} seconds.`,
+      seconds,
+    );
+  }
+
+  read(): Promise<CostBudget> {
+    const { budgets, clock } = this.services;
+    return budgets.peek(this.caller, this.limit, clock());
   }
 }
 

@@ -31,6 +31,8 @@ export interface HandlerOptions {
   readonly identityProvider: IdentityProviderOptions | null;
   /** How often one principal may run one management mutation. */
   readonly mutationsPerMinute: number;
+  /** Budget of query cost, per principal, or per address without a credential. */
+  readonly costPerMinute: number;
   /** Who may introspect the schema. Default: everybody. */
   readonly introspection?: IntrospectionAccess | undefined;
   /** Whether browsers get the playground. Default: true. */
@@ -81,6 +83,7 @@ export function createHandler(options: HandlerOptions): Pipeline {
       services,
       sessions,
       resolvePrincipal,
+      costPerMinute: options.costPerMinute,
       queryMsMax: options.queryMsMax ?? queryMsMaxDefault,
     }),
     answerGraphiql: options.servesPlayground === false ? null : createGraphiql(origin),

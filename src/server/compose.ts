@@ -10,6 +10,7 @@ import { createChargeBatcher } from '../domain/credits/charge.js';
 import { sweepCredits } from '../domain/credits/sweep.js';
 import { createAuthenticationFailures } from '../domain/identity/authentication-failures.js';
 import { createKeyCache } from '../domain/keys/key-cache.js';
+import { type CostBudgets, createLocalBudgets } from '../domain/rate-limits/cost-budgets.js';
 import type { RateLimiter } from '../domain/rate-limits/limiter.js';
 import { createLocalLimiter } from '../domain/rate-limits/open-limiter.js';
 import { createUseRecorder } from '../domain/usage/use-recorder.js';
@@ -31,6 +32,8 @@ export interface ComposeOptions extends Omit<HandlerOptions, 'services'> {
   readonly log: Logger;
   /** Default: a limiter of this process, in memory. The caller that opened it closes it. */
   readonly limiter?: RateLimiter;
+  /** Default: budgets of this process, in memory. */
+  readonly budgets?: CostBudgets;
   /** Default: the system's clock. Tests pass their own. */
   readonly clock?: Clock;
   /** Whether expired holds and grants are settled in the background. Off in tests, whose clocks differ. */
@@ -69,6 +72,7 @@ export function composeServer({
   products,
   log,
   limiter = createLocalLimiter(),
+  budgets = createLocalBudgets(),
   clock = systemClock,
   sweepsCredits = true,
   deletesExpiredRecords = true,
@@ -99,6 +103,7 @@ export function composeServer({
   const services: Services = {
     ...verification,
     openReads: database.openReads,
+    budgets,
     cipher,
     refusals,
     webhookAddresses,

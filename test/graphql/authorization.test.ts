@@ -30,6 +30,7 @@ import {
 const table = `
                        anonymous  key   foreignKey  owner      admin      member     stranger   service
   viewer               null       ok    ok          ok         ok         ok         ok         ok
+  budget               ok         ok    ok          ok         ok         ok         ok         ok
   authenticationFailures 401      403   403         403        403        403        403        ok
   products             ok         ok    ok          ok         ok         ok         ok         ok
   node                 null       ok    null        ok         ok         ok         null       ok
@@ -214,6 +215,7 @@ const aDeliveryId = expect.stringMatching(/^whd_/);
 function visible(name: string, { organizationId, key, server }: PopulatedWorkspace): unknown {
   const queries: Readonly<Record<string, unknown>> = {
     viewer: { kind: expect.stringMatching(/^(API_KEY|USER|SERVICE)$/) },
+    budget: { __typename: 'QueryBudget' },
     products: server.services.products.all.map(({ slug }) => ({ slug })),
     node: { id: organizationId },
     nodes: [{ id: organizationId }],

@@ -37,6 +37,7 @@ const inviteDocument = graphql(`
 export const sampleVariables: Readonly<Record<string, (world: PopulatedWorkspace) => Variables | Promise<Variables>>> =
   {
     viewer: () => ({}),
+    budget: () => ({}),
     products: () => ({}),
     workspaces: () => ({ first: 100, after: null, last: null, before: null }),
     workspace: ({ organizationId }) => ({ id: organizationId }),

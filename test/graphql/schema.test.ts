@@ -43,11 +43,11 @@ describe('the authorization of a root field', () => {
     expect([{ public: true }, { permission: expect.stringMatching(/^[a-zA-Z]+:[a-z]+$/) }]).toContainEqual(scopes);
   });
 
-  test('is public only for node, nodes, products and viewer', () => {
+  test('is public only for budget, node, nodes, products and viewer', () => {
     const open = Object.values(rootFields).filter(
       (field) => JSON.stringify(declaredAuthScopes(field)) === '{"public":true}',
     );
-    expect(open.map(({ name }) => name).sort()).toEqual(['node', 'nodes', 'products', 'viewer']);
+    expect(open.map(({ name }) => name).sort()).toEqual(['budget', 'node', 'nodes', 'products', 'viewer']);
   });
 
   test.each(['Query', 'Mutation'])(

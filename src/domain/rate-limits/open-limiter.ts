@@ -1,7 +1,9 @@
 import type { Logger } from 'pino';
 import { StartError, UnavailableError } from '../../errors.js';
 import type { Products } from '../../products/product.js';
+import { type CostBudgets, createLocalBudgets } from './cost-budgets.js';
 import type { RateLimitDecision, RateLimiter, RateLimitPolicy } from './limiter.js';
+import { createSharedBudgets } from './redis-budgets.js';
 import { RedisUnavailableError } from './redis-link.js';
 import { openRedisWindows, type RedisWindows } from './redis-windows.js';
 import { createRollingWindows, type RollingWindows } from './rolling-windows.js';
@@ -9,6 +11,7 @@ import { createRollingWindows, type RollingWindows } from './rolling-windows.js'
 /** An open limiter. The caller that opened it must close it. */
 export interface OpenLimiter {
   readonly limiter: RateLimiter;
+  readonly budgets: CostBudgets;
   close(): Promise<void>;
 }
 
@@ -73,7 +76,9 @@ export async function openLimiter(
   log: Logger,
   timeoutMs = requiredTimeoutMs,
 ): Promise<OpenLimiter> {
-  if (redisUrl === null) return { limiter: createLocalLimiter(), close: async () => undefined };
+  if (redisUrl === null) {
+    return { limiter: createLocalLimiter(), budgets: createLocalBudgets(), close: async () => undefined };
+  }
   const windows = openRedisWindows({ url: redisUrl, log });
   const requiring = products.all.find(requiresRedis);
   const reason = await windows.waitUntilUp(requiring === undefined ? optionalTimeoutMs : timeoutMs);
@@ -85,7 +90,7 @@ export async function openLimiter(
         'or set rateLimitFallback: open in the product file.',
     );
   }
-  return { limiter: createSharedLimiter(windows), close: windows.close };
+  return { limiter: createSharedLimiter(windows), budgets: createSharedBudgets(windows), close: windows.close };
 }
 
 function requiresRedis({ rateLimits, rateLimitFallback }: RateLimitPolicy): boolean {

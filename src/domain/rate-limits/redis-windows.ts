@@ -21,7 +21,7 @@ export interface RedisWindowsOptions {
 }
 
 /** Rolling windows that all processes share. Both methods throw RedisUnavailableError if Redis is late. */
-export interface RedisWindows extends Pick<RedisLink, 'target' | 'waitUntilUp' | 'close'> {
+export interface RedisWindows extends Pick<RedisLink, 'target' | 'run' | 'waitUntilUp' | 'close'> {
   take(key: string, limits: readonly RateLimit[], now: Date): Promise<RateLimitDecision>;
   peek(key: string, limits: readonly RateLimit[], now: Date): Promise<RateLimitDecision>;
 }
@@ -94,6 +94,7 @@ export function openRedisWindows({
     take: (key, limits, now) => decide({ key, limits, counts: true, now }),
     peek: (key, limits, now) => decide({ key, limits, counts: false, now }),
     target: link.target,
+    run: link.run,
     waitUntilUp: link.waitUntilUp,
     close: link.close,
   };

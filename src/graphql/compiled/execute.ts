@@ -59,7 +59,14 @@ export function createExecute(introspectionAccess: IntrospectionAccess): Execute
       requireIntrospection(introspectionAccess, context.actor.principal);
       if (introspection.cost > queryLimits.cost) throw tooCostly(introspection.cost, introspection.isLowerBound);
       context.introspectionCost = introspection.cost;
-      if (introspection.isConstant) return executeIntrospection(args, operation);
+    }
+    if (!operation.isPerRequest) {
+      const cost = operation.weigh(inputs, context);
+      if (cost !== null) {
+        await context.budget.take(cost);
+        context.isWithinLimits = true;
+      }
+      if (introspection?.isConstant) return executeIntrospection(args, operation);
     }
     const isCompilable = args.rootValue === undefined && args.fieldResolver == null && args.typeResolver == null;
     const run = () => (isCompilable ? operation.compiled?.(context, inputs) : null) ?? executeByGraphqlJs(args);

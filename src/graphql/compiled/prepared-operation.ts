@@ -1,15 +1,22 @@
+import { complexityFromQuery } from '@pothos/plugin-complexity';
 import {
   BREAK,
   type DocumentNode,
+  GraphQLError,
   type GraphQLSchema,
   getOperationAST,
+  Kind,
   type OperationDefinitionNode,
+  OperationTypeNode,
   TypeInfo,
   type ValueNode,
   visit,
   visitWithTypeInfo,
 } from 'graphql';
-import { type Introspection, weighIntrospection } from '../introspection.js';
+import { findDefinition } from '../command-field.js';
+import type { Context } from '../context.js';
+import { fieldsOf, fragmentsOf, type Introspection, weighIntrospection } from '../introspection.js';
+import { requireWithinLimits } from '../query-limits.js';
 import { type CompiledOperation, compileOperation } from './compile-operation.js';
 
 /** A validated document, and what is known about its operations. */
@@ -39,7 +46,16 @@ export class PreparedOperation {
   readonly compiled: CompiledOperation | null;
   /** What it asks about the schema; null: nothing. */
   readonly introspection: Introspection | null;
+  /**
+   * Whether it is what a backend calls for each request of its customers, so that it costs nothing of a
+   * budget.
+   */
+  readonly isPerRequest: boolean;
+  readonly #schema: GraphQLSchema;
+  /** The document with this operation alone. */
+  readonly #document: DocumentNode;
   readonly #hasConstantComplexity: boolean;
+  #constantCost: number | null = null;
   #hasRun = false;
 
   constructor(
@@ -48,6 +64,12 @@ export class PreparedOperation {
     readonly definition: OperationDefinitionNode,
   ) {
     this.compiled = compileOperation(schema, document, definition);
+    this.isPerRequest = isPerRequest(schema, document, definition);
+    this.#schema = schema;
+    this.#document = {
+      ...document,
+      definitions: [definition, ...document.definitions.filter(({ kind }) => kind === Kind.FRAGMENT_DEFINITION)],
+    };
     this.introspection = weighIntrospection(schema, document, definition);
     this.#hasConstantComplexity = hasConstantComplexity(schema, document);
   }
@@ -57,10 +79,46 @@ export class PreparedOperation {
     return this.#hasRun && this.#hasConstantComplexity;
   }
 
+  /**
+   * The cost with these variables. Null for invalid variables, which graphql-js reports.
+   * @throws ValidationError if the operation is above a limit
+   */
+  weigh(inputs: Readonly<Record<string, unknown>>, context: Context): number | null {
+    if (this.#constantCost !== null) return this.#constantCost;
+    try {
+      const { complexity, depth, breadth } = complexityFromQuery(this.#document, {
+        schema: this.#schema,
+        variables: inputs,
+        ctx: context,
+      });
+      const cost = complexity + (this.introspection?.cost ?? 0);
+      requireWithinLimits({ cost, depth, breadth });
+      if (this.#hasConstantComplexity) this.#constantCost = cost;
+      return cost;
+    } catch (error) {
+      if (error instanceof GraphQLError) return null;
+      throw error;
+    }
+  }
+
   /** To be called after it ran without an error. */
   succeeded(): void {
     this.#hasRun = true;
   }
+}
+
+/** Whether all its root fields are mutations without a throttle. */
+function isPerRequest(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  { operation, selectionSet }: OperationDefinitionNode,
+): boolean {
+  if (operation !== OperationTypeNode.MUTATION) return false;
+  const mutations = schema.getMutationType()?.getFields() ?? {};
+  return fieldsOf(selectionSet, fragmentsOf(document)).every(({ name: { value } }) => {
+    const field = mutations[value];
+    return field === undefined || findDefinition(field)?.throttled === false;
+  });
 }
 
 /** Whether no field has a complexity that depends on a variable. */
