@@ -140,6 +140,8 @@ export async function startTollkeeper(data, directory, { logLevel = 'warn', keyC
     env: environment({
       PORT: String(port),
       LOG_LEVEL: logLevel,
+      // The management figures come from one caller.
+      TOLLKEEPER_QUERY_COST_PER_MINUTE: '9999999',
       TOLLKEEPER_PRODUCTS: productPath,
       TOLLKEEPER_SERVICE_TOKEN: serviceToken,
       TOLLKEEPER_ENCRYPTION_KEY: encryptionKey,
