@@ -191,7 +191,8 @@ async function liveThroughAKey(
   const input = { apiKeyId: apiKey.id };
   if (signingSecrets) {
     keep(`signing secret of ${name}`, made.signingSecret ?? '');
-    for (const client of [owner.client, own]) {
+    const mayRotateItself = server.services.products.find(slug)?.keyPermissions.includes('signingSecret:rotate');
+    for (const client of mayRotateItself ? [owner.client, own] : [owner.client]) {
       const { rotateSigningSecret } = await client.run(rotateDocument, { input });
       const { signingSecret } = expectMember(rotateSigningSecret, 'RotateSigningSecretPayload');
       keep(`rotated signing secret of ${name}`, signingSecret);
