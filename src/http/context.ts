@@ -9,6 +9,7 @@ import type { BudgetOfCaller, Context } from '../graphql/context.js';
 import { createLoaders, type Loaders } from '../graphql/loaders.js';
 import type { Services } from '../graphql/services.js';
 import type { Product } from '../products/product.js';
+import { networkOf } from './attempt-limits.js';
 import { readIdempotencyKey } from './idempotency-key.js';
 import type { Identity, ResolvePrincipal } from './principals/resolve.js';
 import type { Sessions } from './principals/session.js';
@@ -127,9 +128,9 @@ class RequestContext implements HookContext {
   }
 }
 
-/** Whose budget an operation takes from: callers without a credential share one per address. */
+/** Whose budget an operation takes from: callers without a credential share one per address, or /64 of IPv6. */
 function callerOf({ principal }: Actor, { address }: RequestScope): string {
-  return principal.kind === 'anonymous' ? `address:${address}` : principalKey(principal);
+  return principal.kind === 'anonymous' ? `network:${networkOf(address)}` : principalKey(principal);
 }
 
 class OperationBudget implements BudgetOfCaller {
