@@ -84,7 +84,10 @@ export function verifyMany({ charges = false } = {}) {
 const pageSize = 20;
 const dayMs = 86_400_000;
 
-/** What a dashboard shows of a page of keys: their state, and their usage of a day in hours. @returns {Request} */
+/**
+ * What a dashboard shows of a page of keys: their state, and their usage of a day in hours. @returns
+ * {Request}
+ */
 export function listKeys(to = new Date()) {
   const usage = 'usage(from: $from, to: $to, bucket: HOUR) { startsAt requests credits }';
   return {

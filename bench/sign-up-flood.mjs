@@ -1,4 +1,5 @@
-// Measures a signed-in query while 128 connections sign up, and fails if its 95th percentile is 250 ms or more:
+// Measures a signed-in query while 128 connections sign up, and fails if its 95th percentile is 250 ms or
+// more:
 //
 //     npm run bench:sign-up
 //

@@ -111,7 +111,10 @@ const idleCoresMax = 0.05;
 const idleSecondsMin = 2;
 const idleSecondsMax = 180;
 
-/** Waits until a process does nothing any more: after its start it fills its key cache in the background. @param {number} pid */
+/**
+ * Waits until a process does nothing any more: after its start it fills its key cache in the background.
+ * @param {number} pid
+ */
 async function untilIdle(pid) {
   const read = () => readCpu({ server: [pid], generator: [], postmaster: null }).server;
   let before = read();
@@ -126,7 +129,8 @@ async function untilIdle(pid) {
 let servers = 0;
 
 /**
- * Starts one process of Tollkeeper, as `npm start` does, and waits until it is ready and has filled its key cache.
+ * Starts one process of Tollkeeper, as `npm start` does, and waits until it is ready and has filled its key
+ * cache.
  * @param {Data} data @param {string} directory @param {{ logLevel?: string, keyCacheMb?: number }} options
  */
 export async function startTollkeeper(data, directory, { logLevel = 'warn', keyCacheMb } = {}) {

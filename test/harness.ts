@@ -68,8 +68,8 @@ const quickHashing = {
 };
 
 /**
- * All people of the tests sign up from one address. Tests of the limits pass `attemptLimits: undefined` to use
- * those of production.
+ * All people of the tests sign up from one address. Tests of the limits pass `attemptLimits: undefined` to
+ * use those of production.
  */
 const manySignUps = { ...defaultAttemptLimits, network: { ...defaultAttemptLimits.network, signUp: [] } };
 

@@ -1,5 +1,5 @@
-// Lists the packages of a production install with their licences, as a CycloneDX bill of materials or as a table.
-//   node tools/licenses.mjs                 prints the table; exits with 1 if a licence is not among the allowed ones
+// Lists the packages of a production install with their licences.
+//   node tools/licenses.mjs                 prints a table; exits with 1 if a licence is not allowed
 //   node tools/licenses.mjs --sbom <file>   writes the bill of materials (CycloneDX, JSON)
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';

@@ -1,6 +1,7 @@
--- As refresh_keys(), with the records of a page of keys instead: at most `size` secrets before `before` (null: the newest),
--- newest first, without those that are retired and those of revoked keys. `last`: the last secret of the page, for the
--- next one; null after the last page. 'sed' sorts after every id of a secret ('sec_…') in every collation.
+-- As refresh_keys(), with the records of a page of keys instead: at most `size` secrets before `before`
+-- (null: the newest), newest first, without those that are retired and those of revoked keys. `last`: the
+-- last secret of the page, for the next one; null after the last page. 'sed' sorts after every id of a
+-- secret ('sec_…') in every collation.
 CREATE OR REPLACE FUNCTION tollkeeper.page_of_keys(
   seen pg_snapshot,
   before text,

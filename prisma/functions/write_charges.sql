@@ -1,5 +1,5 @@
--- Writes the charges of a batch that have a value in `helds_after`, and one ledger entry for each. The arrays are
--- those of charge(). The entries' ids sort in the order of the batch.
+-- Writes the charges of a batch that have a value in `helds_after`, and one ledger entry for each. The
+-- arrays are those of charge(). The entries' ids sort in the order of the batch.
 CREATE OR REPLACE FUNCTION tollkeeper.write_charges(
   workspace_ids text[],
   accounts integer[],

@@ -39,7 +39,9 @@ async function embeddedAdapter(pglite: PGlite, parsers: Parsers): Promise<Script
   };
 }
 
-/** Types of arrays of bool, int2, int4, text, bpchar, varchar, oid, inet and uuid, and of float4 and float8. */
+/**
+ * Types of arrays of bool, int2, int4, text, bpchar, varchar, oid, inet and uuid, and of float4 and float8.
+ */
 const plainArrayTypes = [1000, 1005, 1007, 1009, 1014, 1015, 1028, 1041, 2951, 1021, 1022];
 
 /**

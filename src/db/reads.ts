@@ -12,7 +12,9 @@ const channelMsMax = 20 * 60_000;
 const channelReuseMsMax = 10 * 60_000;
 const idleChannelsMax = 50;
 
-/** What the statements of a channel run on, until the signal of its request aborts. Null: no request uses it. */
+/**
+ * What the statements of a channel run on, until the signal of its request aborts. Null: no request uses it.
+ */
 interface Connection {
   current: Pick<SqlQueryable, 'queryRaw'> | null;
 }
@@ -101,8 +103,8 @@ export function createReads(
 }
 
 /**
- * The same client, each of whose calls begins in a tick of its own. Prisma runs the calls of one tick within a
- * transaction one after the other, and a failure ends them all.
+ * The same client, each of whose calls begins in a tick of its own. Prisma runs the calls of one tick
+ * within a transaction one after the other, and a failure ends them all.
  */
 function oneCallPerTick(client: PrismaClient): PrismaClient {
   let turn: Promise<unknown> = Promise.resolve();

@@ -7,7 +7,8 @@ import type { AttemptKind } from './auth-endpoints.js';
 
 /**
  * How often a password can be tried or set. Each list has several windows, so that the wait grows: after the
- * attempts of a minute it is a minute, after those of an hour it is an hour. A refused attempt counts in none.
+ * attempts of a minute it is a minute, after those of an hour it is an hour. A refused attempt counts in
+ * none.
  */
 export interface AttemptLimits {
   /** Per kind of attempt and network, for all accounts. The people of a company share an address. */

@@ -26,12 +26,15 @@ export interface AuthRouteOptions {
   readonly attemptLimits?: AttemptLimits | undefined;
 }
 
-/** Enough that hashing never waits for the database, and few enough that others do not wait for them there. */
+/**
+ * Enough that hashing never waits for the database, and few enough that others do not wait for them there.
+ */
 const attemptsAtOnceMax = 2 * hashesAtOnceMax;
 
 /**
  * Sign-up, sign-in and sessions: better-auth by its Node handler. This server decides which endpoints there
- * are, checks their bodies, limits attempts, and decides what better-auth believes about the request's origin.
+ * are, checks their bodies, limits attempts, and decides what better-auth believes about the request's
+ * origin.
  */
 export function createAuthRoute({
   services,
@@ -136,8 +139,8 @@ const untrusted = /^(?::authority|host|forwarded|x-forwarded-.*|x-real-ip)$/;
 
 /**
  * Host and protocol are those of the public URL, and the address is that of the client. The Node handler
- * builds the request's URL from `host` and `x-forwarded-proto`, which a client can set. A cookie that the page
- * of another origin may have caused to be sent is dropped.
+ * builds the request's URL from `host` and `x-forwarded-proto`, which a client can set. A cookie that the
+ * page of another origin may have caused to be sent is dropped.
  */
 function trustedHeaders({ request, origin, address }: RequestScope, origins: Origins): IncomingMessage['headers'] {
   const { host, protocol } = new URL(origin);

@@ -11,8 +11,8 @@ const hopsMax = 32;
 
 /**
  * Creates the function that finds the address of a request's client. Each proxy appends the address that it
- * was connected from to `X-Forwarded-For` or `Forwarded` (RFC 7239). What stands before the entries of trusted
- * proxies was sent by the client, who may have invented it, and is not read.
+ * was connected from to `X-Forwarded-For` or `Forwarded` (RFC 7239). What stands before the entries of
+ * trusted proxies was sent by the client, who may have invented it, and is not read.
  */
 export function createClientAddressFinder(proxies: TrustedProxies): FindClientAddress {
   if (proxies === null) return ({ socket }) => socket.remoteAddress ?? null;

@@ -34,8 +34,8 @@ export interface ContextOptions {
 
 /**
  * Creates the function that identifies the principal of a request and makes the context of its resolvers,
- * synchronously if the principal is known. It throws what refuses the whole request: UnauthenticatedError, ValidationError for two credentials or an
- * invalid Idempotency-Key, RateLimitedError, UnavailableError.
+ * synchronously if the principal is known. It throws what refuses the whole request: UnauthenticatedError,
+ * ValidationError for two credentials or an invalid Idempotency-Key, RateLimitedError, UnavailableError.
  */
 export function createContextFactory(options: ContextOptions) {
   const { services, sessions, resolvePrincipal } = options;
@@ -128,7 +128,9 @@ class RequestContext implements HookContext {
   }
 }
 
-/** Whose budget an operation takes from: callers without a credential share one per address, or /64 of IPv6. */
+/**
+ * Whose budget an operation takes from: callers without a credential share one per address, or /64 of IPv6.
+ */
 function callerOf({ principal }: Actor, { address }: RequestScope): string {
   return principal.kind === 'anonymous' ? `network:${networkOf(address)}` : principalKey(principal);
 }

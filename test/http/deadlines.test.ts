@@ -27,7 +27,9 @@ afterEach(async () => {
   await once(server, 'close');
 });
 
-/** A server that answers each path that begins with `/answered`, and begins a response to each with `/stream`. */
+/**
+ * A server that answers each path that begins with `/answered`, and begins a response to each with `/stream`.
+ */
 async function serve(): Promise<number> {
   const startDeadline = createDeadlines(({ request }) => expired.push(request.url ?? ''));
   server = createServer((request, response) => {
@@ -41,7 +43,9 @@ async function serve(): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** Opens a connection, sends requests for these paths over it without waiting, and waits until they arrived. */
+/**
+ * Opens a connection, sends requests for these paths over it without waiting, and waits until they arrived.
+ */
 async function send(port: number, ...paths: string[]) {
   const socket = connect(port, host);
   sockets.push(socket);

@@ -20,7 +20,8 @@ export const deceptiveCharacter =
 const misplacedJoiner = /(?<!\S)(?:\u200c|\u200d|[\ufe00-\ufe0f])|(?:\u200c|\u200d)(?:\u200c|\u200d|(?!\S))/u;
 
 /**
- * Parses a display name: trimmed, 1 to 100 characters, no control, invisible or direction-changing characters.
+ * Parses a display name: trimmed, 1 to 100 characters, no control, invisible or direction-changing
+ * characters.
  * @throws ValidationError
  */
 export function parseName(field: string, value: string): string {

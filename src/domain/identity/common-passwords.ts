@@ -1,9 +1,10 @@
 /**
- * The passwords of at least 10 characters among the 10,000 most common, in lower case. Shorter ones are refused
- * for their length.
+ * The passwords of at least 10 characters among the 10,000 most common, in lower case. Shorter ones are
+ * refused for their length.
  *
- * Source: the first 10,000 entries of `passwords.json` in @zxcvbn-ts/language-common 4.1.3, which are ordered by
- * frequency. MIT licence, copyright (c) 2012-2016 Dan Wheeler and Dropbox, Inc., copyright (c) 2021 @zxcvbn-ts.
+ * Source: the first 10,000 entries of `passwords.json` in @zxcvbn-ts/language-common 4.1.3, which are
+ * ordered by frequency. MIT licence, copyright (c) 2012-2016 Dan Wheeler and Dropbox, Inc., copyright (c)
+ * 2021 @zxcvbn-ts.
  */
 export const commonPasswords: ReadonlySet<string> = new Set(
   `

@@ -6,7 +6,10 @@ export interface CostBudget {
   readonly limit: number;
   /** What is left of it. */
   readonly remaining: number;
-  /** End of the window, from which the whole budget is there again. For an unused budget: the time of the request. */
+  /**
+   * End of the window, from which the whole budget is there again. For an unused budget: the time of the
+   * request.
+   */
   readonly resetAt: Date;
 }
 

@@ -18,7 +18,9 @@ export function isPending(now: Date) {
   return { acceptedAt: null, revokedAt: null, expiresAt: { gt: now } };
 }
 
-/** The invitations in a state at a time, as an SQL condition that agrees with {@link decideInvitationState}. */
+/**
+ * The invitations in a state at a time, as an SQL condition that agrees with {@link decideInvitationState}.
+ */
 export function isInState(state: InvitationState, now: Date): Prisma.Sql {
   switch (state) {
     case 'ACCEPTED':

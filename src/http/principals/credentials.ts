@@ -91,7 +91,10 @@ function readPair(product: Product, keyId: string, secret: string): PresentedCre
   return { kind: 'pair', keyId, secret };
 }
 
-/** CSRF protection: browsers send cookies with requests of any site. In all other requests a cookie is ignored. */
+/**
+ * CSRF protection: browsers send cookies with requests of any site. In all other requests a cookie is
+ * ignored.
+ */
 function readCookie(request: RequestHead, origins: Origins, cookieName: string): PresentedCredential {
   const cookie = readHeader(request, 'cookie');
   if (cookie === null || !hasCookie(cookie, cookieName)) return { kind: 'none' };

@@ -15,12 +15,12 @@ const sessionModel = 'session';
 const tokenField = 'token';
 
 /**
- * A database adapter of better-auth that stores SHA-256 of session tokens: a copy of the database signs no one
- * in. Tokens have 32 random letters and digits (190 bits), so a fast hash is sufficient.
+ * A database adapter of better-auth that stores SHA-256 of session tokens: a copy of the database signs no
+ * one in. Tokens have 32 random letters and digits (190 bits), so a fast hash is sufficient.
  *
- * better-auth finds, changes and deletes sessions by their token, and reads it from what it has found. So every
- * token is hashed on its way to the database, and shown again in rows that were found or written by it. In all
- * other rows the token stays a hash, which is no token: its own hash is not stored.
+ * better-auth finds, changes and deletes sessions by their token, and reads it from what it has found. So
+ * every token is hashed on its way to the database, and shown again in rows that were found or written by
+ * it. In all other rows the token stays a hash, which is no token: its own hash is not stored.
  */
 export function hashSessionTokens(createAdapter: CreateAdapter): CreateAdapter {
   return (options) => {

@@ -13,8 +13,8 @@ export interface PasswordHashing {
 export const scryptHashing: PasswordHashing = { hash: hashPassword, verify: verifyPassword };
 
 /**
- * How many passwords are hashed at a time: at most half of libuv's four threads, because the other half is for
- * the rest of the server (cookies' signatures, DNS, files), and at most half of the processor's cores.
+ * How many passwords are hashed at a time: at most half of libuv's four threads, because the other half is
+ * for the rest of the server (cookies' signatures, DNS, files), and at most half of the processor's cores.
  */
 export const hashesAtOnceMax = Math.max(1, Math.min(2, Math.floor(availableParallelism() / 2)));
 /** How many wait: the last of them for two or three seconds. */

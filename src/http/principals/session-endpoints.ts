@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Db } from '../../db/transaction.js';
 import { NotFoundError } from '../../errors.js';
 
-/** A session as its user sees it. Never its token: whoever reads an answer could use it. */
+/** A session as its user sees it. Never its token: a reader of the response could use it. */
 const shown = {
   id: true,
   userId: true,
@@ -16,8 +16,8 @@ const shown = {
 };
 
 /**
- * A plugin of better-auth that replaces the endpoints which would return session tokens, or take one to name a
- * session. Sessions are named by their id.
+ * A plugin of better-auth that replaces the endpoints which would return session tokens, or take one to
+ * name a session. Sessions are named by their id.
  */
 export function sessionEndpoints(db: Db) {
   return {
