@@ -88,6 +88,20 @@ const verifyDocument = graphql(`
   }
 `);
 
+/** Sends a request to an endpoint of sign-in and sessions, such as `/sign-up/email`. */
+export function postAuth(
+  { fetch }: Pick<TestServer, 'fetch'>,
+  path: string,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
+  return fetch(`/api/auth${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+}
+
 /** A person who signed up, with a client that sends their session token. */
 export interface Person {
   readonly id: string;
@@ -104,11 +118,7 @@ export const password = 'correct horse battery';
 /** Signs up a new person, who has only their PERSONAL workspace. */
 export async function aPerson(server: Pick<TestServer, 'fetch' | 'anonymous'>, name = 'Ada'): Promise<Person> {
   const email = `${randomBytes(8).toString('hex')}@example.com`;
-  const response = await server.fetch('/api/auth/sign-up/email', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ name, email, password }),
-  });
+  const response = await postAuth(server, '/sign-up/email', { name, email, password });
   if (response.status !== 200) throw new Error(await response.text());
   const { token } = (await response.json()) as { token: string };
   const client = server.anonymous.with({ authorization: `Bearer ${token}` });

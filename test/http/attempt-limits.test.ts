@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { aPerson, password } from '../factories.js';
+import { aPerson, password, postAuth } from '../factories.js';
 import { startServer, type TestServer } from '../harness.js';
 
 /** A server behind a proxy on this machine, so that a test can send from many addresses. */
@@ -15,13 +15,8 @@ const aLimitedServer = () =>
 const attacker = '203.0.113.9';
 const customer = '198.51.100.7';
 
-function post(server: TestServer, path: string, body: unknown, address: string, headers: Record<string, string> = {}) {
-  return server.fetch(`/api/auth${path}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'x-forwarded-for': address, ...headers },
-    body: JSON.stringify(body),
-  });
-}
+const post = (server: TestServer, path: string, body: unknown, address: string, headers: Record<string, string> = {}) =>
+  postAuth(server, path, body, { 'x-forwarded-for': address, ...headers });
 
 /** Repeats an attempt until it is refused. @returns how often it was not, and the seconds to wait */
 async function untilRefused(attempt: () => Promise<Response>, triesMax = 2_000) {

@@ -6,7 +6,7 @@ import { listen } from '../../src/http/listen.js';
 import { createOrigins } from '../../src/http/origins.js';
 import { RequestScope } from '../../src/http/request-scope.js';
 import { openTestDatabase } from '../database.js';
-import { aPerson } from '../factories.js';
+import { aPerson, postAuth } from '../factories.js';
 import { publicUrl, startServer, type TestServer } from '../harness.js';
 import { connectTo } from '../http-client.js';
 
@@ -16,18 +16,8 @@ beforeAll(async () => {
   server = await startServer({ products: ['default'] });
 });
 
-function post(
-  path: string,
-  body: unknown,
-  headers: Record<string, string> = {},
-  { fetch }: TestServer = server,
-): Promise<Response> {
-  return fetch(`/api/auth${path}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: typeof body === 'string' ? body : JSON.stringify(body),
-  });
-}
+const post = (path: string, body: unknown, headers: Record<string, string> = {}, to: TestServer = server) =>
+  postAuth(to, path, body, headers);
 
 const ada = () => ({ name: 'Ada', email: `${crypto.randomUUID()}@example.com`, password: 'correct horse battery' });
 

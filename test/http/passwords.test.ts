@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { hashesAtOnceMax, waitingHashesMax } from '../../src/http/principals/password-hashing.js';
-import { aPerson, password } from '../factories.js';
+import { aPerson, password, postAuth } from '../factories.js';
 import { startServer, type TestServer } from '../harness.js';
 
 let server: TestServer;
@@ -11,13 +11,8 @@ beforeAll(async () => {
   server = await startServer({ products: ['default'] });
 });
 
-function post(path: string, body: unknown, headers: Record<string, string> = {}, { fetch }: TestServer = server) {
-  return fetch(`/api/auth${path}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify(body),
-  });
-}
+const post = (path: string, body: unknown, headers: Record<string, string> = {}, to: TestServer = server) =>
+  postAuth(to, path, body, headers);
 
 const grace = () => ({ name: 'Grace', email: `${randomUUID()}@example.com`, password });
 

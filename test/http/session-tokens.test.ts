@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { listMigrations } from '../../src/db/migrations.js';
 import { hashSecretHex } from '../../src/domain/access/secret-hash.js';
-import { aPerson, password } from '../factories.js';
+import { aPerson, password, postAuth } from '../factories.js';
 import { publicUrl, startServer, type TestServer } from '../harness.js';
 
 let server: TestServer;
@@ -12,13 +12,7 @@ beforeAll(async () => {
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
-function post(path: string, body: unknown, headers: Record<string, string>): Promise<Response> {
-  return server.fetch(`/api/auth${path}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify(body),
-  });
-}
+const post = (path: string, body: unknown, headers: Record<string, string>) => postAuth(server, path, body, headers);
 
 const statusOf = async (token: string) =>
   (await server.anonymous.with(bearer(token)).send('{ viewer { kind } }')).status;

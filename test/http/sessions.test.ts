@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { aPerson, type Person, password } from '../factories.js';
+import { aPerson, type Person, password, postAuth } from '../factories.js';
 import { publicUrl, startServer, type TestServer } from '../harness.js';
 
 let server: TestServer;
@@ -15,13 +15,7 @@ interface ShownSession {
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
-function post(path: string, body: unknown, headers: Record<string, string>): Promise<Response> {
-  return server.fetch(`/api/auth${path}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify(body),
-  });
-}
+const post = (path: string, body: unknown, headers: Record<string, string>) => postAuth(server, path, body, headers);
 
 async function signInAgain({ email }: Person): Promise<string> {
   const response = await post('/sign-in/email', { email, password }, {});

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createCipher } from '../../src/domain/access/cipher.js';
 import { createServiceToken } from '../../src/domain/identity/service-tokens.js';
-import { charge, createApiKey, revokeApiKey, rotateApiKey, verify } from '../factories.js';
+import { charge, createApiKey, postAuth, revokeApiKey, rotateApiKey, verify } from '../factories.js';
 import type { CredentialInput, Environment } from '../generated/graphql.js';
 import { graphql } from '../generated/index.js';
 import { allProducts, Client, expectMember, publicUrl, startServer, type TestServer } from '../harness.js';
@@ -118,19 +118,11 @@ interface SignedUpUser {
   readonly client: Client;
 }
 
-async function postAuth(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
-  return server.fetch(`/api/auth${path}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: typeof body === 'string' ? body : JSON.stringify(body),
-  });
-}
-
 async function signUp(name: string): Promise<SignedUpUser> {
   const email = `${randomBytes(8).toString('hex')}@example.com`;
   const password = keep(`password of ${name}`, `Pw ${randomBytes(12).toString('base64')}`, passwords);
-  await postAuth('/sign-up/email', { name, email, password });
-  const response = await postAuth('/sign-in/email', { email, password });
+  await postAuth(server, '/sign-up/email', { name, email, password });
+  const response = await postAuth(server, '/sign-in/email', { email, password });
   const { token } = (await response.json()) as { token: string };
   keep(`session of ${name}`, token, sessionTokens);
   return { email, password, client: server.anonymous.with({ authorization: `Bearer ${token}` }) };
@@ -163,7 +155,7 @@ async function liveThroughEverything(): Promise<void> {
   for (const product of products) {
     for (const { environment } of product.keyFormats) await liveThroughAKey(owner, workspaceId, product, environment);
   }
-  await postAuth('/sign-out', {}, { ...owner.client.headers });
+  await postAuth(server, '/sign-out', {}, { ...owner.client.headers });
   await signUp('Alan');
 }
 
@@ -420,7 +412,7 @@ async function misplaceAtSignIn(name: string, password: string): Promise<void> {
   ];
   for (const [path, body] of attempts) {
     place = `${name}, at ${path}: ${JSON.stringify(body)}`.replaceAll(password, '…');
-    await postAuth(path, body, { origin: publicUrl });
+    await postAuth(server, path, body, { origin: publicUrl });
   }
   place = `${name}, in Basic authentication`;
   const basic = `Basic ${Buffer.from(`${email}:${password}`).toString('base64')}`;
